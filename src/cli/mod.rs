@@ -1,0 +1,40 @@
+//! The command line of the `kenshin` program.
+//!
+//! The one layer that opens files and standard streams; it holds no protocol rules of its own.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub mod decode;
+
+/// The arguments of the program.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kenshin",
+    version,
+    about = "Open LPWA head-end for utility meters"
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands of the program.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show what is in frames, one frame in hexadecimal a line on standard input.
+    Decode(decode::DecodeArgs),
+}
+
+/// Runs the subcommand that the arguments name.
+///
+/// The exit code is 0 on success, 1 where the input was not all valid, and 2 where the command
+/// could not run at all, which is also what wrong arguments give.
+#[must_use]
+pub fn run(cli: Cli) -> ExitCode {
+    match cli.command {
+        Command::Decode(args) => decode::run(&args),
+    }
+}
