@@ -225,7 +225,8 @@ mod tests {
 
     #[test]
     fn clauses_are_paragraphs_and_list_items() {
-        let text = "# T\n\n**[AA-1]** One\nmore.\n\n- **[AA-2]** Two.\n- **[AA-3]** Three\n  more.\n\
+        let text = "# T\n\n**[AA-1]** One\nmore.\n\n- **[AA-2]** Two.\n\
+            - **[AA-3]** Three\n  more.\n\
             1. **[BCDE-10]** Four.\n";
         let parsed = parse("a.md", text);
         let found: Vec<_> = parsed
