@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from otl_vectors import frames_v, kdf_v, keys, records_v
+from otl_vectors import commands_v, crypto_v, errors_v, frames_v, kdf_v, keys, records_v, tcp_v
 
 VECTORS = Path(__file__).resolve().parents[1] / "vectors"
 
@@ -14,7 +14,7 @@ VECTORS = Path(__file__).resolve().parents[1] / "vectors"
 def generate() -> dict[Path, str]:
     """All committed files that this package makes, by path."""
     files = {"keys.toml": keys.keys_toml()}
-    for module in (kdf_v, frames_v, records_v):
+    for module in (kdf_v, frames_v, commands_v, records_v, errors_v, tcp_v, crypto_v):
         files.update(module.files())
     return {VECTORS / name: content for name, content in files.items()}
 

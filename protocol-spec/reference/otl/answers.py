@@ -3,13 +3,13 @@
 
 from . import registry
 from .errors import OtlError
-from .report import Json, ranged, read_epoch, reserved
+from .report import Json, ranged, read_epoch, read_meter, reserved, write_meter
 from .wire import COUNTER_MAX, U32_MAX, Cursor, RawItem, item, next_item, u
 
 COME_BACK, SLOT, FLOOR, COMMAND = 1, 2, 3, 5
-PREVIOUS_EPOCH = 0x70
+PREVIOUS_EPOCH, ANSWER_REFUSED = 0x70, 0x72
 FLAG_ACK, FLAG_FINAL, FLAG_MORE, FLAG_NEW_EPOCH, FLAG_UNPROVEN = 1, 2, 4, 8, 16
-COMMAND_HEAD, MAC_OCTETS, BOUND = 12, 16, 0x08
+MAC_OCTETS, BOUND = 16, 0x80
 
 
 def _unknown(raw: RawItem) -> Json:
@@ -22,9 +22,12 @@ def decode_session_item(raw: RawItem) -> Json:
     known = registry.SESSION_CRITICAL.get(raw.number)
     if known is not None and known != raw.critical:  # spec: FRM-20
         raise OtlError("bad_value", raw.offset, "the critical bit of this type is fixed")
-    if raw.number != PREVIOUS_EPOCH:
+    if raw.number == PREVIOUS_EPOCH:
+        out: Json = {"item": "previous_epoch", "epoch": read_epoch(raw.body)}
+    elif raw.number == ANSWER_REFUSED:  # spec: ANS-20
+        out = {"item": "answer_refused", "number": raw.body.u(1)}
+    else:
         return _unknown(raw)
-    out: Json = {"item": "previous_epoch", "epoch": read_epoch(raw.body)}
     raw.body.finish()
     return out
 
@@ -33,6 +36,8 @@ def encode_session_item(it: Json) -> bytes:
     """Octets of a session item."""
     if it["item"] == "previous_epoch":
         return item(PREVIOUS_EPOCH, u(it["epoch"], 4))
+    if it["item"] == "answer_refused":
+        return item(ANSWER_REFUSED, u(it["number"], 1))
     return item(it["number"], bytes.fromhex(it["body"]), it["critical"])
 
 
@@ -83,10 +88,9 @@ def _decode_command(cur: Cursor) -> Json:
     out: Json = {"item": "command", "key_version": ranged(cur, 1, 1, 255, "command key version"),
                  "sequence": ranged(cur, 4, 1, U32_MAX, "command sequence"),
                  "kind": registry.KINDS.name(cur.u(1))}
-    at, octet = cur.offset, cur.u(1)
-    reserved(at, octet, 0x07)
-    out["slot"], out["bound"] = octet >> 4, bool(octet & BOUND)
-    out["precondition"] = registry.PRECONDITIONS.name(cur.u(1))
+    out["meter"] = read_meter(cur)
+    octet = cur.u(1)
+    out["bound"], out["precondition"] = bool(octet & BOUND), octet & 0x7F
     out["not_after_utc_s"] = cur.u(4)
     # Whether the length suits the kind is the terminal's business: outcome 7.
     out["parameters"] = cur.take(max(cur.left - MAC_OCTETS, 0)).hex()
@@ -97,8 +101,8 @@ def _decode_command(cur: Cursor) -> Json:
 def command_head(it: Json) -> bytes:
     """Octets 0 to 11 of a COMMAND body."""
     return (u(it["key_version"], 1) + u(it["sequence"], 4) + u(registry.KINDS.code(it["kind"]), 1)
-            + u(it["slot"] << 4 | (BOUND if it["bound"] else 0), 1)
-            + u(registry.PRECONDITIONS.code(it["precondition"]), 1) + u(it["not_after_utc_s"], 4))
+            + write_meter(it["meter"]) + u((BOUND if it["bound"] else 0) | it["precondition"], 1)
+            + u(it["not_after_utc_s"], 4))
 
 
 def encode_item(it: Json) -> bytes:

@@ -298,27 +298,31 @@ class StreamReader:
     def __init__(self, receiver: str) -> None:
         self.receiver = receiver
         self.keepalives = 0
+        self.error: OtlError | None = None
         self._buffer = b""
         self._consumed = 0
-        self._closed = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Frames that this chunk completes. Offsets of errors count from the start of the stream."""
-        if self._closed:
-            return []  # spec: TCP-3, no resynchronisation
+        """Frames that this chunk completes.
+
+        ``error`` is set by a framing error, at an offset from the start of the stream; nothing is
+        read after it.  # spec: TCP-3
+        """
+        frames: list[bytes] = []
+        if self.error is not None:
+            return frames
         self._buffer += chunk
-        frames = []
         while len(self._buffer) >= 2:
             length = int.from_bytes(self._buffer[:2], "big")
             if length > MAX_FRAME:
-                self._closed = True
-                raise OtlError("oversize", self._consumed, f"stream length {length}")  # spec: TCP-3
+                self.error = OtlError("oversize", self._consumed, f"stream length {length}")
+                break
+            if length == 0 and self.receiver == "terminal":  # spec: TCP-2, only a terminal may send it
+                self.error = OtlError("wrong_direction", self._consumed, "a keep-alive from a server")
+                break
             if len(self._buffer) < 2 + length:
                 break
             if length == 0:
-                if self.receiver == "terminal":  # spec: TCP-2, only a terminal may send it
-                    self._closed = True
-                    raise OtlError("wrong_direction", self._consumed, "a keep-alive from a server")
                 self.keepalives += 1
             else:
                 frames.append(self._buffer[2:2 + length])
