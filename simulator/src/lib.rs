@@ -3,3 +3,22 @@
 //! This is a second implementation, written from `protocol-spec/` and sharing no line with the
 //! server, so that a misreading on one side shows as a disagreement. It never names the server's
 //! package.
+//!
+//! Nothing in here opens a socket, reads a clock or sleeps. The caller hands in datagrams,
+//! milliseconds of a monotonic timer and randomness; the machine hands out datagrams and the time
+//! at which it wants to be polled again. [`terminal::Terminal`] is the entry point.
+
+pub mod call_now;
+pub mod clock;
+pub mod codec;
+pub mod command;
+pub mod crypto;
+pub mod household;
+pub mod keys;
+pub mod marks;
+pub mod meter;
+pub mod nvm;
+pub mod random;
+pub mod rotation;
+pub mod store;
+pub mod terminal;
