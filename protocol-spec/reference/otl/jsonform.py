@@ -44,12 +44,16 @@ def uplink_content(header: Header, plaintext: bytes) -> Json:
     """Report, records, session items and padding of an UPLINK."""
     cur = Cursor(plaintext, header.length)
     out: Json = {"report": read_report(cur), "records": []}
-    session = []
+    session: list[Json] = []
+    last = 0  # number of the last session item
     while cur.left and plaintext[cur.pos] != 0:  # spec: FRM-9
         raw = next_item(cur)
+        if last and raw.number <= last:  # spec: REC-34
+            raise OtlError("non_canonical", raw.offset, f"item {raw.number} after session item {last}")
         if raw.number < 0x70:
             out["records"].append(decode_record(raw))
         else:
+            last = raw.number
             session.append(decode_session_item(raw))
     if session:
         out["session_items"] = session

@@ -272,8 +272,11 @@ def write_payload(record: Json) -> bytes:
 
 
 def read_info(cur: Cursor) -> Json:
-    return {"stamp": read_stamp(cur), "model": cur.u(2), "firmware": cur.u(4), "capabilities": cur.u(2),
-            "zone_quarter_hours": cur.i8()}
+    out: Json = {"stamp": read_stamp(cur), "model": cur.u(2), "firmware": cur.u(4), "capabilities": cur.u(2)}
+    at, zone = cur.offset, cur.i8()
+    if not -48 <= zone <= 56:
+        raise OtlError("bad_value", at, f"zone {zone}")
+    return {**out, "zone_quarter_hours": zone}
 
 
 def write_info(record: Json) -> bytes:

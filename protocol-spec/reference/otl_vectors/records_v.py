@@ -57,7 +57,7 @@ def _everyday_cases() -> list[tuple[str, str, s.Json]]:
             "battery_mv": 5080, "remaining_percent": 100, "rsrp_dbm": -254, "snr_db": -127, "temperature_degc": 127,
             "sends": 0, "reset_cause": "external"})),
         ("everyday_day_and_meter_limits", "REC-13 REC-14", s.everyday(day=65535, meter=s.meter(15, 15), valve="not_fitted")),
-        ("everyday_day_zero_litre_water", "REC-16", s.everyday(day=0, unit=unit(0x18), valve="fault", sequence=1)),
+        ("everyday_day_zero_cubic_metres", "REC-16", s.everyday(day=0, unit=unit(0x18), valve="fault", sequence=1)),
         ("everyday_energy", "REC-16", s.everyday(unit=unit(0x2B), hourly_pressures=None, sequence=U32_MAX, valve="not_fitted")),
     ]
 
