@@ -21,3 +21,14 @@
 //!
 //! Parsers are complete parsers: they run on a frame that a bounded framer has cut out already,
 //! and never ask for more input.
+
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+pub(crate) mod bits;
+pub mod error;
+pub mod hex;
+pub mod otl;
+pub(crate) mod span;
+pub(crate) mod varint;
+pub mod view;
+pub mod writer;
