@@ -14,7 +14,7 @@ const DAY_MS: u64 = 86_400_000;
 
 impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
     /// A `CALL_NOW`: obeyed by an ordinary uplink, or not answered at all.
-    // spec: SES-12, SES-13, SES-14, SEC-8, SEC-1
+    // spec: SES-12, SES-13, SES-14, SES-17, SEC-8, SEC-1
     pub(crate) fn call_now(
         &mut self,
         now_ms: u64,
@@ -43,6 +43,10 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
         }
         while self.calls.front().is_some_and(|t| *t + DAY_MS <= now_ms) {
             self.calls.pop_front();
+        }
+        let own = self.clock.utc_ms(now_ms).map(|ms| ms / 1_000);
+        if own.is_some_and(|s| u64::from(counter) > s + 86_400) {
+            return Err(Refusal::NotOutstanding.into());
         }
         if counter <= self.last_call || self.calls.len() >= DAILY_CALLS {
             return Err(Refusal::NotOutstanding.into());

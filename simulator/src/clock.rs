@@ -44,6 +44,18 @@ impl Clock {
         }
     }
 
+    /// When this boot began.
+    #[must_use]
+    pub fn booted_ms(&self) -> u64 {
+        self.booted_ms
+    }
+
+    /// Whether it was set.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.setting.is_some()
+    }
+
     /// UTC in milliseconds, if the clock is set.
     #[must_use]
     pub fn utc_ms(&self, now_ms: u64) -> Option<u64> {
@@ -97,16 +109,16 @@ impl Clock {
         });
     }
 
-    /// Compares with the seconds of a verified answer's Ns and takes them when it must.
+    /// Compares with the seconds of an accepted answer's Ns and takes them when it must.
     ///
-    /// The answer was made at some instant of the round trip, so the true time lies from Ns to one
-    /// second and the round trip after it. A clock that agrees keeps its time and takes over the
-    /// narrower uncertainty.
+    /// `since_ms` is the time since the first transmission of the uplink. A clock that agrees keeps
+    /// its time and takes over an uncertainty that the answer proves narrower.
     // spec: ANS-16
-    pub fn compare(&mut self, now_ms: u64, ns_utc_s: u32, round_trip_ms: u64) -> ClockChange {
-        let told = u64::from(ns_utc_s) * 1_000;
+    pub fn compare(&mut self, now_ms: u64, ns_utc_s: u32, since_ms: u64) -> ClockChange {
+        let half = since_ms / 2;
+        let told = u64::from(ns_utc_s) * 1_000 + half;
+        let proven = half.div_ceil(1_000) * 1_000 + 1_000;
         let before = self.stamp(now_ms);
-        let span = 1_000 + round_trip_ms;
         if let (Some(own), Some(off)) = (self.utc_ms(now_ms), self.uncertainty_ms(now_ms))
             && !matches!(
                 before,
@@ -115,15 +127,15 @@ impl Clock {
                     ..
                 }
             )
-            && own.abs_diff(told) <= off + round_trip_ms / 2
+            && own.abs_diff(told) <= off + half
         {
-            let proven = own.abs_diff(told).max(own.abs_diff(told + span));
-            if proven < off {
-                self.set(now_ms, own, proven);
+            let narrow = own.abs_diff(told) + proven;
+            if narrow < off {
+                self.set(now_ms, own, narrow);
             }
             return ClockChange::Kept;
         }
-        self.set(now_ms, told, span);
+        self.set(now_ms, told, proven);
         ClockChange::Taken {
             before,
             after: self.stamp(now_ms),

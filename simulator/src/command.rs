@@ -1,10 +1,11 @@
-//! Commands: judged, recorded, executed once, reported.
+//! Commands: judged, recorded, executed once.
+
+mod act;
 
 use crate::codec::answer::Command;
-use crate::codec::record::{CommandResult, MeterRef, Proof, Record, ValveState};
 use crate::crypto::{cmac, same};
 use crate::keys::{Purpose, command_key};
-use crate::meter::{Meter, MeterFault, valve};
+use crate::meter::{Meter, valve};
 use crate::nvm::{CommandMark, Nvm, Write};
 use crate::random::Random;
 use crate::terminal::{Event, Terminal, TerminalError};
@@ -29,8 +30,10 @@ pub mod outcome {
     pub const FAILED: u8 = 8;
     /// Begun, end not known.
     pub const BEGUN: u8 = 9;
-    /// Refused: the key did not unwrap.
+    /// Refused: the key did not unwrap, or its key-encryption key is not known.
     pub const KEY_UNWRAP: u8 = 10;
+    /// Refused: another meter is mounted in that slot.
+    pub const OTHER_METER: u8 = 11;
 }
 
 /// Kinds of the registry.
@@ -75,15 +78,22 @@ fn known(kind: u8) -> Option<(bool, &'static [usize])> {
     }
 }
 
-/// The firmware offer and makers' own kinds: dangerous although this terminal does not know them.
-fn dangerous_unknown(kind: u8) -> bool {
-    matches!(kind, 0x40 | 0xC0..=0xFE)
+/// Whether a result of this kind is sent like an alarm.
+#[must_use]
+pub fn is_dangerous(kind: u8) -> bool {
+    matches!(kind, 0x01..=0x03 | 0x10 | 0x11 | 0x40 | 0xC0..=0xFE)
 }
 
-fn needs_meter(kind: u8) -> bool {
-    matches!(kind, 0x01..=0x03 | 0x20 | 0x21 | 0x23 | 0x30)
+fn has_meter(kind: u8) -> bool {
+    matches!(kind, 0x01..=0x03 | 0x20 | 0x21 | 0x30)
 }
 
+fn moves_valve(kind: u8) -> bool {
+    matches!(kind, 0x01..=0x03)
+}
+
+/// `not_after` of a command without a limit, for harmless kinds.
+const NO_LIMIT: u32 = u32::MAX;
 /// How long a bound command may take from the uplink's first transmission.
 const BOUND_MS: u64 = 60_000;
 
@@ -92,7 +102,7 @@ type Judged = Result<(), u8>;
 impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
     /// Obeys or refuses one command of the answer to the outstanding uplink. Returns the results
     /// that wait to be sent.
-    // spec: CMD-1, CMD-6, CMD-7, CMD-8, CMD-13, ROT-8
+    // spec: CMD-1, CMD-6, CMD-7, CMD-8, CMD-13, CMD-23, ROT-8, SES-3
     pub(crate) fn obey(
         &mut self,
         now_ms: u64,
@@ -100,38 +110,35 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
         command: &Command,
     ) -> Result<u32, TerminalError> {
         let last = self.mark.map_or(0, |m| m.sequence);
-        if !self.mac_verifies(ns, command)? {
-            self.events.push(Event::CommandIgnored {
-                sequence: command.sequence,
-            });
-            return Ok(0);
-        }
-        if command.sequence <= last {
-            self.events.push(Event::CommandIgnored {
-                sequence: command.sequence,
-            });
+        if !self.mac_verifies(ns, command)? || command.sequence <= last {
+            let sequence = command.sequence;
+            self.events.push(Event::CommandIgnored { sequence });
             return Ok(0);
         }
         self.key_was_used(Purpose::Command, command.key_version)?;
-        let executed = self.mark.map_or(0, |m| m.executed);
         let mut mark = CommandMark {
             sequence: command.sequence,
             outcome: outcome::BEGUN,
             key_version: command.key_version,
             kind: command.kind,
-            slot: command.slot,
-            executed,
+            meter: command.meter,
         };
+        let mut data = Vec::new();
         mark.outcome = match self.judge(now_ms, ns, command) {
             Err(refused) => refused,
             Ok(()) => {
-                mark.executed = command.sequence;
                 self.write_mark(mark)?;
-                self.act(now_ms, command)?
+                match self.precondition(now_ms, command) {
+                    Err(refused) => refused,
+                    Ok(()) => self.act(now_ms, command, &mut data)?,
+                }
             }
         };
-        self.push_result(now_ms, &mark)?;
+        self.push_result(now_ms, &mark, data)?;
         self.write_mark(mark)?;
+        if is_dangerous(mark.kind) {
+            self.send_at_once(now_ms);
+        }
         self.events.push(Event::Command {
             sequence: mark.sequence,
             outcome: mark.outcome,
@@ -172,56 +179,64 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
         Ok(same(&cmac(&key, &parts)?, &command.mac))
     }
 
-    /// Everything that is checked before a terminal begins to act.
-    // spec: CMD-2, CMD-3, CMD-4, CMD-5, CMD-10
+    /// Everything that is checked before the sequence is recorded as begun.
+    // spec: CMD-2, CMD-3, CMD-4, CMD-5, CMD-10, CMD-23, CMD-26
     fn judge(&mut self, now_ms: u64, ns: [u8; 8], command: &Command) -> Judged {
+        let (must, lengths) = known(command.kind).ok_or(outcome::UNKNOWN_KIND)?;
         let first = self.outstanding.as_ref().and_then(|o| o.first_ms);
         let in_time = first.is_some_and(|t| now_ms.saturating_sub(t) <= BOUND_MS);
-        let known = known(command.kind);
-        let must = known.map_or_else(|| dangerous_unknown(command.kind), |(bound, _)| bound);
         if (command.bound && !in_time) || (must && !command.bound) {
             return Err(outcome::UNBOUND);
         }
         let [a, b, c, d, ..] = ns;
-        if u32::from_be_bytes([a, b, c, d]) > command.not_after {
+        let unlimited = must && command.not_after == NO_LIMIT;
+        if unlimited || u32::from_be_bytes([a, b, c, d]) > command.not_after {
             return Err(outcome::EXPIRED);
         }
-        let (_, lengths) = known.ok_or(outcome::UNKNOWN_KIND)?;
-        if command.kind == kind::VALVE_OPEN && !self.config.valve_open_enabled {
-            return Err(outcome::NOT_CAPABLE);
+        let mounted = self.mounted(command.meter.slot).map(|m| m.meter);
+        if has_meter(command.kind) && mounted != Some(command.meter) {
+            return Err(outcome::OTHER_METER);
         }
-        if needs_meter(command.kind) && self.mounted(command.slot).is_none() {
+        if command.kind == kind::VALVE_OPEN && !self.config.valve_open_enabled {
             return Err(outcome::NOT_CAPABLE);
         }
         if !lengths.contains(&command.parameters.len()) {
             return Err(outcome::BAD_PARAMETERS);
         }
-        match command.kind {
-            kind::KEY_INSTALL => self.judge_key(&command.parameters)?,
-            kind::MODE_CHANGE => {
-                self.judge_mode(&command.parameters)?;
+        let closed_only = matches!(command.precondition, 2 | 3);
+        let fits = match command.kind {
+            kind::KEY_INSTALL => return self.judge_key(&command.parameters),
+            kind::MODE_CHANGE => return self.judge_mode(&command.parameters).map(|_| ()),
+            kind::VALVE_CLOSE => matches!(command.parameters.as_slice(), [1..=5]),
+            kind::VALVE_OPEN => closed_only,
+            kind::VALVE_PERMIT_REOPEN => {
+                closed_only && (1..=1_440).contains(&minutes(&command.parameters))
             }
-            kind::VALVE_PERMIT_REOPEN if !(1..=1_440).contains(&minutes(&command.parameters)) => {
-                return Err(outcome::BAD_PARAMETERS);
-            }
-            _ => {}
+            _ => true,
+        };
+        if fits {
+            Ok(())
+        } else {
+            Err(outcome::BAD_PARAMETERS)
         }
-        self.precondition(now_ms, command)
     }
 
-    /// Asks the meter itself.
-    // spec: CMD-9
+    /// Asks the meter itself, right before the act.
+    // spec: CMD-9, ROT-13
     fn precondition(&mut self, now_ms: u64, command: &Command) -> Judged {
+        if self.rotation_in_the_way(command) {
+            return Err(outcome::PRECONDITION);
+        }
         if command.precondition == 0 {
             return Ok(());
         }
         let mounted = self
-            .mounted_mut(command.slot)
+            .mounted_mut(command.meter.slot)
             .ok_or(outcome::PRECONDITION)?;
         let state = mounted.device.valve(now_ms);
         let met = match command.precondition {
             1 => state == valve::OPEN,
-            2 => state == valve::CLOSED_BY_CENTRE,
+            2 => matches!(state, valve::CLOSED_BY_CENTRE | valve::REOPEN_PERMITTED),
             3 => matches!(state, 2..=5 | valve::EMERGENCY),
             4 => mounted
                 .device
@@ -234,175 +249,6 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
         } else {
             Err(outcome::PRECONDITION)
         }
-    }
-
-    /// Acts, now.
-    // spec: CMD-8, CMD-11, CMD-12
-    fn act(&mut self, now_ms: u64, command: &Command) -> Result<u8, TerminalError> {
-        let parameters = command.parameters.as_slice();
-        let stamp = self.clock.stamp(now_ms);
-        match command.kind {
-            kind::KEY_INSTALL => return self.install_key(parameters),
-            kind::MODE_CHANGE => {
-                return match self.judge_mode(parameters) {
-                    Ok(mode) => self.change_mode(mode),
-                    Err(refused) => Ok(refused),
-                };
-            }
-            kind::RESEND_RECORDS => return self.resend(parameters),
-            kind::TEST_CALL => return Ok(outcome::DONE),
-            kind::SET_RESIDUAL_LEVELS => return self.set_levels(parameters),
-            _ => {}
-        }
-        let Some(mounted) = self.mounted_mut(command.slot) else {
-            return Ok(outcome::NOT_CAPABLE);
-        };
-        let (meter, device) = (mounted.meter, &mut mounted.device);
-        let done = match command.kind {
-            kind::VALVE_CLOSE => device.close(now_ms),
-            kind::VALVE_PERMIT_REOPEN => device.permit_reopen(now_ms, minutes(parameters)),
-            kind::VALVE_OPEN => device.open(now_ms),
-            kind::READ_REGISTER => match device.register(now_ms) {
-                Some(register) => {
-                    let cause = 2;
-                    self.push(Record::RegisterReading {
-                        stamp,
-                        meter,
-                        cause,
-                        register,
-                    })?;
-                    Ok(())
-                }
-                None => Err(MeterFault::Failed),
-            },
-            kind::READ_VALVE_STATE => {
-                self.push_valve_state(now_ms, command.slot, command.sequence, command.key_version)?;
-                Ok(())
-            }
-            kind::SEND_METER_TABLE => {
-                self.push_meter_table(meter, stamp)?;
-                Ok(())
-            }
-            _ => Err(MeterFault::NotCapable),
-        };
-        Ok(match done {
-            Ok(()) => outcome::DONE,
-            Err(MeterFault::NotCapable) => outcome::NOT_CAPABLE,
-            Err(MeterFault::Failed) => outcome::FAILED,
-        })
-    }
-
-    fn set_levels(&mut self, parameters: &[u8]) -> Result<u8, TerminalError> {
-        let [a, b, c, d, e, f, g, h, i] = parameters else {
-            return Ok(outcome::BAD_PARAMETERS);
-        };
-        let level = |x: u8, y: u8, z: u8| u32::from_be_bytes([0, x, y, z]);
-        let levels = [level(*a, *b, *c), level(*d, *e, *f), level(*g, *h, *i)];
-        self.nvm.write(Write::ResidualLevels(levels))?;
-        Ok(outcome::DONE)
-    }
-
-    fn resend(&mut self, parameters: &[u8]) -> Result<u8, TerminalError> {
-        let [a, b, c, d, e, f, g, h, i, j] = parameters else {
-            return Ok(outcome::BAD_PARAMETERS);
-        };
-        let epoch = u32::from_be_bytes([*a, *b, *c, *d]);
-        let first = u32::from_be_bytes([*e, *f, *g, *h]);
-        let count = u16::from_be_bytes([*i, *j]);
-        let again = self.store.recall(epoch, first, count);
-        let found = !again.is_empty();
-        for stored in again {
-            self.nvm.write(Write::Record(stored.clone()))?;
-            self.store.insert(stored);
-        }
-        Ok(if found {
-            outcome::DONE
-        } else {
-            outcome::FAILED
-        })
-    }
-
-    /// The result of a command, with its MAC.
-    // spec: CMD-13, CMD-14
-    fn push_result(&mut self, now_ms: u64, mark: &CommandMark) -> Result<(), TerminalError> {
-        let stamp = self.clock.stamp(now_ms);
-        let nobody = MeterRef {
-            slot: mark.slot,
-            generation: 0,
-        };
-        let (meter, valve) = match self.mounted_mut(mark.slot) {
-            Some(m) => (m.meter, m.device.valve(now_ms)),
-            None => (nobody, valve::UNKNOWN),
-        };
-        self.push(Record::CommandResult(CommandResult {
-            stamp,
-            command: mark.sequence,
-            kind: mark.kind,
-            meter,
-            valve,
-            outcome: mark.outcome,
-            data: Vec::new(),
-            proof: Some(Proof {
-                key_version: mark.key_version,
-                mac: [0; 16],
-            }),
-        }))?;
-        Ok(())
-    }
-
-    // spec: CMD-14, CMD-16
-    fn push_valve_state(
-        &mut self,
-        now_ms: u64,
-        slot: u8,
-        command: u32,
-        key_version: u8,
-    ) -> Result<(), TerminalError> {
-        let stamp = self.clock.stamp(now_ms);
-        let Some(mounted) = self.mounted_mut(slot) else {
-            return Ok(());
-        };
-        let valve = mounted.device.valve(now_ms);
-        let (meter, cause) = (mounted.meter, mounted.device.valve_cause());
-        let proof = Some(Proof {
-            key_version,
-            mac: [0; 16],
-        });
-        let record = ValveState {
-            stamp,
-            meter,
-            valve,
-            cause,
-            command,
-            proof,
-        };
-        self.push(Record::ValveState(record))?;
-        Ok(())
-    }
-
-    /// After a restart: a command that was begun and whose end is not known.
-    // spec: CMD-16
-    pub(crate) fn look_for_begun_command(&mut self, now_ms: u64) -> Result<(), TerminalError> {
-        let Some(mark) = self.mark.filter(|m| m.outcome == outcome::BEGUN) else {
-            return Ok(());
-        };
-        let told = self.store.records().any(|r| {
-            matches!(r.record.as_ref(), Record::ValveState(v)
-                if v.command == mark.sequence && v.proof.is_some())
-        });
-        if told {
-            return Ok(());
-        }
-        let held = self.keys.command.version(mark.key_version);
-        let version = held.map_or(self.keys.command.current.version, |k| k.version);
-        self.push_valve_state(now_ms, mark.slot, mark.sequence, version)?;
-        self.push_result(
-            now_ms,
-            &CommandMark {
-                key_version: version,
-                ..mark
-            },
-        )
     }
 }
 

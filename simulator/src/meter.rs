@@ -57,6 +57,8 @@ pub trait Meter {
     /// # Errors
     /// The meter cannot, or failed.
     fn permit_reopen(&mut self, now_ms: u64, minutes: u16) -> Result<(), MeterFault>;
+    /// The terminal was restarted: a permission to reopen ends.
+    fn restarted(&mut self, now_ms: u64);
     /// Opens the valve.
     ///
     /// # Errors
@@ -154,8 +156,7 @@ impl SimMeter {
     // spec: CMD-11
     pub fn press_reopen(&mut self, now_ms: u64) -> bool {
         self.advance(now_ms);
-        let closed = matches!(self.state, 2..=5 | valve::EMERGENCY);
-        if self.permit_until_ms.is_none() || !closed {
+        if self.state != valve::REOPEN_PERMITTED {
             return false;
         }
         self.state = valve::LEAK_CHECK;
@@ -170,6 +171,7 @@ impl SimMeter {
         self.state = state;
         self.cause = cause;
         self.check_ends_ms = None;
+        self.permit_until_ms = None;
     }
 
     /// Ends the leak check and the permission when their time has come.
@@ -229,7 +231,6 @@ impl Meter for SimMeter {
             self.state = valve::FAULT;
             return Err(MeterFault::Failed);
         }
-        self.permit_until_ms = None;
         self.shut(valve::CLOSED_BY_CENTRE, 1);
         Ok(())
     }
@@ -244,6 +245,16 @@ impl Meter for SimMeter {
                 Ok(())
             }
             _ => Err(MeterFault::Failed),
+        }
+    }
+
+    // spec: CMD-11
+    fn restarted(&mut self, now_ms: u64) {
+        self.advance(now_ms);
+        self.permit_until_ms = None;
+        self.check_ends_ms = None;
+        if matches!(self.state, valve::REOPEN_PERMITTED | valve::LEAK_CHECK) {
+            self.state = valve::CLOSED_BY_CENTRE;
         }
     }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::codec::answer::Slot;
 use crate::codec::frame::MIN_PADDED;
+use crate::codec::record::MeterRef;
 use crate::keys::{KeyRing, Mode, Pair};
 use crate::store::Stored;
 
@@ -41,8 +42,8 @@ pub enum CounterCell {
     /// Nothing.
     #[default]
     Lost,
-    /// A value is there, and it cannot be proven.
-    Unproven,
+    /// The end of a reserved block can be read, and whether it is the last one cannot be proven.
+    Unproven(u32),
     /// Every counter below this one may have been used.
     Reserved(u32),
 }
@@ -58,10 +59,8 @@ pub struct CommandMark {
     pub key_version: u8,
     /// Its kind.
     pub kind: u8,
-    /// The meter slot that it named.
-    pub slot: u8,
-    /// The last sequence that was executed, refusals not counted.
-    pub executed: u32,
+    /// The meter that it named.
+    pub meter: MeterRef,
 }
 
 /// What may be lost.
@@ -77,8 +76,12 @@ pub struct Working {
     pub last_call: u32,
     /// The wake slot in force.
     pub slot: Option<Slot>,
+    /// Frames and frame counters of the last 24 hours.
+    pub spent: Spent,
     /// Residual gas thresholds.
     pub residual_levels: Option<[u32; 3]>,
+    /// The epoch that was left on NEW_EPOCH, and the first sequence that is not of it.
+    pub left_epoch: Option<(u32, u32)>,
     /// The store epoch; `None` when the record store was lost.
     pub epoch: Option<u32>,
     /// The next record sequence.
@@ -106,6 +109,8 @@ pub enum Write {
     Epoch {
         /// The epoch.
         epoch: u32,
+        /// The epoch that was left on NEW_EPOCH, and the first sequence that is not of it.
+        left: Option<(u32, u32)>,
         /// The next record sequence.
         next_sequence: u32,
         /// Records carried over.
@@ -123,6 +128,17 @@ pub enum Write {
     Routine(usize),
     /// The boot number.
     Boot(u16),
+    /// Frames and frame counters of the last 24 hours.
+    Spent(Spent),
+}
+
+/// What was used of a day's budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spent {
+    /// Frames that count.
+    pub frames: usize,
+    /// Frame counters.
+    pub counters: usize,
 }
 
 /// Non-volatile memory. A write that returned is durable.
@@ -215,9 +231,17 @@ impl MemoryNvm {
                 w.counter = CounterCell::Lost;
                 w.ticket = None;
             }
-            Wipe::CounterProof => w.counter = CounterCell::Unproven,
+            Wipe::CounterProof => {
+                w.counter = match w.counter {
+                    CounterCell::Reserved(below) | CounterCell::Unproven(below) => {
+                        CounterCell::Unproven(below)
+                    }
+                    CounterCell::Lost => CounterCell::Lost,
+                };
+            }
             Wipe::Records => {
                 w.epoch = None;
+                w.left_epoch = None;
                 w.next_sequence = 0;
                 w.records.clear();
             }
@@ -252,9 +276,11 @@ impl Nvm for MemoryNvm {
             Write::ResidualLevels(levels) => w.residual_levels = Some(levels),
             Write::Epoch {
                 epoch,
+                left,
                 next_sequence,
                 records,
             } => {
+                w.left_epoch = left;
                 w.epoch = Some(epoch);
                 w.next_sequence = next_sequence;
                 w.records = records.into_iter().map(|r| (r.sequence, r)).collect();
@@ -270,6 +296,7 @@ impl Nvm for MemoryNvm {
             Write::Mode(mode) => p.mode = mode,
             Write::Routine(octets) => p.routine = octets,
             Write::Boot(boot) => p.boot = boot,
+            Write::Spent(spent) => w.spent = spent,
         }
         Ok(())
     }

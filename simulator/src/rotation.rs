@@ -1,11 +1,14 @@
 //! New keys and new modes, in two phases.
 
-use crate::command::outcome;
+use crate::codec::answer::Command;
+use crate::codec::record::Proof;
+use crate::command::{kind, outcome};
 use crate::crypto::unwrap;
 use crate::keys::{BaseKey, Mode, Pair, Purpose, wrap_key};
 use crate::meter::Meter;
 use crate::nvm::{Nvm, Write};
 use crate::random::Random;
+use crate::store::Stored;
 use crate::terminal::{Event, Suite, Terminal, TerminalError};
 
 /// Sessions under what is new before one under what is old.
@@ -114,14 +117,51 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
             .of(purpose)
             .newer
             .as_ref()
-            .is_some_and(|k| k.version == version)
+            .is_none_or(|k| k.version != version)
         {
-            let mut keys = self.keys.clone();
-            keys.of_mut(purpose).promote();
+            return Ok(());
+        }
+        if purpose == Purpose::Command {
+            self.command_key_proven = true;
+            return self.drop_old_command_key();
+        }
+        self.promote_key(purpose)
+    }
+
+    /// The old command key goes when the new one was used and no record under the old one waits.
+    // spec: ROT-8
+    pub(crate) fn drop_old_command_key(&mut self) -> Result<(), TerminalError> {
+        let old = self.keys.command.current.version;
+        let waits = |r: &Stored| {
+            r.record
+                .proof()
+                .is_some_and(|p: &Proof| p.key_version == old)
+        };
+        if self.command_key_proven && !self.store.records().any(waits) {
+            self.command_key_proven = false;
+            self.promote_key(Purpose::Command)?;
+        }
+        Ok(())
+    }
+
+    fn promote_key(&mut self, purpose: Purpose) -> Result<(), TerminalError> {
+        let mut keys = self.keys.clone();
+        if keys.of_mut(purpose).promote() {
             self.nvm.write(Write::Keys(keys.clone()))?;
             self.keys = keys;
         }
         Ok(())
+    }
+
+    /// Whether another rotation is under way that this command must not mix with.
+    // spec: ROT-13
+    pub(crate) fn rotation_in_the_way(&self, command: &Command) -> bool {
+        let link = command.parameters.first() == Some(&Purpose::Link.code());
+        match command.kind {
+            kind::KEY_INSTALL => link && self.mode.newer.is_some(),
+            kind::MODE_CHANGE => self.keys.link.newer.is_some(),
+            _ => false,
+        }
     }
 
     /// Parameters of `key_install` that can be judged before the key is unwrapped.
@@ -163,6 +203,10 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
             return Ok(outcome::KEY_UNWRAP);
         };
         self.key_was_used(Purpose::KeyEncryption, *kek)?;
+        if purpose == Purpose::Command && self.command_key_proven {
+            self.command_key_proven = false;
+            self.promote_key(Purpose::Command)?;
+        }
         let mut keys = self.keys.clone();
         keys.of_mut(purpose).newer = Some(BaseKey {
             version: *version,

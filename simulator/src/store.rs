@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use crate::codec::EncodeError;
 use crate::codec::record::Record;
+use crate::codec::record_body::MAX_RECORD;
 use crate::codec::wire::{Writer, varint_len};
+use crate::command::is_dangerous;
 use crate::crypto::{SecretKey, cmac};
 use crate::keys::Identity;
 use crate::nvm::Working;
@@ -52,17 +54,25 @@ impl Stored {
         }
     }
 
-    /// Whether a full store may drop it.
+    /// What a full store drops first: readings, then what names meters, then alarms and results.
     // spec: REC-10
-    fn droppable(&self) -> bool {
-        !matches!(
-            self.record.as_ref(),
-            Record::AlarmNotice(_)
-                | Record::CommandResult(_)
-                | Record::ValveState(_)
-                | Record::MeterTable(_)
-                | Record::MeterExchange { .. }
-        )
+    fn dearness(&self) -> u8 {
+        match self.record.as_ref() {
+            Record::AlarmNotice(_) | Record::CommandResult(_) | Record::ValveState(_) => 2,
+            Record::MeterTable(_) | Record::MeterExchange { .. } | Record::TerminalInfo { .. } => 1,
+            _ => 0,
+        }
+    }
+
+    /// Whether it is sent at once and again until it is told safe.
+    // spec: SES-3
+    #[must_use]
+    pub fn urgent(&self) -> bool {
+        match self.record.as_ref() {
+            Record::AlarmNotice(_) => true,
+            Record::CommandResult(r) => is_dangerous(r.kind),
+            _ => false,
+        }
     }
 }
 
@@ -96,7 +106,7 @@ pub struct Store {
     capacity: usize,
     records: BTreeMap<u32, Stored>,
     archive: VecDeque<Stored>,
-    left: Option<u32>,
+    left: Option<(u32, u32)>,
 }
 
 const ARCHIVE: usize = 64;
@@ -111,7 +121,7 @@ impl Store {
             capacity,
             records: working.records.clone(),
             archive: VecDeque::new(),
-            left: None,
+            left: working.left_epoch,
         })
     }
 
@@ -152,15 +162,24 @@ impl Store {
         self.records.values().any(|r| r.rank() == 0)
     }
 
-    /// The epoch that was left, once.
-    // spec: REC-28
-    pub fn take_left_epoch(&mut self) -> Option<u32> {
-        self.left.take()
+    /// Whether something is to be sent at once and again until it is told safe.
+    #[must_use]
+    pub fn has_urgent(&self) -> bool {
+        self.records.values().any(Stored::urgent)
     }
 
-    /// Puts the epoch that was left back, when its frame was not built.
-    pub fn restore_left_epoch(&mut self, left: Option<u32>) {
-        self.left = self.left.or(left);
+    /// The epoch that was left, as long as a record that was made in it is not told safe.
+    // spec: REC-28
+    #[must_use]
+    pub fn left_epoch(&self) -> Option<u32> {
+        let (epoch, end) = self.left?;
+        self.records.range(..end).next().map(|_| epoch)
+    }
+
+    /// That epoch and the first sequence that is not of it.
+    #[must_use]
+    pub fn left(&self) -> Option<(u32, u32)> {
+        self.left
     }
 
     /// Gives a record the next sequence and its octets; it is not in the store yet.
@@ -188,7 +207,8 @@ impl Store {
         self.next == u32::MAX
     }
 
-    /// What must go before another record fits: the oldest reading, never an alarm or a result.
+    /// What must go before another record fits: the oldest reading, and an alarm or a result only
+    /// when nothing else is left.
     // spec: REC-10
     #[must_use]
     pub fn to_drop(&self) -> Option<u32> {
@@ -197,19 +217,8 @@ impl Store {
         }
         self.records
             .values()
-            .find(|r| r.droppable())
+            .min_by_key(|r| (r.dearness(), r.sequence))
             .map(|r| r.sequence)
-    }
-
-    /// Whether a reading has no room: the store is full of what must not be dropped.
-    #[must_use]
-    pub fn refuses(&self, record: &Record) -> bool {
-        let probe = Stored {
-            sequence: 0,
-            record: Arc::new(record.clone()),
-            body: Arc::from(&[][..]),
-        };
-        self.records.len() >= self.capacity && self.to_drop().is_none() && probe.droppable()
     }
 
     /// Drops a record.
@@ -241,18 +250,23 @@ impl Store {
         })
     }
 
-    /// Takes safe records of this epoch up again, as they were.
-    pub fn recall(&mut self, epoch: u32, first: u32, count: u16) -> Vec<Stored> {
+    /// The records of a range that are still held: how many, and those that were told safe, to be
+    /// taken up again as they were.
+    #[must_use]
+    pub fn recall(&self, first: u32, count: u16) -> (u16, Vec<Stored>) {
         let end = first.saturating_add(u32::from(count));
-        if epoch != self.epoch {
-            return Vec::new();
-        }
-        self.archive
+        let waiting = self.records.range(first..end).count();
+        let again: Vec<Stored> = self
+            .archive
             .iter()
-            .filter(|r| r.sequence >= first && r.sequence < end)
+            .filter(|r| (first..end).contains(&r.sequence))
             .filter(|r| !self.records.contains_key(&r.sequence))
             .cloned()
-            .collect()
+            .collect();
+        (
+            u16::try_from(waiting + again.len()).unwrap_or(u16::MAX),
+            again,
+        )
     }
 
     /// Unacknowledged records in the order of sending.
@@ -271,7 +285,7 @@ impl Store {
         all
     }
 
-    /// The same records under a new epoch, with new sequences and new proofs.
+    /// The same records under a new epoch; only their proofs are made again.
     ///
     /// `key` gives the result key of a version, or of a later one when that is no longer held.
     ///
@@ -281,10 +295,16 @@ impl Store {
     pub fn renewed(
         &self,
         epoch: u32,
+        asked: bool,
         mut key: impl FnMut(u8) -> Option<(u8, SecretKey, Identity)>,
     ) -> Result<Self, EncodeError> {
         let mut new = Self::empty(epoch, self.capacity);
-        new.left = Some(self.left.unwrap_or(self.epoch));
+        new.left = if asked {
+            Some((self.epoch, self.next))
+        } else {
+            None
+        };
+        new.next = self.next;
         for old in self.records.values() {
             let mut record = old.record.as_ref().clone();
             let mut held = None;
@@ -298,7 +318,7 @@ impl Store {
                 key,
                 identity: *identity,
             });
-            let stored = seal_record(epoch, new.next, record, proof.as_ref())?;
+            let stored = seal_record(epoch, old.sequence, record, proof.as_ref())?;
             new.insert(stored);
         }
         Ok(new)
@@ -316,7 +336,7 @@ impl Store {
     }
 }
 
-// spec: CMD-14, REC-26
+// spec: CMD-14, REC-26, REC-33
 fn seal_record(
     epoch: u32,
     sequence: u32,
@@ -339,9 +359,15 @@ fn seal_record(
         proof.mac = cmac(key, &parts)?;
         body.extend_from_slice(&proof.mac);
     }
-    Ok(Stored {
+    let (record, body) = (Arc::new(record), Arc::from(body));
+    let stored = Stored {
         sequence,
-        record: Arc::new(record),
-        body: Arc::from(body),
-    })
+        record,
+        body,
+    };
+    if stored.item_len() > MAX_RECORD {
+        Err(EncodeError::TooLong)
+    } else {
+        Ok(stored)
+    }
 }

@@ -2,8 +2,14 @@
 
 use super::Refusal;
 use super::frame::MAX_FRAME;
+use super::record::MeterRef;
 use super::wire::Reader;
 use crate::keys::{Identity, Mode};
+
+/// Frame counters, and the floors that name one.
+const COUNTERS: core::ops::RangeInclusive<u32> = 1..=0xFFFF_0000;
+/// The longest item.
+const MAX_ITEM: u64 = 1_200;
 
 /// A server's frame up to its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +52,7 @@ pub enum Downlink {
 ///
 /// # Errors
 /// The first rule that the header breaks.
-// spec: FRM-1, FRM-2, FRM-3, FRM-4, FRM-7, FRM-16, FRM-17, GEN-7, EXT-6
+// spec: FRM-1, FRM-2, FRM-3, FRM-4, FRM-7, FRM-16, FRM-17, GEN-7, EXT-6, ERR-2, NON-5
 pub fn split(frame: &[u8]) -> Result<(Downlink, &[u8], &[u8]), Refusal> {
     if frame.len() > MAX_FRAME {
         return Err(Refusal::Oversize);
@@ -68,13 +74,10 @@ pub fn split(frame: &[u8]) -> Result<(Downlink, &[u8], &[u8]), Refusal> {
     }
     let flags = r.u8()?;
     let mode = Mode::from_code(flags >> 5).ok_or(Refusal::UnknownMode)?;
-    if flags & 0x1F != 0 {
-        return Err(Refusal::ReservedBits);
-    }
     if mode == Mode::Clear && first != 0x19 {
         return Err(Refusal::ModeForbidsFrame);
     }
-    let head = match first & 0x0F {
+    let (head, smallest) = match first & 0x0F {
         0x9 => {
             let counter = r.u32()?;
             let ns = if mode == Mode::Clear {
@@ -82,38 +85,46 @@ pub fn split(frame: &[u8]) -> Result<(Downlink, &[u8], &[u8]), Refusal> {
             } else {
                 Some(r.array()?)
             };
-            Downlink::Answer { mode, counter, ns }
+            (Downlink::Answer { mode, counter, ns }, 3)
         }
-        0xA => Downlink::ResyncAnswer {
-            mode,
-            ns: r.array()?,
-        },
-        _ => {
-            let key_version = r.u8()?;
-            if key_version == 0 {
-                return Err(Refusal::BadValue);
-            }
-            let identity = Identity(r.array()?);
-            Downlink::CallNow {
+        0xA => (
+            Downlink::ResyncAnswer {
                 mode,
-                key_version,
-                identity,
-                counter: r.u32()?,
-            }
+                ns: r.array()?,
+            },
+            4,
+        ),
+        _ => {
+            let (key_version, identity) = (r.u8()?, Identity(r.array()?));
+            (
+                Downlink::CallNow {
+                    mode,
+                    key_version,
+                    identity,
+                    counter: r.u32()?,
+                },
+                0,
+            )
         }
-    };
-    let smallest = match head {
-        Downlink::Answer { .. } => 3,
-        Downlink::ResyncAnswer { .. } => 4,
-        _ => 0,
     };
     let rest = r.rest();
-    if rest.len() < smallest + mode.tag_octets() {
+    let least = smallest + mode.tag_octets();
+    if rest.len() < least {
         return Err(Refusal::Truncated);
     }
     let exact = mode == Mode::Clear || matches!(head, Downlink::CallNow { .. });
-    if exact && rest.len() > smallest + mode.tag_octets() {
+    if exact && rest.len() > least {
         return Err(Refusal::TrailingBytes);
+    }
+    if flags & 0x1F != 0 {
+        return Err(Refusal::ReservedBits);
+    }
+    match head {
+        Downlink::CallNow { key_version: 0, .. } => return Err(Refusal::BadValue),
+        Downlink::Answer { counter, .. } if !COUNTERS.contains(&counter) => {
+            return Err(Refusal::BadValue);
+        }
+        _ => {}
     }
     let header = frame
         .get(..frame.len() - rest.len())
@@ -132,8 +143,8 @@ pub struct Command {
     pub sequence: u32,
     /// Kind.
     pub kind: u8,
-    /// Meter slot.
-    pub slot: u8,
+    /// The meter; not looked at for kinds without one.
+    pub meter: MeterRef,
     /// Bound to one uplink.
     pub bound: bool,
     /// Precondition.
@@ -153,21 +164,21 @@ fn command(body: &[u8]) -> Result<Command, Refusal> {
     let parameters = r.rest().to_vec();
     let mut h = Reader::new(&head);
     let (key_version, sequence) = (h.u8()?, h.u32()?);
-    let (kind, slot, precondition) = (h.u8()?, h.u8()?, h.u8()?);
+    let (kind, meter, precondition) = (h.u8()?, h.u8()?, h.u8()?);
     if key_version == 0 || sequence == 0 {
         return Err(Refusal::BadValue);
-    }
-    if slot & 0x07 != 0 {
-        return Err(Refusal::ReservedBits);
     }
     Ok(Command {
         head,
         key_version,
         sequence,
         kind,
-        slot: slot >> 4,
-        bound: slot & 0x08 != 0,
-        precondition,
+        meter: MeterRef {
+            slot: meter >> 4,
+            generation: meter & 0x0F,
+        },
+        bound: precondition & 0x80 != 0,
+        precondition: precondition & 0x7F,
         not_after: h.u32()?,
         parameters,
         mac: *mac,
@@ -202,7 +213,7 @@ pub struct Items {
 ///
 /// # Errors
 /// The first rule that they break.
-// spec: FRM-19, FRM-20, ANS-11, ANS-12, GEN-5
+// spec: FRM-19, FRM-20, FRM-21, ANS-11, ANS-12, GEN-5
 pub fn items(octets: &[u8]) -> Result<Items, Refusal> {
     let mut r = Reader::new(octets);
     let mut out = Items::default();
@@ -210,9 +221,7 @@ pub fn items(octets: &[u8]) -> Result<Items, Refusal> {
     while !r.is_empty() {
         let type_octet = r.u8()?;
         let (critical, number) = (type_octet & 0x80 != 0, type_octet & 0x7F);
-        let length = usize::try_from(r.varint(u64::MAX)?).map_err(|_| Refusal::Truncated)?;
-        let body = r.take(length)?;
-        if number == 0 {
+        if number == 0 || number == 0x7F {
             return Err(Refusal::BadValue);
         }
         if number < last || (number == last && number != 5) {
@@ -227,11 +236,14 @@ pub fn items(octets: &[u8]) -> Result<Items, Refusal> {
         if fixed.is_some_and(|bit| bit != critical) {
             return Err(Refusal::BadValue);
         }
+        let length = usize::try_from(r.varint(MAX_ITEM)?).map_err(|_| Refusal::Truncated)?;
+        let body = r.take(length)?;
         item(&mut out, number, critical, body)?;
     }
     Ok(out)
 }
 
+// spec: ANS-11, ANS-12, ANS-19
 fn item(out: &mut Items, number: u8, critical: bool, body: &[u8]) -> Result<(), Refusal> {
     let mut b = Reader::new(body);
     match number {
@@ -249,12 +261,26 @@ fn item(out: &mut Items, number: u8, critical: bool, body: &[u8]) -> Result<(), 
             }
             out.slot = Some(Slot { version, second });
         }
-        3 => out.floor = Some(b.u32()?),
+        3 => {
+            let floor = b.u32()?;
+            if !COUNTERS.contains(&floor) {
+                return Err(Refusal::BadValue);
+            }
+            out.floor = Some(floor);
+        }
         5 => {
-            out.commands.push(command(body)?);
+            let next = command(body)?;
+            if out
+                .commands
+                .last()
+                .is_some_and(|c| c.sequence >= next.sequence)
+            {
+                return Err(Refusal::NonCanonical);
+            }
+            out.commands.push(next);
             return Ok(());
         }
-        _ if critical => return Err(Refusal::UnknownCriticalItem),
+        _ if critical => return Err(Refusal::UnknownCriticalItem(number)),
         _ => {
             out.skipped.push((number, body.to_vec()));
             return Ok(());
@@ -320,10 +346,13 @@ pub fn answer(mode: Mode, plaintext: &[u8]) -> Result<Answer, Refusal> {
 ///
 /// # Errors
 /// The first rule that it breaks.
-// spec: ANS-15
+// spec: ANS-15, ANS-19
 pub fn resync_answer(plaintext: &[u8]) -> Result<(u32, Items), Refusal> {
     let mut r = Reader::new(plaintext);
     let floor = r.u32()?;
+    if !COUNTERS.contains(&floor) {
+        return Err(Refusal::BadValue);
+    }
     let items = items(r.rest())?;
     if items.floor.is_some() || !items.commands.is_empty() {
         return Err(Refusal::BadValue);

@@ -62,7 +62,7 @@ pub enum Refusal {
     ModeForbidsFrame,
     /// A critical item that this version does not know.
     #[error("unknown_critical_item")]
-    UnknownCriticalItem,
+    UnknownCriticalItem(u8),
     /// Not the pinned mode.
     #[error("mode_mismatch")]
     ModeMismatch,

@@ -8,8 +8,8 @@ use super::record::{
 use super::series::MAX_REGISTER;
 use super::wire::Writer;
 
-/// The longest body that fits a frame in every mode beside the longest report.
-pub const MAX_BODY: usize = 1_120;
+/// The longest record, its item's head and sequence included.
+pub const MAX_RECORD: usize = 1_100;
 
 type Encoded = Result<(), EncodeError>;
 
@@ -117,6 +117,10 @@ fn alarm_notice(w: &mut Writer, a: &AlarmNotice) -> Encoded {
     within(a.panel.len() <= 8, "panel")?;
     printable(&a.panel, "panel")?;
     within((1..=6).contains(&a.alarms.len()), "alarms")?;
+    within(
+        a.flow_category == 0 || (0x20..=0x7E).contains(&a.flow_category),
+        "flow category",
+    )?;
     a.stamp.encode(w)?;
     meter(w, a.meter)?;
     w.u8((u8::from(a.register.is_some()) << 7) | (u8::from(a.snapshot) << 6) | a.valve);
@@ -224,6 +228,12 @@ impl Record {
             Self::AlarmNotice(_) => 0x05,
             Self::ValveState(_) => 0x06,
             Self::Health { .. } => 0x07,
+            other => other.rare_body(w),
+        }
+    }
+
+    fn rare_body(&self, w: &mut Writer) -> Encoded {
+        match self {
             Self::ResidualGas { .. } => 0x08,
             Self::MeterExchange { .. } => 0x09,
             Self::MeterTable(_) => 0x0A,
@@ -238,7 +248,7 @@ impl Record {
     /// Its body after the record sequence and before the MAC.
     ///
     /// # Errors
-    /// A field outside of its range, or a body that fits no frame.
+    /// A field outside of its range.
     // spec: GEN-3, GEN-7, REC-21, EXT-2, EXT-7
     pub fn body_before_mac(&self) -> Result<Vec<u8>, EncodeError> {
         let mut w = Writer::new();
@@ -254,12 +264,7 @@ impl Record {
             }
             other => other.small_body(&mut w)?,
         }
-        let octets = w.into_vec();
-        if octets.len() > MAX_BODY {
-            Err(EncodeError::TooLong)
-        } else {
-            Ok(octets)
-        }
+        Ok(w.into_vec())
     }
 
     fn small_body(&self, w: &mut Writer) -> Encoded {
@@ -369,6 +374,7 @@ impl Record {
                 zone,
             } => {
                 within(*capabilities < 1 << 6, "capabilities")?;
+                within((-48..=56).contains(zone), "zone")?;
                 stamp.encode(w)?;
                 w.u16(*model);
                 w.u32(*firmware);

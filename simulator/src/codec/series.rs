@@ -102,9 +102,10 @@ impl Series {
             };
             let told = breaks.iter().find(|b| b.mark == mark).map(|b| b.reason);
             let reason = match before {
-                None if told == Some(Reason::Clock) => Some(Reason::Clock),
+                None if segments.is_empty() => Some(told.unwrap_or(Reason::Gap)),
+                None if told == Some(Reason::Clock) => told,
                 None => Some(Reason::Gap),
-                Some(_) if told == Some(Reason::Clock) => Some(Reason::Clock),
+                Some(_) if matches!(told, Some(Reason::Clock | Reason::Correction)) => told,
                 Some(old) => match value.checked_sub(old) {
                     Some(step) if step > MAX_STEP => Some(Reason::BigStep),
                     Some(_) => None,

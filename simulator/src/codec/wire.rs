@@ -178,31 +178,23 @@ impl<'a> Reader<'a> {
     /// Another form, a larger value, or too few octets.
     // spec: GEN-2, GEN-3
     pub fn varint(&mut self, limit: u64) -> Result<u64, Refusal> {
-        let mut value: u64 = 0;
-        let mut shift: u32 = 0;
-        loop {
+        let mut value: u128 = 0;
+        for index in 0..varint_len(limit) {
             let octet = self.u8()?;
-            let group = u64::from(octet & 0x7F);
-            if shift >= 63 && group > 1 {
-                return Err(Refusal::BadValue);
-            }
-            value |= group << shift;
+            value |= u128::from(octet & 0x7F) << (7 * index);
             if octet & 0x80 == 0 {
-                if octet == 0 && shift > 0 {
+                if octet == 0 && index > 0 {
                     return Err(Refusal::NonCanonical);
                 }
-                break;
-            }
-            shift += 7;
-            if shift > 63 {
-                return Err(Refusal::BadValue);
+                let value = u64::try_from(value).map_err(|_| Refusal::BadValue)?;
+                return if value > limit {
+                    Err(Refusal::BadValue)
+                } else {
+                    Ok(value)
+                };
             }
         }
-        if value > limit {
-            Err(Refusal::BadValue)
-        } else {
-            Ok(value)
-        }
+        Err(Refusal::BadValue)
     }
 
     /// Ends the walk.

@@ -1,7 +1,7 @@
 //! What a terminal does with what it receives.
 
 use super::schedule::ComeBack;
-use super::{Asked, Event, Handled, LISTEN_MS, Outstanding, Phase, Suite, Terminal, TerminalError};
+use super::{Asked, Event, Handled, OUTSTANDING_MS, Outstanding, Suite, Terminal, TerminalError};
 use crate::clock::{ClockChange, is_step};
 use crate::codec::Refusal;
 use crate::codec::answer::{self, Answer, Downlink, Items, split};
@@ -13,10 +13,12 @@ use crate::meter::Meter;
 use crate::nvm::{Nvm, Write};
 use crate::random::Random;
 
-/// Rounds of a session in which nothing became safe.
-const STALLS: u32 = 3;
-/// The largest floor from which a terminal could go on.
-const HIGHEST_FLOOR: u32 = 0xFFFF_0000;
+/// Rounds of a session that changed nothing before it ends.
+const STALLS: u32 = 1;
+/// How often MORE is followed in a session.
+const MORE: u32 = 8;
+/// How far a floor may lie above a counter that was not lost.
+const FLOOR_REACH: u32 = 16_777_216;
 
 /// Either the frame is as if it had not come, or the machine is dead.
 #[derive(Debug)]
@@ -77,45 +79,47 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
                 let suite = Suite { key_version, mode };
                 self.call_now(now_ms, suite, identity, counter, (header, rest))
             }
-            Downlink::Answer {
-                mode,
-                counter,
-                ns: None,
-            } => {
-                let o = self.awaited(Asked::Uplink { counter }, mode)?;
-                if o.answered {
-                    return Err(Refusal::NotOutstanding.into());
-                }
-                let answer = answer::answer(mode, rest)?;
-                self.accept(now_ms, counter, None, answer)
-            }
-            Downlink::Answer {
-                mode,
-                counter,
-                ns: Some(ns),
-            } => {
-                let o = self.awaited(Asked::Uplink { counter }, mode)?;
-                let plain = self.unseal(o, Direction::Answer, ns, counter, (header, rest))?;
-                let answer = answer::answer(mode, &plain)?;
-                self.accept(now_ms, counter, Some(ns), answer)
+            Downlink::Answer { mode, counter, ns } => {
+                let o = self.awaited(now_ms, Asked::Uplink { counter }, mode)?;
+                let plain = match ns {
+                    None => rest.to_vec(),
+                    Some(ns) => self.unseal(o, Direction::Answer, ns, counter, (header, rest))?,
+                };
+                let answer = self.or_refuse(now_ms, answer::answer(mode, &plain))?;
+                self.accept(now_ms, counter, ns, answer)
             }
             Downlink::ResyncAnswer { mode, ns } => {
-                let o = self.awaited(Asked::Resync, mode)?;
+                let o = self.awaited(now_ms, Asked::Resync, mode)?;
                 let plain = self.unseal(o, Direction::ResyncAnswer, ns, 0, (header, rest))?;
-                let (floor, items) = answer::resync_answer(&plain)?;
+                let read = answer::resync_answer(&plain);
+                let (floor, items) = self.or_refuse(now_ms, read)?;
                 self.accept_resync(now_ms, ns, floor, &items)
             }
         }
     }
 
+    /// A verified answer with an unknown critical item ends the session: its uplink is not sent
+    /// again, and the next one names the item.
+    // spec: ANS-12, ANS-20
+    fn or_refuse<T>(&mut self, now_ms: u64, read: Result<T, Refusal>) -> Result<T, Stop> {
+        if let Err(Refusal::UnknownCriticalItem(number)) = read {
+            self.finish(now_ms, false);
+            self.refused_item = Some(number);
+        }
+        Ok(read?)
+    }
+
     /// The outstanding uplink, if this is what it waits for.
-    // spec: SEC-1, SEC-2, SEC-7, SES-5
-    fn awaited(&self, asked: Asked, mode: Mode) -> Result<&Outstanding, Refusal> {
+    // spec: SEC-1, SEC-2, SEC-7, SES-1, SES-5
+    fn awaited(&self, now_ms: u64, asked: Asked, mode: Mode) -> Result<&Outstanding, Refusal> {
         let o = self.outstanding.as_ref().ok_or(Refusal::NotOutstanding)?;
         if mode != o.suite.mode {
             return Err(Refusal::ModeMismatch);
         }
-        if o.asked != asked || o.first_ms.is_none() {
+        let open = o
+            .first_ms
+            .is_some_and(|t| now_ms.saturating_sub(t) <= OUTSTANDING_MS);
+        if o.asked != asked || !open {
             return Err(Refusal::NotOutstanding);
         }
         Ok(o)
@@ -130,9 +134,6 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
         counter: u32,
         (header, sealed): (&[u8], &[u8]),
     ) -> Result<Vec<u8>, Refusal> {
-        if o.heard.contains(&ns) {
-            return Err(Refusal::NotOutstanding);
-        }
         let base = self.keys.link.version(o.suite.key_version);
         let base = base.ok_or(Refusal::UnknownKeyVersion)?;
         let cipher = o.suite.mode.cipher().ok_or(Refusal::ModeMismatch)?;
@@ -144,24 +145,20 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
             .map_err(|_| Refusal::TagMismatch)
     }
 
-    /// What every verified answer does: proves the suite, gives the ticket and the time.
-    // spec: FRS-1, ANS-16, ROT-3, ROT-10
+    /// What every accepted answer does first: it gives the ticket, proves the suite, tells the time.
+    // spec: FRS-1, ANS-16, ANS-22, ROT-3, ROT-10
     fn verified(&mut self, now_ms: u64, ns: Option<[u8; 8]>) -> Result<(), TerminalError> {
-        let Some(o) = self.outstanding.as_mut() else {
+        let (Some(o), Some(ns)) = (self.outstanding.as_ref(), ns) else {
             return Ok(());
         };
-        o.answered = true;
         let (suite, first_ms) = (o.suite, o.first_ms.unwrap_or(now_ms));
-        let Some(ns) = ns else { return Ok(()) };
-        o.heard.push(ns);
-        self.prove(suite)?;
         self.nvm.write(Write::Ticket(ns))?;
         self.ticket = ns;
+        self.prove(suite)?;
         let [a, b, c, d, ..] = ns;
         let seconds = u32::from_be_bytes([a, b, c, d]);
-        let round_trip = now_ms.saturating_sub(first_ms);
-        if let ClockChange::Taken { before, after } =
-            self.clock.compare(now_ms, seconds, round_trip)
+        let since_ms = now_ms.saturating_sub(first_ms);
+        if let ClockChange::Taken { before, after } = self.clock.compare(now_ms, seconds, since_ms)
         {
             self.events.push(Event::ClockTaken);
             if is_step(&before, &after) {
@@ -175,7 +172,7 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
         Ok(())
     }
 
-    // spec: OVL-3, ANS-2, ANS-4, ANS-8, REP-7, REC-2, SES-6, SES-7
+    // spec: ANS-2, ANS-4, ANS-8, ANS-22, OVL-3, REC-2, SES-1, SES-6, SES-7
     fn accept(
         &mut self,
         now_ms: u64,
@@ -184,9 +181,6 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
         answer: Answer,
     ) -> Result<(), Stop> {
         let items = &answer.items;
-        if items.floor.is_some_and(|f| f > HIGHEST_FLOOR) {
-            return Err(Refusal::BadValue.into());
-        }
         let refused = items.come_back_s.is_some() && !answer.ack;
         if refused && self.schedule.refused_in_a_row >= 2 {
             self.schedule.refused_in_a_row = 0;
@@ -198,12 +192,10 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
             ack: answer.ack,
         });
         let safe = self.acknowledge(counter, &answer)?;
-        if let Some(floor) = items.floor {
-            let next = self.raise_counter(floor)?;
-            self.events.push(Event::Floored { next });
-        }
+        let behind = self.take_floor(items.floor)?;
         if answer.new_epoch {
-            self.renew_epoch()?;
+            self.renew_epoch(true)?;
+            self.push_info(now_ms)?;
         }
         self.take_slot(items)?;
         let mut results = 0;
@@ -213,45 +205,55 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
             }
         }
         self.take_come_back(now_ms, items, answer.ack);
-        if refused {
+        self.outstanding = None;
+        if items.come_back_s.is_some() {
             self.finish(now_ms, false);
             return Ok(());
         }
-        let asked = answer.more || answer.new_epoch || items.floor.is_some();
-        self.go_on(now_ms, answer.finished, asked, (results, safe))?;
+        let new = safe > 0 || results > 0 || behind || answer.new_epoch;
+        self.go_on(now_ms, answer.more, results > 0, new)?;
         Ok(())
     }
 
-    /// After an answer: another uplink, the end, or a while of listening.
-    // spec: ANS-8, SES-6, SES-7
+    /// After an answer without a come-back: another uplink, or the end.
+    ///
+    /// A session goes on as long as records wait, but not when answers change nothing.
+    // spec: ANS-8, SES-6, SES-7, SES-16
     fn go_on(
         &mut self,
         now_ms: u64,
-        finished: bool,
-        asked: bool,
-        (results, safe): (u32, usize),
+        more: bool,
+        results: bool,
+        new: bool,
     ) -> Result<(), TerminalError> {
-        let mut stalls = 0;
-        if let Some(session) = self.session.as_mut() {
-            session.stalls = if safe > 0 || results > 0 {
-                0
-            } else {
-                session.stalls + 1
-            };
-            stalls = session.stalls;
+        let Some(session) = self.session.as_mut() else {
+            return Ok(());
+        };
+        session.stalls = if new { 0 } else { session.stalls + 1 };
+        let mut follow = false;
+        if more && session.more < MORE {
+            session.more += 1;
+            follow = true;
         }
-        let rest = safe > 0 && !finished && !self.store.is_empty();
-        if results > 0 || rest || (asked && stalls <= STALLS) {
-            self.build(now_ms, self.store.has_alarm())?;
-            self.phase = Phase::Sending;
-        } else if finished {
-            self.finish(now_ms, false);
+        let rest = !self.store.is_empty() && session.stalls <= STALLS;
+        if follow || results || rest {
+            self.build(now_ms)
         } else {
-            self.phase = Phase::Listening {
-                until: now_ms.saturating_add(LISTEN_MS),
-            };
+            self.finish(now_ms, false);
+            Ok(())
         }
-        Ok(())
+    }
+
+    /// Says whether the counter was behind. A floor that is out of reach is ignored.
+    // spec: REP-7, NON-5
+    fn take_floor(&mut self, floor: Option<u32>) -> Result<bool, TerminalError> {
+        let Some(floor) = floor else { return Ok(false) };
+        if floor.saturating_sub(self.counter.next) > FLOOR_REACH {
+            return Ok(false);
+        }
+        let next = self.raise_counter(floor)?;
+        self.events.push(Event::Floored { next });
+        Ok(true)
     }
 
     /// Forgets the records of the frames that are acknowledged, and of no others.
@@ -282,9 +284,10 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
                 count += 1;
             }
         }
-        if !self.store.has_alarm() {
-            self.schedule.alarm = None;
+        if !self.store.has_urgent() {
+            self.schedule.urgent = None;
         }
+        self.drop_old_command_key()?;
         Ok(count)
     }
 
@@ -318,7 +321,7 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
         self.events.push(Event::ComeBack { at_ms });
     }
 
-    // spec: RSY-2, FRS-1
+    // spec: RSY-2, FRS-1, REP-7
     fn accept_resync(
         &mut self,
         now_ms: u64,
@@ -326,20 +329,19 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
         floor: u32,
         items: &Items,
     ) -> Result<(), Stop> {
-        if floor > HIGHEST_FLOOR {
-            return Err(Refusal::BadValue.into());
-        }
         self.verified(now_ms, Some(ns))?;
-        let next = self.raise_counter(floor)?;
+        let lost = self.counter.resync == Some(1);
+        let reach = self.counter.next.saturating_add(FLOOR_REACH);
+        let next = self.raise_counter(if floor > reach && !lost { 0 } else { floor })?;
         self.events.push(Event::Resynced { next });
         self.take_slot(items)?;
+        self.outstanding = None;
         if items.come_back_s.is_some() {
             self.take_come_back(now_ms, items, false);
             self.finish(now_ms, false);
             return Ok(());
         }
-        self.build(now_ms, self.store.has_alarm())?;
-        self.phase = Phase::Sending;
+        self.build(now_ms)?;
         Ok(())
     }
 }

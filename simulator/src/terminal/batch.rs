@@ -1,6 +1,6 @@
 //! Building of frames.
 
-use super::{Asked, Outgoing, Outstanding, Sent, Session, Terminal, TerminalError};
+use super::{Asked, Outgoing, Outstanding, Phase, Sent, Session, Terminal, TerminalError};
 use crate::codec::EncodeError;
 use crate::codec::frame::{MAX_FRAME, RESYNC_HEADER, ResyncHeader, UplinkHeader, resync, uplink};
 use crate::codec::record::Record;
@@ -20,11 +20,20 @@ const BLOCK: u32 = 64;
 const LAST_COUNTER: u32 = 0xFFFF_0000;
 /// Frames whose records are remembered for an acknowledgement map.
 const REMEMBERED: usize = 32;
+/// Octets of the session items: previous epoch and answer refused.
+const SESSION_ITEMS: usize = 6 + 3;
+
+/// What a frame of a batch needs to know beside its records.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    following: usize,
+    asks: bool,
+}
 
 impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
     /// The next frame counter; the block that holds it is reserved first.
-    // spec: NON-2, NON-3, NON-5
-    fn take_counter(&mut self) -> Result<u32, TerminalError> {
+    // spec: NON-2, NON-3, NON-5, SES-4
+    fn take_counter(&mut self, now_ms: u64) -> Result<u32, TerminalError> {
         let next = self.counter.next;
         if next > LAST_COUNTER {
             return Err(TerminalError::CountersUsedUp);
@@ -33,6 +42,7 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
             self.reserve(next)?;
         }
         self.counter.next = next + 1;
+        self.schedule.counter_used(now_ms);
         Ok(next)
     }
 
@@ -64,6 +74,7 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
             nt,
             suite,
             stalls: 0,
+            more: 0,
             transmissions: 0,
         };
         self.session = Some(session);
@@ -73,19 +84,19 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
     /// Puts the next frames of the session into the outbox: a RESYNC when the counter is not
     /// proven, else a batch of uplinks.
     // spec: NON-4, NON-6, RSY-4, SES-1
-    pub(super) fn build(&mut self, now_ms: u64, alarms_alone: bool) -> Result<(), TerminalError> {
+    pub(super) fn build(&mut self, now_ms: u64) -> Result<(), TerminalError> {
         let session = self.session_now();
         self.outbox.clear();
-        self.outstanding = None;
+        self.phase = Phase::Sending;
         match self.counter.resync {
             Some(reason) if session.suite.mode != Mode::Clear => {
                 self.build_resync(now_ms, session, reason)
             }
-            _ => self.build_batch(now_ms, session, alarms_alone),
+            _ => self.build_batch(now_ms, session),
         }
     }
 
-    // spec: NON-4, NON-6, RSY-1, RSY-4
+    // spec: NON-4, NON-6, RSY-1, RSY-4, SES-15, UDP-4
     fn build_resync(
         &mut self,
         now_ms: u64,
@@ -109,52 +120,45 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
             nr,
         };
         let frame = resync(&header, &self.report(now_ms, 0), reason, &key)?;
-        self.put(frame, Asked::Resync, session, nr, false, RESYNC_HEADER);
+        let (alarm, urgent) = (self.store.has_alarm(), self.store.has_urgent());
+        self.await_answer(Outstanding {
+            asked: Asked::Resync,
+            frame,
+            header: RESYNC_HEADER,
+            suite,
+            nonces: nr,
+            alarm,
+            urgent,
+            first_ms: None,
+            transmissions: 0,
+        });
         Ok(())
     }
 
-    fn put(
-        &mut self,
-        frame: Vec<u8>,
-        asked: Asked,
-        session: Session,
-        nonces: [u8; 16],
-        alarm: bool,
-        header: usize,
-    ) {
-        let new_alarm = alarm && self.schedule.alarm.is_some_and(|a| a.fresh);
+    fn await_answer(&mut self, o: Outstanding) {
+        let fresh = self.schedule.urgent.is_some_and(|a| a.fresh);
+        let new_alarm = o.alarm && fresh && o.asked != Asked::Resync;
+        let (frame, alarm, urgent) = (o.frame.clone(), o.alarm, o.urgent);
         self.outbox.push_back(Outgoing {
-            frame: frame.clone(),
+            frame,
             alarm,
+            urgent,
             new_alarm,
             asks: true,
         });
-        self.outstanding = Some(Outstanding {
-            asked,
-            frame,
-            header,
-            suite: session.suite,
-            nonces,
-            alarm,
-            first_ms: None,
-            last_ms: 0,
-            transmissions: 0,
-            heard: Vec::new(),
-            answered: false,
-        });
+        self.outstanding = Some(o);
     }
 
-    /// Groups records into frames, in the order of sending.
+    /// Groups records into frames, in the order of sending; a frame ends at the first record that
+    /// does not fit.
     // spec: REC-30, REC-31, FRM-4
-    fn group(&self, room: usize, first_room: usize, alarms_alone: bool) -> Vec<Vec<Stored>> {
+    fn group(&self, room: usize) -> Vec<Vec<Stored>> {
         let mut groups: Vec<Vec<Stored>> = Vec::new();
         let mut open: Vec<Stored> = Vec::new();
-        let mut left = first_room;
+        let mut left = room;
         for stored in self.store.order() {
-            let alarm = matches!(stored.record.as_ref(), Record::AlarmNotice(_));
-            let apart = alarms_alone && groups.is_empty() && !alarm && !open.is_empty();
             let len = stored.item_len();
-            if (len > left || apart) && !(open.is_empty() && groups.is_empty()) {
+            if len > left {
                 groups.push(std::mem::take(&mut open));
                 left = room;
             }
@@ -165,55 +169,65 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
         groups
     }
 
-    // spec: REC-1, REC-30, REC-31, SES-1, FRM-6
-    fn build_batch(
-        &mut self,
-        now_ms: u64,
-        session: Session,
-        alarms_alone: bool,
-    ) -> Result<(), TerminalError> {
+    // spec: REC-1, REC-30, REC-31, SES-1, SES-4, FRM-6
+    fn build_batch(&mut self, now_ms: u64, session: Session) -> Result<(), TerminalError> {
         let mode = session.suite.mode;
-        let left_epoch = self.store.take_left_epoch();
         let mut report = Writer::new();
         self.report(now_ms, 0).encode(&mut report)?;
         let fixed = mode.uplink_header_octets() + mode.tag_octets() + report.len();
-        let room = MAX_FRAME.saturating_sub(fixed);
-        let first_room = room.saturating_sub(if left_epoch.is_some() { 6 } else { 0 });
-        let groups = self.group(room, first_room, alarms_alone);
+        let groups = self.group(MAX_FRAME.saturating_sub(fixed + SESSION_ITEMS));
         let total = groups.len();
-        let count = if alarms_alone { 1 } else { total.min(BATCH) };
+        let urgent = groups.first().is_some_and(|g| g.iter().any(Stored::urgent));
+        let allowed = self.schedule.counters_left(now_ms);
+        let count = if urgent { 1 } else { total.min(BATCH) }.min(allowed);
+        if count == 0 {
+            let free_ms = self.schedule.counters_free_ms();
+            self.over_budget(now_ms, free_ms);
+            return Ok(());
+        }
         for (index, group) in groups.into_iter().take(count).enumerate() {
-            let following = total - 1 - index;
-            let left = left_epoch.filter(|_| index == 0);
-            self.build_uplink(
-                now_ms,
-                session,
-                &group,
-                (following, index + 1 == count),
-                left,
-            )?;
+            let place = Place {
+                following: total - 1 - index,
+                asks: index + 1 == count,
+            };
+            self.build_uplink(now_ms, session, &group, place)?;
         }
         Ok(())
     }
 
-    // spec: FRS-1, NON-2, FRM-6, FRM-8, FRM-9, FRM-11, REC-28, REC-31
+    /// Report, records, session items.
+    // spec: REC-1, REC-28, REC-34, ANS-20
+    fn plaintext(
+        &mut self,
+        now_ms: u64,
+        group: &[Stored],
+        place: Place,
+    ) -> Result<Vec<u8>, TerminalError> {
+        let mut w = Writer::new();
+        self.report(now_ms, place.following).encode(&mut w)?;
+        for stored in group {
+            w.bytes(&stored.item()?);
+        }
+        if let Some(epoch) = self.store.left_epoch() {
+            w.item(0x70, &epoch.to_be_bytes())?;
+        }
+        if let Some(number) = self.refused_item.filter(|_| place.asks) {
+            self.refused_item = None;
+            w.item(0x72, &[number])?;
+        }
+        Ok(w.into_vec())
+    }
+
+    // spec: FRS-1, NON-2, FRM-6, FRM-8, FRM-9, FRM-11, REC-31
     fn build_uplink(
         &mut self,
         now_ms: u64,
         session: Session,
         group: &[Stored],
-        (following, asks): (usize, bool),
-        left_epoch: Option<u32>,
+        place: Place,
     ) -> Result<(), TerminalError> {
         let suite = session.suite;
-        let mut w = Writer::new();
-        self.report(now_ms, following).encode(&mut w)?;
-        if let Some(epoch) = left_epoch {
-            w.item(0x70, &epoch.to_be_bytes())?;
-        }
-        for stored in group {
-            w.bytes(&stored.item()?);
-        }
+        let plaintext = self.plaintext(now_ms, group, place)?;
         let alarm = group
             .iter()
             .any(|s| matches!(s.record.as_ref(), Record::AlarmNotice(_)));
@@ -221,10 +235,10 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
         let header = UplinkHeader {
             mode: suite.mode,
             alarm,
-            answer: asks,
+            answer: place.asks,
             key_version: suite.key_version,
             identity: owner.identity,
-            counter: self.take_counter()?,
+            counter: self.take_counter(now_ms)?,
             ticket: self.ticket,
             nt: session.nt,
         };
@@ -237,7 +251,7 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
                 Some(traffic_key(base, &owner, mode, Direction::Uplink, &nonces)?)
             }
         };
-        let frame = uplink(&header, w.into_vec(), self.routine, key.as_ref())?;
+        let frame = uplink(&header, plaintext, self.routine, key.as_ref())?;
         let epoch = self.store.epoch();
         let keys = group.iter().map(|s| (epoch, s.sequence)).collect();
         if self.sent.len() >= REMEMBERED {
@@ -247,21 +261,30 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
             counter: header.counter,
             keys,
         });
-        if asks {
-            let octets = suite.mode.uplink_header_octets();
-            let asked = Asked::Uplink {
-                counter: header.counter,
-            };
-            self.put(frame, asked, session, nonces, alarm, octets);
-        } else {
-            let new_alarm = alarm && self.schedule.alarm.is_some_and(|a| a.fresh);
+        if !place.asks {
+            let (alarm, urgent, new_alarm) = (false, false, false);
             self.outbox.push_back(Outgoing {
                 frame,
                 alarm,
+                urgent,
                 new_alarm,
                 asks: false,
             });
+            return Ok(());
         }
+        self.await_answer(Outstanding {
+            asked: Asked::Uplink {
+                counter: header.counter,
+            },
+            frame,
+            header: suite.mode.uplink_header_octets(),
+            suite,
+            nonces,
+            alarm,
+            urgent: group.iter().any(Stored::urgent),
+            first_ms: None,
+            transmissions: 0,
+        });
         Ok(())
     }
 }

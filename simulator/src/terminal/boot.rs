@@ -1,33 +1,34 @@
-//! Power-on, and records that come from the meter side.
+//! Power-on, a new epoch, a new utility.
 
 use std::collections::VecDeque;
 
-use super::schedule::Schedule;
-use super::{Action, AlarmRetry, Config, Counter, Event, Mounted, Phase, Terminal, TerminalError};
-use crate::clock::{Clock, is_step};
-use crate::codec::frame::ladder;
-use crate::codec::record::{Alarm, AlarmNotice, Everyday, MeterRef, MeterTable, Record, Register};
-use crate::codec::report::{Report, Stamp};
-use crate::codec::wire::Writer;
-use crate::crypto::SecretKey;
-use crate::keys::{Identity, Mode, command_key};
+use super::schedule::{Schedule, Urgent};
+use super::{Action, Config, Counter, Event, Mounted, Phase, Terminal, TerminalError};
+use crate::clock::Clock;
+use crate::codec::record::{MeterRef, Record};
+use crate::codec::report::Report;
+use crate::keys::{KeyRing, Mode, Utility, command_key};
 use crate::meter::Meter;
 use crate::nvm::{CounterCell, Nvm, Write};
 use crate::random::Random;
 use crate::rotation::Trial;
-use crate::store::{ProofKey, Store, ToldSafe};
+use crate::store::Store;
 
-/// What an alarm notice says beside its alarms.
-#[derive(Debug, Clone, Default)]
-pub struct NoticeDetail {
-    /// A state at a moment, not an event.
-    pub snapshot: bool,
-    /// Flow category character, or 0.
-    pub flow_category: u8,
-    /// What the display shows.
-    pub panel: Vec<u8>,
-    /// Register at that time.
-    pub register: Option<Register>,
+/// What is known of the counter after a restart, and whether a RESYNC must come first.
+// spec: NON-3, NON-4, NON-5, RSY-2
+fn counter_of(cell: CounterCell, mode: Mode) -> Counter {
+    let at = |next: u32, resync| Counter {
+        next,
+        below: next,
+        resync,
+    };
+    match cell {
+        CounterCell::Reserved(below) => at(below.max(1), None),
+        CounterCell::Lost if mode == Mode::Clear => at(1, None),
+        CounterCell::Lost => at(1, Some(1)),
+        CounterCell::Unproven(below) if mode == Mode::Clear => at(below.max(1), None),
+        CounterCell::Unproven(below) => at(below.max(1), Some(2)),
+    }
 }
 
 impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
@@ -35,57 +36,40 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
     ///
     /// # Errors
     /// A terminal without keys, or a write that fails.
-    // spec: NON-3, NON-4, REC-2, RSY-3, KEY-9
+    // spec: NON-3, NON-4, REC-2, RSY-3, KEY-9, ANS-21, SES-4
     pub fn new(
         config: Config,
         mut nvm: N,
         mut random: R,
-        meters: Vec<Mounted<M>>,
+        mut meters: Vec<Mounted<M>>,
         now_ms: u64,
     ) -> Result<Self, TerminalError> {
         let protected = nvm.protected()?.clone();
         let boot = protected.boot.wrapping_add(1);
         nvm.write(Write::Boot(boot))?;
         let working = nvm.working().clone();
-        let counter = match working.counter {
-            CounterCell::Reserved(below) => Counter {
-                next: below,
-                below,
-                resync: None,
-            },
-            CounterCell::Lost if *protected.mode.latest() == Mode::Clear => Counter {
-                next: 1,
-                below: 1,
-                resync: None,
-            },
-            CounterCell::Lost => Counter {
-                next: 0,
-                below: 0,
-                resync: Some(1),
-            },
-            CounterCell::Unproven => Counter {
-                next: 0,
-                below: 0,
-                resync: Some(2),
-            },
-        };
+        for mounted in &mut meters {
+            mounted.device.restarted(now_ms);
+        }
         let kept = Store::load(&working, config.store_capacity);
         let fresh = kept.is_none();
         let store = match kept {
             Some(store) => store,
             None => {
                 let epoch = draw_epoch(&mut random, 0);
-                let write = Write::Epoch {
+                let records = Vec::new();
+                nvm.write(Write::Epoch {
                     epoch,
+                    left: None,
                     next_sequence: 1,
-                    records: Vec::new(),
-                };
-                nvm.write(write)?;
+                    records,
+                })?;
                 Store::empty(epoch, config.store_capacity)
             }
         };
         let mut terminal = Self {
             clock: Clock::unset(boot, now_ms, config.drift_ppm),
+            counter: counter_of(working.counter, *protected.mode.latest()),
             config,
             nvm,
             random,
@@ -94,12 +78,14 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
             keys: protected.keys,
             mode: protected.mode,
             routine: protected.routine,
-            counter,
+            day_octets: (0, 0),
             ticket: working.ticket.unwrap_or_default(),
             mark: working.command,
             slot: working.slot,
             last_call: working.last_call,
             trial: Trial::default(),
+            command_key_proven: false,
+            refused_item: None,
             phase: Phase::Asleep,
             session: None,
             outstanding: None,
@@ -107,7 +93,7 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
             sent: VecDeque::new(),
             calls: VecDeque::new(),
             call_waiting: false,
-            schedule: Schedule::at_boot(now_ms),
+            schedule: Schedule::at_boot(now_ms, working.spent),
             last_sends: 0,
             sends_total: 0,
             told_safe: Vec::new(),
@@ -116,19 +102,32 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
         if fresh {
             terminal.introduce(now_ms)?;
         }
-        if terminal.store.has_alarm() {
-            terminal.schedule.alarm = Some(AlarmRetry::due(now_ms));
-        }
         terminal.look_for_begun_command(now_ms)?;
+        if terminal.store.has_urgent() {
+            terminal.schedule.urgent = Some(Urgent::due(now_ms));
+        }
         Ok(terminal)
     }
 
-    /// The first records of a store: what the terminal is and which meters it serves.
-    // spec: REC-13
-    fn introduce(&mut self, now_ms: u64) -> Result<(), TerminalError> {
+    /// What the terminal is and which meters it serves: the first records of a store.
+    // spec: REC-13, REC-32
+    pub(crate) fn introduce(&mut self, now_ms: u64) -> Result<(), TerminalError> {
+        self.push_info(now_ms)?;
+        let stamp = self.clock.stamp(now_ms);
+        let meters: Vec<MeterRef> = self.meters.iter().map(|m| m.meter).collect();
+        for meter in meters {
+            self.push_meter_table(meter, stamp)?;
+        }
+        Ok(())
+    }
+
+    // spec: REC-32, CMD-10
+    pub(crate) fn push_info(&mut self, now_ms: u64) -> Result<(), TerminalError> {
         let stamp = self.clock.stamp(now_ms);
         let (model, firmware) = (self.config.model, self.config.firmware);
-        let (capabilities, zone) = (self.config.capabilities, self.config.zone_quarter_hours);
+        let open = u16::from(self.config.valve_open_enabled) << 2;
+        let capabilities = (self.config.capabilities & !0b100) | open;
+        let zone = self.config.zone_quarter_hours;
         self.push(Record::TerminalInfo {
             stamp,
             model,
@@ -136,181 +135,47 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
             capabilities,
             zone,
         })?;
-        let slots: Vec<MeterRef> = self.meters.iter().map(|m| m.meter).collect();
-        for meter in slots {
-            self.push_meter_table(meter, stamp)?;
-        }
         Ok(())
     }
 
-    pub(crate) fn push_meter_table(
-        &mut self,
-        meter: MeterRef,
-        stamp: Stamp,
-    ) -> Result<(), TerminalError> {
-        let mounted = self
-            .meters
-            .iter()
-            .find(|m| m.meter == meter)
-            .ok_or(TerminalError::NoMeter)?;
-        let table = MeterTable {
-            stamp,
-            meter,
-            medium: mounted.medium,
-            unit: mounted.unit,
-            digits: mounted.digits,
-            serial: mounted.serial.clone(),
-        };
-        self.push(Record::MeterTable(table))?;
-        Ok(())
-    }
-
-    /// Stores a record; it goes out with the next session. Returns its sequence.
-    ///
-    /// # Errors
-    /// A record without an encoding, a full store, a write that fails.
-    // spec: REC-6, REC-10, NON-3
-    pub fn push(&mut self, record: Record) -> Result<u32, TerminalError> {
-        if self.store.refuses(&record) {
-            return Err(TerminalError::StoreFull);
-        }
-        while let Some(oldest) = self.store.to_drop() {
-            self.nvm.write(Write::Forget(oldest))?;
-            if let Some(gone) = self.store.forget(oldest) {
-                let (epoch, sequence) = (self.store.epoch(), gone.sequence);
-                let (record, body) = (gone.record, gone.body);
-                self.events.push(Event::Dropped(ToldSafe {
-                    epoch,
-                    sequence,
-                    record,
-                    body,
-                }));
-            }
-        }
-        if self.store.exhausted() {
-            self.renew_epoch()?;
-        }
-        let key = match record.proof() {
-            Some(proof) => self.result_key(proof.key_version)?,
-            None => None,
-        };
-        let proof = key.as_ref().map(|(_, key, identity)| ProofKey {
-            key,
-            identity: *identity,
-        });
-        let stored = self.store.prepare(record, proof.as_ref())?;
-        self.nvm.write(Write::Record(stored.clone()))?;
-        let sequence = stored.sequence;
-        if matches!(stored.record.as_ref(), Record::Everyday(_)) {
-            self.grow_routine(stored.item_len())?;
-        }
-        self.store.insert(stored);
-        Ok(sequence)
-    }
-
-    /// The routine size never shrinks; it covers a frame with one day's record alone.
-    // spec: FRM-11
-    fn grow_routine(&mut self, item: usize) -> Result<(), TerminalError> {
-        let mode = *self.mode.latest();
-        let report = self.report_octets()?;
-        let needed = mode.uplink_header_octets() + report + item + mode.tag_octets();
-        let routine = ladder(needed).unwrap_or(self.routine);
-        if routine > self.routine {
-            self.nvm.write(Write::Routine(routine))?;
-            self.routine = routine;
-        }
-        Ok(())
-    }
-
-    /// A day's record.
+    /// Switches remote opening on or off, at the terminal, on site.
     ///
     /// # Errors
     /// As [`Self::push`].
-    pub fn push_day(&mut self, day: Everyday) -> Result<u32, TerminalError> {
-        self.push(Record::Everyday(day))
+    // spec: CMD-10, REC-32
+    pub fn switch_valve_open(&mut self, now_ms: u64, on: bool) -> Result<(), TerminalError> {
+        self.config.valve_open_enabled = on;
+        self.push_info(now_ms)
     }
 
-    /// Alarms of one event: stored and sent at once, in notices of up to six.
+    /// Another utility takes the terminal over, on site. Frame counter and command sequence stay.
     ///
     /// # Errors
-    /// As [`Self::push`], or a meter that is not mounted.
-    // spec: REC-22, SES-3
-    pub fn raise(
+    /// A write that fails, or keys whose versions do not go on counting.
+    // spec: ID-1, ID-5, NON-5, KEY-7
+    pub fn change_utility(
         &mut self,
         now_ms: u64,
-        slot: u8,
-        alarms: &[Alarm],
-        detail: &NoticeDetail,
+        utility: Utility,
+        keys: KeyRing,
     ) -> Result<(), TerminalError> {
-        let stamp = self.clock.stamp(now_ms);
-        let mounted = self.mounted_mut(slot).ok_or(TerminalError::NoMeter)?;
-        let (meter, valve) = (mounted.meter, mounted.device.valve(now_ms));
-        for part in alarms.chunks(6) {
-            self.push(Record::AlarmNotice(AlarmNotice {
-                stamp,
-                meter,
-                snapshot: detail.snapshot,
-                valve,
-                flow_category: detail.flow_category,
-                register: detail.register,
-                panel: detail.panel.clone(),
-                alarms: part.to_vec(),
-            }))?;
+        let above = |new: &KeyRing, old: &KeyRing| {
+            new.link.current.version > old.link.latest().version
+                && new.command.current.version > old.command.latest().version
+                && new.key_encryption.current.version > old.key_encryption.latest().version
+        };
+        if !above(&keys, &self.keys) {
+            return Err(TerminalError::KeyVersion);
         }
-        if !alarms.is_empty() {
-            self.schedule.alarm = Some(AlarmRetry::fresh(now_ms));
-        }
-        Ok(())
-    }
-
-    /// Another meter is mounted in a slot: a new generation, its table, the exchange.
-    ///
-    /// # Errors
-    /// As [`Self::push`]; no meter in the slot, or its generations are used up.
-    // spec: REC-13, REC-14, REC-25
-    pub fn exchange_meter(
-        &mut self,
-        now_ms: u64,
-        mut new: Mounted<M>,
-    ) -> Result<MeterRef, TerminalError> {
-        let stamp = self.clock.stamp(now_ms);
-        let mounted = self
-            .mounted_mut(new.meter.slot)
-            .ok_or(TerminalError::NoMeter)?;
-        let old = mounted.meter;
-        let old_register = mounted.device.register(now_ms);
-        let next = old.next_generation().ok_or(TerminalError::NoMeter)?;
-        new.meter = next;
-        let new_register = new.device.register(now_ms);
-        self.meters.push(new);
-        self.push_meter_table(next, stamp)?;
-        self.push(Record::MeterExchange {
-            stamp,
-            old,
-            new: next,
-            old_register,
-            new_register,
-        })?;
-        Ok(next)
-    }
-
-    /// A technician sets the clock.
-    ///
-    /// # Errors
-    /// As [`Self::push`].
-    // spec: REC-5
-    pub fn set_clock(&mut self, now_ms: u64, utc_s: u32) -> Result<(), TerminalError> {
-        let before = self.clock.stamp(now_ms);
-        self.clock.set(now_ms, u64::from(utc_s) * 1_000, 1_000);
-        let after = self.clock.stamp(now_ms);
-        if is_step(&before, &after) {
-            self.push(Record::ClockChange {
-                before,
-                after,
-                cause: 2,
-            })?;
-        }
-        self.plan(now_ms, false);
+        self.finish(now_ms, false);
+        self.nvm.write(Write::Keys(keys.clone()))?;
+        self.keys = keys;
+        self.config.owner.utility = utility;
+        self.nvm.write(Write::Ticket([0; 8]))?;
+        self.ticket = [0; 8];
+        self.renew_epoch(false)?;
+        self.push_info(now_ms)?;
+        self.wake(now_ms);
         Ok(())
     }
 
@@ -342,33 +207,26 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
         }
     }
 
-    /// A new store epoch with the records that are not told safe.
-    // spec: REC-2, REC-28
-    pub(crate) fn renew_epoch(&mut self) -> Result<(), TerminalError> {
+    /// A new store epoch with the records that are not told safe, their sequences and contents.
+    // spec: REC-2, REC-28, ID-5
+    pub(crate) fn renew_epoch(&mut self, asked: bool) -> Result<(), TerminalError> {
         let epoch = draw_epoch(&mut self.random, self.store.epoch());
         let keys = &self.keys.command;
         let owner = self.config.owner;
-        let renewed = self.store.renewed(epoch, |version| {
+        let renewed = self.store.renewed(epoch, asked, |version| {
             let base = keys.version(version).unwrap_or(&keys.current);
             let key = command_key(base, &owner, 1).ok()?;
             Some((base.version, key, owner.identity))
         })?;
         self.nvm.write(Write::Epoch {
             epoch,
+            left: renewed.left(),
             next_sequence: renewed.next_sequence(),
             records: renewed.records().cloned().collect(),
         })?;
         self.store = renewed;
         self.events.push(Event::NewEpoch(epoch));
         Ok(())
-    }
-
-    fn result_key(&self, version: u8) -> Result<Option<(u8, SecretKey, Identity)>, TerminalError> {
-        let Some(base) = self.keys.command.version(version) else {
-            return Ok(None);
-        };
-        let key = command_key(base, &self.config.owner, 1)?;
-        Ok(Some((version, key, self.config.owner.identity)))
     }
 
     /// The report as it would be sent now.
@@ -382,12 +240,6 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
             following: u8::try_from(following).unwrap_or(15).min(15),
             command: self.mark.map(|m| (m.sequence, m.outcome)),
         }
-    }
-
-    fn report_octets(&self) -> Result<usize, TerminalError> {
-        let mut w = Writer::new();
-        self.report(u64::MAX, 0).encode(&mut w)?;
-        Ok(w.len())
     }
 }
 

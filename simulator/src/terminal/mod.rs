@@ -3,12 +3,13 @@
 mod answer;
 mod batch;
 mod boot;
+mod intake;
 mod schedule;
 mod session;
 
 pub(crate) use answer::Stop;
-pub use boot::NoticeDetail;
-pub use schedule::{AlarmRetry, alarm_pause_ms};
+pub use intake::NoticeDetail;
+pub use schedule::{Urgent, urgent_pause_ms};
 
 use std::collections::VecDeque;
 
@@ -22,8 +23,8 @@ use crate::nvm::{CommandMark, NvmError};
 use crate::rotation::Trial;
 use crate::store::{Store, ToldSafe};
 
-/// Ten seconds.
-const LISTEN_MS: u64 = 10_000;
+/// How long an uplink may be answered after its first transmission.
+const OUTSTANDING_MS: u64 = 120_000;
 /// Milliseconds of a day.
 const DAY_MS: u64 = 86_400_000;
 
@@ -32,8 +33,6 @@ const DAY_MS: u64 = 86_400_000;
 pub struct Config {
     /// Utility and identity.
     pub owner: Owner,
-    /// The second of the UTC day at which it calls until a server gives it a slot.
-    pub factory_slot_s: u32,
     /// Zone of its marks, in quarter hours from UTC.
     pub zone_quarter_hours: i8,
     /// How fast its clock's uncertainty grows.
@@ -56,7 +55,6 @@ impl Config {
     pub fn new(owner: Owner) -> Self {
         Self {
             owner,
-            factory_slot_s: 3 * 3_600,
             zone_quarter_hours: 36,
             drift_ppm: 20,
             store_capacity: 1_000,
@@ -100,9 +98,15 @@ pub enum TerminalError {
     /// All frame counters were used.
     #[error("the frame counters are used up")]
     CountersUsedUp,
-    /// The store is full of records that must not be dropped.
-    #[error("the store is full")]
-    StoreFull,
+    /// All record sequences of this store epoch were used.
+    #[error("the record sequences are used up")]
+    SequencesUsedUp,
+    /// An everyday record needs a day, and the clock is unset.
+    #[error("the clock is unset")]
+    ClockUnset,
+    /// Key versions must go on counting.
+    #[error("a key version is not above the one held")]
+    KeyVersion,
     /// No meter is mounted in the slot.
     #[error("no such meter")]
     NoMeter,
@@ -179,7 +183,7 @@ pub enum Event {
     LinkKey(u8),
     /// A newer mode became the only one.
     ModePinned(Mode),
-    /// A reading was dropped by a full store.
+    /// A record was dropped by a full store.
     Dropped(ToldSafe),
     /// No answer came.
     GaveUp,
@@ -218,17 +222,16 @@ pub(crate) struct Outstanding {
     suite: Suite,
     nonces: [u8; 16],
     alarm: bool,
+    urgent: bool,
     pub(crate) first_ms: Option<u64>,
-    last_ms: u64,
     transmissions: u32,
-    heard: Vec<[u8; 8]>,
-    answered: bool,
 }
 
 #[derive(Debug)]
 struct Outgoing {
     frame: Vec<u8>,
     alarm: bool,
+    urgent: bool,
     new_alarm: bool,
     asks: bool,
 }
@@ -244,7 +247,6 @@ enum Phase {
     Asleep,
     Sending,
     Waiting { deadline: u64 },
-    Listening { until: u64 },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -252,6 +254,7 @@ pub(crate) struct Session {
     nt: [u8; 8],
     pub(crate) suite: Suite,
     stalls: u32,
+    more: u32,
     transmissions: u32,
 }
 
@@ -274,12 +277,15 @@ pub struct Terminal<N, R, M> {
     pub(crate) keys: KeyRing,
     pub(crate) mode: Pair<Mode>,
     routine: usize,
+    day_octets: (u16, usize),
     counter: Counter,
     ticket: [u8; 8],
     pub(crate) mark: Option<CommandMark>,
     slot: Option<Slot>,
     pub(crate) last_call: u32,
     pub(crate) trial: Trial,
+    pub(crate) command_key_proven: bool,
+    refused_item: Option<u8>,
     phase: Phase,
     pub(crate) session: Option<Session>,
     pub(crate) outstanding: Option<Outstanding>,

@@ -4,20 +4,24 @@ use std::collections::VecDeque;
 
 use super::{DAY_MS, Terminal};
 use crate::meter::Meter;
-use crate::nvm::Nvm;
+use crate::nvm::{Nvm, Spent};
 use crate::random::Random;
 
 /// Transmissions in 24 hours.
 const DAILY_FRAMES: usize = 96;
+/// Those that are left to alarm notices and results.
+const URGENT_FRAMES: usize = 32;
+/// Frame counters in 24 hours.
+const DAILY_COUNTERS: usize = 256;
 /// The spread of a call after one that failed.
 const SPREAD_MS: u64 = 15 * 60_000;
 /// A slot this soon after a call of the same slot is the next day's.
 const SAME_CALL_MS: u64 = 3_600_000;
 
-/// The pause after the n-th transmission of an alarm notice, n from 1.
+/// The middle of the pause after the n-th transmission of what is urgent, n from 1.
 // spec: SES-3
 #[must_use]
-pub fn alarm_pause_ms(transmissions: u32) -> u64 {
+pub fn urgent_pause_ms(transmissions: u32) -> u64 {
     let seconds = match transmissions {
         0 | 1 => 10,
         2 => 30,
@@ -40,18 +44,18 @@ pub(super) fn pause_ms(transmissions: u32) -> Option<u64> {
     }
 }
 
-/// Where the sending of an alarm notice stands.
+/// Where the sending of an alarm notice or of a dangerous command's result stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AlarmRetry {
+pub struct Urgent {
     /// When it is due.
     pub next_ms: u64,
     /// Transmissions so far.
     pub transmissions: u32,
-    /// The notice was not transmitted yet.
+    /// It was not transmitted yet.
     pub fresh: bool,
 }
 
-impl AlarmRetry {
+impl Urgent {
     pub(super) fn fresh(now_ms: u64) -> Self {
         Self {
             next_ms: now_ms,
@@ -65,6 +69,17 @@ impl AlarmRetry {
             fresh: false,
             ..Self::fresh(now_ms)
         }
+    }
+
+    /// One more transmission; gives the pause after it, from three to five quarters of the middle.
+    // spec: SES-3
+    pub(super) fn transmitted(&mut self, now_ms: u64, random: &mut impl Random) -> u64 {
+        self.fresh = false;
+        self.transmissions += 1;
+        let middle = urgent_pause_ms(self.transmissions);
+        let pause = middle - middle / 4 + random.up_to(middle / 2);
+        self.next_ms = now_ms.saturating_add(pause);
+        pause
     }
 }
 
@@ -80,61 +95,136 @@ pub(super) struct ComeBack {
 pub(super) struct Schedule {
     pub(super) next_call_ms: u64,
     pub(super) last_call_ms: Option<u64>,
-    pub(super) alarm: Option<AlarmRetry>,
+    pub(super) urgent: Option<Urgent>,
     pub(super) come_back: Option<ComeBack>,
     pub(super) refused_in_a_row: u32,
-    sent_ms: VecDeque<u64>,
+    frames_ms: VecDeque<u64>,
+    counters_ms: VecDeque<u64>,
+}
+
+/// How a transmission counts against the day's budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cost {
+    /// The first transmission of a new alarm notice.
+    Free,
+    /// An alarm notice or a result.
+    Urgent,
+    /// Anything else.
+    Ordinary,
+}
+
+fn forget_old(times: &mut VecDeque<u64>, now_ms: u64) {
+    while times.front().is_some_and(|t| *t + DAY_MS <= now_ms) {
+        times.pop_front();
+    }
 }
 
 impl Schedule {
-    pub(super) fn at_boot(now_ms: u64) -> Self {
+    /// After a restart all that was spent counts as spent right now.
+    // spec: SES-4
+    pub(super) fn at_boot(now_ms: u64, spent: Spent) -> Self {
         Self {
             next_call_ms: now_ms,
             last_call_ms: None,
-            alarm: None,
+            urgent: None,
             come_back: None,
             refused_in_a_row: 0,
-            sent_ms: VecDeque::new(),
+            frames_ms: std::iter::repeat_n(now_ms, spent.frames).collect(),
+            counters_ms: std::iter::repeat_n(now_ms, spent.counters).collect(),
         }
     }
 
     /// Takes one transmission from the day's budget; gives the time to wait for if it is used up.
     // spec: SES-4
-    pub(super) fn spend(&mut self, now_ms: u64) -> Result<(), u64> {
-        while self.sent_ms.front().is_some_and(|t| *t + DAY_MS <= now_ms) {
-            self.sent_ms.pop_front();
-        }
-        match self.sent_ms.front() {
-            Some(oldest) if self.sent_ms.len() >= DAILY_FRAMES => Err(*oldest + DAY_MS),
-            _ => {
-                self.sent_ms.push_back(now_ms);
+    pub(super) fn spend(&mut self, now_ms: u64, cost: Cost) -> Result<(), u64> {
+        forget_old(&mut self.frames_ms, now_ms);
+        let limit = match cost {
+            Cost::Free => return Ok(()),
+            Cost::Urgent => DAILY_FRAMES,
+            Cost::Ordinary => DAILY_FRAMES - URGENT_FRAMES,
+        };
+        match self.frames_ms.len().checked_sub(limit) {
+            Some(over) => {
+                let frees = self.frames_ms.get(over).copied().unwrap_or(now_ms);
+                Err(frees.saturating_add(DAY_MS))
+            }
+            None => {
+                self.frames_ms.push_back(now_ms);
                 Ok(())
             }
         }
     }
 
+    /// Frame counters that may still be used today.
+    // spec: SES-4
+    pub(super) fn counters_left(&mut self, now_ms: u64) -> usize {
+        forget_old(&mut self.counters_ms, now_ms);
+        DAILY_COUNTERS.saturating_sub(self.counters_ms.len())
+    }
+
+    pub(super) fn counter_used(&mut self, now_ms: u64) {
+        self.counters_ms.push_back(now_ms);
+    }
+
+    /// When the oldest of the day's frame counters is forgotten.
+    pub(super) fn counters_free_ms(&self) -> u64 {
+        self.counters_ms
+            .front()
+            .map_or(0, |t| t.saturating_add(DAY_MS))
+    }
+
+    pub(super) fn spent(&self) -> Spent {
+        Spent {
+            frames: self.frames_ms.len(),
+            counters: self.counters_ms.len(),
+        }
+    }
+
+    /// Nothing before this time.
+    pub(super) fn not_before(&mut self, at_ms: u64) {
+        self.next_call_ms = self.next_call_ms.max(at_ms);
+        if let Some(urgent) = self.urgent.as_mut() {
+            urgent.next_ms = urgent.next_ms.max(at_ms);
+            urgent.fresh = false;
+        }
+    }
+
     pub(super) fn due(&self) -> u64 {
-        let alarm = self.alarm.map_or(u64::MAX, |a| a.next_ms);
-        self.next_call_ms.min(alarm)
+        let urgent = self.urgent.map_or(u64::MAX, |a| a.next_ms);
+        self.next_call_ms.min(urgent)
     }
 }
 
 impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
+    /// The second of the UTC day at which the terminal wakes.
+    // spec: ANS-18, ANS-21
+    #[must_use]
+    pub fn slot_second(&self) -> u32 {
+        let [_, _, a, b, c, d, e, f] = self.config.owner.identity.0;
+        let serial = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+        let own = u32::try_from(serial % 86_400).unwrap_or(0);
+        self.slot.map_or(own, |s| s.second)
+    }
+
     /// The next time at which the UTC day reaches the wake slot.
-    // spec: ANS-18
+    // spec: ANS-18, ANS-21
     fn next_slot_ms(&self, now_ms: u64) -> u64 {
-        let second = self.slot.map_or(self.config.factory_slot_s, |s| s.second);
         let called = self.schedule.last_call_ms;
         let Some(utc) = self.clock.utc_ms(now_ms) else {
             return called.unwrap_or(now_ms).saturating_add(DAY_MS).max(now_ms);
         };
-        let target = u64::from(second) * 1_000;
+        let target = u64::from(self.slot_second()) * 1_000;
         let mut wait = (target + DAY_MS - utc % DAY_MS) % DAY_MS;
         let recent = called.is_some_and(|c| now_ms.saturating_sub(c) < SAME_CALL_MS);
-        if wait == 0 || (recent && wait < SAME_CALL_MS) {
+        let ran = called.is_some_and(|c| c > self.booted_ms());
+        if wait == 0 || (recent && ran && wait < SAME_CALL_MS) {
             wait += DAY_MS;
         }
         now_ms.saturating_add(wait)
+    }
+
+    fn booted_ms(&self) -> u64 {
+        self.clock.booted_ms()
     }
 
     /// Sets the time of the next ordinary call.
