@@ -202,13 +202,24 @@ impl Purpose {
         }
     }
 
+    /// The purpose with a name that [`Self::id`] gives.
+    #[must_use]
+    pub fn from_id(id: &str) -> Option<Self> {
+        match id {
+            "link" => Some(Self::Link),
+            "command" => Some(Self::Command),
+            "kek" => Some(Self::KeyEncryption),
+            _ => None,
+        }
+    }
+
     /// Its name in key files, logs and metrics.
     #[must_use]
     pub const fn id(self) -> &'static str {
         match self {
             Self::Link => "link",
             Self::Command => "command",
-            Self::KeyEncryption => "key_encryption",
+            Self::KeyEncryption => "kek",
         }
     }
 }
@@ -220,15 +231,15 @@ pub trait KeyPurpose: fmt::Debug + Send + Sync + 'static {
 }
 
 /// The purpose of traffic keys, as a type.
-#[derive(Debug)]
+#[derive(Debug, Eq, PartialEq)]
 pub enum Link {}
 
 /// The purpose of command and result MACs, as a type.
-#[derive(Debug)]
+#[derive(Debug, Eq, PartialEq)]
 pub enum Command {}
 
 /// The purpose of key wrapping, as a type.
-#[derive(Debug)]
+#[derive(Debug, Eq, PartialEq)]
 pub enum KeyEncryption {}
 
 impl KeyPurpose for Link {
@@ -297,7 +308,6 @@ impl<P: KeyPurpose> Eq for Master<P> {}
 /// An imported key takes the same place in the tree as a derived one, and so never serves traffic,
 /// commands or wrapping itself.
 // spec: KEY-6
-#[derive(Eq, PartialEq)]
 pub struct BaseKey<P: KeyPurpose> {
     octets: KeyOctets,
     purpose: PhantomData<P>,
@@ -311,6 +321,15 @@ impl<P: KeyPurpose> BaseKey<P> {
             octets,
             purpose: PhantomData,
         }
+    }
+
+    /// A second copy of the secret. There is no `Clone`, so that copies stand out.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self::import(match &self.octets {
+            KeyOctets::Short(key) => KeyOctets::Short(Key128(key.0)),
+            KeyOctets::Long(key) => KeyOctets::Long(Key256(key.0)),
+        })
     }
 
     /// Its length.
@@ -330,6 +349,15 @@ impl<P: KeyPurpose> fmt::Debug for BaseKey<P> {
         write!(f, "BaseKey<{}>({:?})", P::PURPOSE.id(), self.octets)
     }
 }
+
+impl<P: KeyPurpose> PartialEq for BaseKey<P> {
+    /// Compares the octets in constant time.
+    fn eq(&self, other: &Self) -> bool {
+        self.octets == other.octets
+    }
+}
+
+impl<P: KeyPurpose> Eq for BaseKey<P> {}
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use subtle::ConstantTimeEq as _;
 /// A tag or MAC does not fit its octets and key.
 ///
 /// It says nothing else on purpose: why a tag is wrong must not be told.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 #[error("the authentication code does not verify")]
 pub struct MacMismatch;
 

@@ -29,11 +29,11 @@ pub struct CommandHead {
     pub sequence: u32,
     /// Kind, as registered in `commands.toml`.
     pub kind: u8,
-    /// Meter slot, 0 to 15. Higher bits are cut off.
-    pub meter_slot: u8,
-    /// Precondition, 0 to 4.
+    /// The meter: slot in bits 7-4, generation in bits 3-0; 0 for kinds without a meter.
+    pub meter: u8,
+    /// Precondition, 0 to 127. A higher bit is cut off.
     pub precondition: u8,
-    /// Last UTC second at which the terminal may accept it.
+    /// Last UTC second at which the terminal may accept it; 0xFFFF_FFFF: no limit.
     pub not_after_utc_s: u32,
 }
 
@@ -43,7 +43,8 @@ impl CommandHead {
     pub fn to_octets(&self, bound: bool) -> [u8; COMMAND_HEAD_OCTETS] {
         let [s0, s1, s2, s3] = self.sequence.to_be_bytes();
         let [n0, n1, n2, n3] = self.not_after_utc_s.to_be_bytes();
-        let slot = (self.meter_slot & 0x0F) << 4 | u8::from(bound) << 3;
+        let condition = u8::from(bound) << 7 | (self.precondition & 0x7F);
+        let meter = self.meter;
         [
             self.key_version,
             s0,
@@ -51,8 +52,8 @@ impl CommandHead {
             s2,
             s3,
             self.kind,
-            slot,
-            self.precondition,
+            meter,
+            condition,
             n0,
             n1,
             n2,

@@ -73,6 +73,10 @@ pub struct AnsweredFrame<'a> {
 }
 
 /// A key of one of the two ciphers.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives on the stack: nothing is allocated before a tag has verified"
+)]
 #[derive(Debug)]
 pub(super) enum TrafficKey {
     Ccm(CcmKey),
