@@ -228,12 +228,6 @@ impl Record {
             Self::AlarmNotice(_) => 0x05,
             Self::ValveState(_) => 0x06,
             Self::Health { .. } => 0x07,
-            other => other.rare_body(w),
-        }
-    }
-
-    fn rare_body(&self, w: &mut Writer) -> Encoded {
-        match self {
             Self::ResidualGas { .. } => 0x08,
             Self::MeterExchange { .. } => 0x09,
             Self::MeterTable(_) => 0x0A,
@@ -316,6 +310,12 @@ impl Record {
                 w.u32(*uptime_s);
                 Ok(())
             }
+            other => other.rare_body(w),
+        }
+    }
+
+    fn rare_body(&self, w: &mut Writer) -> Encoded {
+        match self {
             Self::ResidualGas {
                 stamp,
                 meter: m,
