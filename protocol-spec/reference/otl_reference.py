@@ -6,8 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from otl import cli, days
-from otl_vectors import (commands_v, crypto_v, days_v, errors_v, frames_v, kdf_v, keys, records_v, samples_hex, tcp_v)
+from otl import cli, days, scenarios, scenarios_commands, scenarios_rotation
+from otl import selftest
+from otl_vectors import (commands_v, crypto_v, days_v, errors_v, frames_v, kdf_v, keys, records_v, samples_hex,
+                         session12, tcp_v)
 
 SPEC = Path(__file__).resolve().parents[1]
 VECTORS = SPEC / "vectors"
@@ -19,7 +21,8 @@ def generate() -> dict[Path, str]:
     files = {"keys.toml": keys.keys_toml()}
     for module in MAKERS:
         files.update(module.files())
-    return {VECTORS / name: content for name, content in files.items()}
+    made = {VECTORS / name: content for name, content in files.items()}
+    return {**made, SPEC / "otl" / "12-worked-session.md": session12.text()}
 
 
 def write() -> int:
@@ -48,12 +51,30 @@ def _budget(passed: list[str], failed: list[str]) -> None:
     passed.append("sizes are within the budget")
 
 
+def _mishaps(passed: list[str], failed: list[str]) -> None:
+    """Each scenario on fresh keys, in one process."""
+    for module in (scenarios, scenarios_commands, scenarios_rotation):
+        for scenario in module.SCENARIOS:
+            try:
+                scenario(keys.keyring())
+                passed.append(scenario.__doc__ or scenario.__name__)
+            except Exception as err:  # any failure is one line, with its reason
+                failed.append(f"{scenario.__doc__}: {type(err).__name__}: {err}")
+
+
+def _self(passed: list[str], failed: list[str]) -> None:
+    for name, problem in selftest.run(keys.keyring(), VECTORS):
+        (failed if problem else passed).append(f"{name}{': ' + problem if problem else ''}")
+
+
 def check() -> int:
     """Compare the files, print the sizes, run the mishaps."""
     passed: list[str] = []
     failed: list[str] = []
     _files(passed, failed)
     _budget(passed, failed)
+    _self(passed, failed)
+    _mishaps(passed, failed)
     for line in passed:
         print(f"ok    {line}")
     for line in failed:
