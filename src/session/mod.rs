@@ -4,3 +4,5 @@
 //! until that says "wait until T". Durability is an input and an output: the machine emits a
 //! commit of records under a token, and can write the acknowledgement only after that token came
 //! back as committed. After an error it stays in the error.
+
+pub mod otl;

@@ -1,0 +1,110 @@
+//! One sealed answer a second for one uplink: the rule that keeps server nonces apart.
+//!
+//! The nonce of an answer is the server nonce and the frame counter that it answers. The gate sees
+//! to it that no two different answers leave under the same seconds, counter and key, whatever the
+//! clock does; across restarts, where it forgets, the 32 random bits and the silence of the first
+//! second do.
+
+use crate::wire::otl::limits::FRAME_MAX;
+
+/// What an answer replies to, within one terminal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AnswerKey {
+    /// The frame counter of an UPLINK.
+    Counter(u32),
+    /// The nonce of a RESYNC.
+    Resync([u8; 16]),
+}
+
+/// What may be sent now.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Passage<'a> {
+    /// A new answer may be sealed in this second.
+    Seal,
+    /// The stored octets are to be sent again, unchanged.
+    Repeat(&'a [u8]),
+    /// Nothing is to be sent.
+    Silent,
+}
+
+#[derive(Clone, Debug)]
+struct Last {
+    key: AnswerKey,
+    utc_s: u32,
+    frame: Vec<u8>,
+}
+
+/// The gate of one terminal. It holds at most one frame of 1,200 octets.
+#[derive(Clone, Debug)]
+pub struct AnswerGate {
+    opened_utc_s: u32,
+    last: Option<Last>,
+}
+
+impl AnswerGate {
+    /// A gate of a process that began at this second, in which it stays silent: the process
+    /// before it may have sealed in it.
+    // spec: NON-8
+    #[must_use]
+    pub const fn new(started_utc_s: u32) -> Self {
+        Self { opened_utc_s: started_utc_s, last: None }
+    }
+
+    /// Asks what may be sent in answer to `key` at `now_utc_s`.
+    ///
+    /// A clock that went back repeats the last answer until it has caught up, if it is asked for
+    /// the same uplink; the random bits keep other uplinks' answers apart.
+    // spec: NON-8, NON-9
+    #[must_use]
+    pub fn ask(&self, key: AnswerKey, now_utc_s: u32) -> Passage<'_> {
+        match &self.last {
+            Some(last) if last.key == key && now_utc_s <= last.utc_s => {
+                Passage::Repeat(&last.frame)
+            }
+            _ if now_utc_s == self.opened_utc_s => Passage::Silent,
+            _ => Passage::Seal,
+        }
+    }
+
+    /// Notes what was sealed, before it is sent.
+    // spec: NON-9
+    pub fn sealed(&mut self, key: AnswerKey, now_utc_s: u32, frame: &[u8]) {
+        let frame = frame.get(..FRAME_MAX).unwrap_or(frame).to_vec();
+        self.last = Some(Last { key, utc_s: now_utc_s, frame });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: AnswerKey = AnswerKey::Counter(7);
+
+    // spec: NON-8, NON-9
+    #[test]
+    fn within_a_second_and_on_a_clock_gone_back_the_same_octets_leave_again() {
+        let mut gate = AnswerGate::new(99);
+        assert_eq!(gate.ask(KEY, 100), Passage::Seal);
+        gate.sealed(KEY, 100, b"first");
+        assert_eq!(gate.ask(KEY, 100), Passage::Repeat(b"first"));
+        assert_eq!(gate.ask(KEY, 40), Passage::Repeat(b"first"));
+        assert_eq!(gate.ask(KEY, 101), Passage::Seal);
+    }
+
+    // spec: NON-8
+    #[test]
+    fn another_uplink_is_answered_in_the_same_second() {
+        let mut gate = AnswerGate::new(99);
+        gate.sealed(KEY, 100, b"first");
+        assert_eq!(gate.ask(AnswerKey::Counter(8), 100), Passage::Seal);
+        assert_eq!(gate.ask(AnswerKey::Resync([1; 16]), 100), Passage::Seal);
+    }
+
+    // spec: NON-8
+    #[test]
+    fn a_process_is_silent_in_the_second_of_its_start() {
+        let gate = AnswerGate::new(100);
+        assert_eq!(gate.ask(KEY, 100), Passage::Silent);
+        assert_eq!(gate.ask(KEY, 101), Passage::Seal);
+    }
+}
