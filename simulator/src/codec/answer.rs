@@ -77,7 +77,35 @@ pub fn split(frame: &[u8]) -> Result<(Downlink, &[u8], &[u8]), Refusal> {
     if mode == Mode::Clear && first != 0x19 {
         return Err(Refusal::ModeForbidsFrame);
     }
-    let (head, smallest) = match first & 0x0F {
+    let (head, smallest) = fields(&mut r, first & 0x0F, mode)?;
+    let rest = r.rest();
+    let least = smallest + mode.tag_octets();
+    if rest.len() < least {
+        return Err(Refusal::Truncated);
+    }
+    let exact = mode == Mode::Clear || matches!(head, Downlink::CallNow { .. });
+    if exact && rest.len() > least {
+        return Err(Refusal::TrailingBytes);
+    }
+    if flags & 0x1F != 0 {
+        return Err(Refusal::ReservedBits);
+    }
+    match head {
+        Downlink::CallNow { key_version: 0, .. } => return Err(Refusal::BadValue),
+        Downlink::Answer { counter, .. } if !COUNTERS.contains(&counter) => {
+            return Err(Refusal::BadValue);
+        }
+        _ => {}
+    }
+    let header = frame
+        .get(..frame.len() - rest.len())
+        .ok_or(Refusal::Truncated)?;
+    Ok((head, header, rest))
+}
+
+/// Fields after the flags octet, and the octets of the smallest plaintext.
+fn fields(r: &mut Reader<'_>, kind: u8, mode: Mode) -> Result<(Downlink, usize), Refusal> {
+    Ok(match kind {
         0x9 => {
             let counter = r.u32()?;
             let ns = if mode == Mode::Clear {
@@ -106,30 +134,7 @@ pub fn split(frame: &[u8]) -> Result<(Downlink, &[u8], &[u8]), Refusal> {
                 0,
             )
         }
-    };
-    let rest = r.rest();
-    let least = smallest + mode.tag_octets();
-    if rest.len() < least {
-        return Err(Refusal::Truncated);
-    }
-    let exact = mode == Mode::Clear || matches!(head, Downlink::CallNow { .. });
-    if exact && rest.len() > least {
-        return Err(Refusal::TrailingBytes);
-    }
-    if flags & 0x1F != 0 {
-        return Err(Refusal::ReservedBits);
-    }
-    match head {
-        Downlink::CallNow { key_version: 0, .. } => return Err(Refusal::BadValue),
-        Downlink::Answer { counter, .. } if !COUNTERS.contains(&counter) => {
-            return Err(Refusal::BadValue);
-        }
-        _ => {}
-    }
-    let header = frame
-        .get(..frame.len() - rest.len())
-        .ok_or(Refusal::Truncated)?;
-    Ok((head, header, rest))
+    })
 }
 
 /// A command, with the octets that its MAC covers.

@@ -373,7 +373,6 @@ impl Record {
                 capabilities,
                 zone,
             } => {
-                within(*capabilities < 1 << 6, "capabilities")?;
                 within((-48..=56).contains(zone), "zone")?;
                 stamp.encode(w)?;
                 w.u16(*model);

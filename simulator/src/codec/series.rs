@@ -134,6 +134,30 @@ impl Series {
         }
     }
 
+    /// From segments that are cut already.
+    ///
+    /// # Errors
+    /// Segments out of order or range, one that is empty, or a follower without a reason.
+    // spec: SER-2
+    pub fn from_segments(count: u8, segments: Vec<Segment>) -> Result<Self, EncodeError> {
+        let mut next = 1_usize;
+        for segment in &segments {
+            let first = usize::from(segment.first);
+            let follows = first == next && next > 1;
+            if first < next || segment.registers.is_empty() {
+                return Err(EncodeError::BadValue("segment"));
+            }
+            if follows && segment.reason == Reason::Gap {
+                return Err(EncodeError::BadValue("reason"));
+            }
+            next = first + segment.registers.len();
+        }
+        if segments.is_empty() || next > usize::from(count) + 1 {
+            return Err(EncodeError::BadValue("segments"));
+        }
+        Ok(Self { count, segments })
+    }
+
     /// Marks it spans.
     #[must_use]
     pub fn count(&self) -> u8 {
