@@ -14,12 +14,13 @@
 //! An entry that came out of an older copy is *held* besides: nothing is signed for it until a person
 //! releases it.
 
+mod refusals;
 mod rules;
 mod types;
 
 use std::collections::{BTreeMap, HashMap};
 
-pub use rules::{ApproveRefusal, CancelRefusal, SignRefusal};
+pub use refusals::{ApproveRefusal, CancelRefusal, SignRefusal};
 use serde::{Deserialize, Serialize};
 pub use types::{Approval, CancelOutcome, SignRequest, Transition, UplinkRef};
 
