@@ -1,9 +1,23 @@
 //! `kenshin decode`: shows what is in frames.
+//!
+//! One frame in hexadecimal a line comes in, one JSON object a line goes out, or with `--pretty` a
+//! table of the octets. A line that cannot be decoded never keeps the next one from being decoded.
 
+use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+
+use crate::keyring::LinkKeyring;
+
+pub mod decoder;
+pub mod key_file;
+pub mod lines;
+pub mod pretty;
+
+use decoder::Decoder;
+use lines::{Line, Lines};
 
 /// The arguments of `kenshin decode`.
 #[derive(Debug, Args)]
@@ -16,7 +30,7 @@ pub struct DecodeArgs {
     #[arg(long, value_name = "FILE")]
     pub keys: Option<PathBuf>,
 
-    /// Write indented output for reading by people.
+    /// Show each frame octet by octet, damaged ones included, for reading by people.
     #[arg(long)]
     pub pretty: bool,
 }
@@ -28,9 +42,100 @@ pub enum Protocol {
     Otl,
 }
 
+/// How a run ended that was not stopped by an error of the streams.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// Every line was decoded.
+    AllDecoded,
+    /// At least one line was refused.
+    SomeRefused,
+}
+
+/// Why a run could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// Standard input cannot be read.
+    #[error("cannot read standard input: {0}")]
+    Read(#[source] io::Error),
+    /// Standard output cannot be written.
+    #[error("cannot write standard output: {0}")]
+    Write(#[source] io::Error),
+}
+
 /// Decodes standard input to standard output.
+///
+/// The exit code is 0 if every line was decoded, 1 if some line was refused, and 2 if the key file
+/// or the streams cannot be used.
 #[must_use]
-pub fn run(_args: &DecodeArgs) -> ExitCode {
-    eprintln!("kenshin: decode is not there yet");
+pub fn run(args: &DecodeArgs) -> ExitCode {
+    let Protocol::Otl = args.protocol;
+    let keys = match args.keys.as_deref().map(key_file::load).transpose() {
+        Ok(keys) => keys,
+        Err(error) => return fail(&error),
+    };
+    // Standard output is flushed at each end of a line, so that a reader sees a frame at once.
+    match decode_lines(io::stdin().lock(), &mut io::stdout().lock(), keys, args.pretty) {
+        Ok(Outcome::AllDecoded) => ExitCode::SUCCESS,
+        Ok(Outcome::SomeRefused) => ExitCode::from(1),
+        // Whoever read the output has seen enough.
+        Err(StreamError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    // A failure to say why has no place to be said.
+    writeln!(io::stderr(), "kenshin: {error}").ok();
     ExitCode::from(2)
+}
+
+/// Decodes all lines of `input` to `output`.
+///
+/// # Errors
+///
+/// [`StreamError`] if either stream fails; what was written so far is whole lines.
+pub fn decode_lines(
+    input: impl BufRead,
+    output: &mut impl Write,
+    keys: Option<LinkKeyring>,
+    is_pretty: bool,
+) -> Result<Outcome, StreamError> {
+    let mut decoder = Decoder::new(keys);
+    let mut lines = Lines::new(input);
+    let mut outcome = Outcome::AllDecoded;
+    let mut text = String::new();
+    while let Some((number, line)) = lines.next_line().map_err(StreamError::Read)? {
+        text.clear();
+        let ok = match line {
+            Line::Blank => continue,
+            Line::Bad(error) if is_pretty => {
+                pretty::bad_line(&mut text, number, &error);
+                false
+            }
+            Line::Bad(error) => {
+                text.push_str(&error.json().to_string());
+                false
+            }
+            Line::Frame(frame) => {
+                let decoded = decoder.decode(&frame);
+                if is_pretty {
+                    pretty::frame(&mut text, number, &frame, &decoded);
+                } else {
+                    text.push_str(&decoded.json.to_string());
+                }
+                decoded.failure.is_none()
+            }
+        };
+        text.push('\n');
+        output
+            .write_all(text.as_bytes())
+            .map_err(StreamError::Write)?;
+        if !ok {
+            outcome = Outcome::SomeRefused;
+        }
+    }
+    output.flush().map_err(StreamError::Write)?;
+    Ok(outcome)
 }

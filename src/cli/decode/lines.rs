@@ -1,0 +1,215 @@
+//! Lines of hexadecimal text, read with bounded memory.
+
+use std::io::{self, BufRead};
+
+use serde_json::Value;
+
+use crate::wire::otl::json;
+use crate::wire::otl::limits::FRAME_MAX;
+
+/// The longest line that is looked at, in octets; of a longer one the rest is read and dropped.
+pub const LINE_MAX: usize = 65_536;
+
+/// What stands in a line.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Line {
+    /// Nothing, or a remark.
+    Blank,
+    /// The octets of a frame, at most half of [`LINE_MAX`].
+    Frame(Vec<u8>),
+    /// No frame.
+    Bad(LineError),
+}
+
+/// Why a line is no frame.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum LineError {
+    /// A character is no hexadecimal digit.
+    #[error("a hexadecimal digit is wanted at character {offset}")]
+    NotADigit {
+        /// The octet of the line where it begins, from 0.
+        offset: usize,
+    },
+    /// The second digit of the last octet is missing.
+    #[error("the number of hexadecimal digits is odd")]
+    OddDigits {
+        /// Where the digit is missing: the end of the line.
+        offset: usize,
+    },
+    /// The line is longer than [`LINE_MAX`].
+    #[error("the line is longer than {LINE_MAX} octets, and a frame than {FRAME_MAX}")]
+    TooLong,
+}
+
+impl LineError {
+    /// The error kind in the JSON form.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::NotADigit { .. } | Self::OddDigits { .. } => "bad_hex",
+            Self::TooLong => "oversize",
+        }
+    }
+
+    /// The JSON form.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let offset = match self {
+            Self::NotADigit { offset } | Self::OddDigits { offset } => *offset,
+            Self::TooLong => FRAME_MAX,
+        };
+        json::refused(self.kind(), offset, &self.to_string(), None)
+    }
+}
+
+/// Cuts a stream into lines.
+#[derive(Debug)]
+pub struct Lines<R> {
+    input: R,
+    number: u64,
+    line: Vec<u8>,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// The lines of a stream.
+    pub const fn new(input: R) -> Self {
+        Self {
+            input,
+            number: 0,
+            line: Vec::new(),
+        }
+    }
+
+    /// The next line and its number, from 1; none at the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// What the stream gives.
+    pub fn next_line(&mut self) -> io::Result<Option<(u64, Line)>> {
+        let Some(is_whole) = self.read_line()? else {
+            return Ok(None);
+        };
+        self.number = self.number.saturating_add(1);
+        let text = self.line.trim_ascii_start();
+        let line = if text.starts_with(b"#") {
+            Line::Blank
+        } else if !is_whole {
+            Line::Bad(LineError::TooLong)
+        } else if text.is_empty() {
+            Line::Blank
+        } else {
+            match from_hex(self.line.trim_ascii_end()) {
+                Ok(frame) => Line::Frame(frame),
+                Err(error) => Line::Bad(error),
+            }
+        };
+        Ok(Some((self.number, line)))
+    }
+
+    /// Reads up to the next end of a line. Says whether all of it was kept; none if there is none.
+    fn read_line(&mut self) -> io::Result<Option<bool>> {
+        self.line.clear();
+        let (mut is_whole, mut has_begun) = (true, false);
+        loop {
+            let chunk = match self.input.fill_buf() {
+                Ok(chunk) => chunk,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            if chunk.is_empty() {
+                return Ok(has_begun.then_some(is_whole));
+            }
+            has_begun = true;
+            let end = chunk.iter().position(|octet| *octet == b'\n');
+            let part = end.and_then(|end| chunk.get(..end)).unwrap_or(chunk);
+            let room = LINE_MAX.saturating_sub(self.line.len());
+            let kept = part.get(..room).unwrap_or(part);
+            is_whole &= kept.len() == part.len();
+            self.line.extend_from_slice(kept);
+            let used = part.len().saturating_add(usize::from(end.is_some()));
+            self.input.consume(used);
+            if end.is_some() {
+                return Ok(Some(is_whole));
+            }
+        }
+    }
+}
+
+/// Reads hexadecimal digits, with whitespace anywhere.
+fn from_hex(line: &[u8]) -> Result<Vec<u8>, LineError> {
+    let mut octets = Vec::with_capacity(line.len() / 2);
+    let mut high = None;
+    for (offset, character) in line.iter().enumerate() {
+        if character.is_ascii_whitespace() {
+            continue;
+        }
+        let digit = digit(*character).ok_or(LineError::NotADigit { offset })?;
+        match high.take() {
+            None => high = Some(digit),
+            Some(high) => octets.push(high << 4 | digit),
+        }
+    }
+    match high {
+        None => Ok(octets),
+        Some(_) => Err(LineError::OddDigits { offset: line.len() }),
+    }
+}
+
+fn digit(character: u8) -> Option<u8> {
+    char::from(character)
+        .to_digit(16)
+        .and_then(|digit| u8::try_from(digit).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(text: &[u8]) -> Vec<(u64, Line)> {
+        // A small buffer, so that lines come in pieces.
+        let mut lines = Lines::new(io::BufReader::with_capacity(3, text));
+        let mut found = Vec::new();
+        while let Some(line) = lines.next_line().unwrap() {
+            found.push(line);
+        }
+        found
+    }
+
+    #[test]
+    fn lines_are_frames_blanks_remarks_or_errors() {
+        let text = b"0aFF\r\n\n  # zz\n 0 1\t02 \n0x\n012\n\xff\nab";
+        let not_a_digit = |offset| Line::Bad(LineError::NotADigit { offset });
+        assert_eq!(
+            all(text),
+            [
+                (1, Line::Frame(vec![0x0A, 0xFF])),
+                (2, Line::Blank),
+                (3, Line::Blank),
+                (4, Line::Frame(vec![1, 2])),
+                (5, not_a_digit(1)),
+                (6, Line::Bad(LineError::OddDigits { offset: 3 })),
+                (7, not_a_digit(0)),
+                (8, Line::Frame(vec![0xAB])),
+            ]
+        );
+        assert_eq!(all(b""), []);
+    }
+
+    #[test]
+    fn a_long_line_is_dropped_and_the_next_is_read() {
+        let mut text = vec![b'0'; LINE_MAX];
+        text.extend_from_slice(b"\n");
+        text.extend(vec![b'0'; LINE_MAX + 1]);
+        text.extend_from_slice(b"\n01\n");
+        let mut lines = Lines::new(text.as_slice());
+        let longest = lines.next_line().unwrap().unwrap().1;
+        assert_eq!(longest, Line::Frame(vec![0; LINE_MAX / 2]));
+        let too_long = lines.next_line().unwrap().unwrap().1;
+        assert_eq!(too_long, Line::Bad(LineError::TooLong));
+        assert!(lines.line.capacity() <= 2 * LINE_MAX);
+        assert_eq!(
+            lines.next_line().unwrap(),
+            Some((3, Line::Frame(vec![1])))
+        );
+    }
+}
