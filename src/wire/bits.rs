@@ -6,14 +6,19 @@
 use super::error::EncodeError;
 use super::writer::Writer;
 
+/// Bits that hold most codes whole.
+const COMMON: u32 = 40;
+
 /// Reads bits from octets.
-#[derive(Clone, Debug)]
+///
+/// `available` never exceeds 63, so that shifts by it, and by one more than a run of ones that
+/// ended, stay below 64.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct BitReader<'a> {
     rest: &'a [u8],
     /// The next bits, from bit 63 down. Bits beyond `available` are a preview of `rest` or zero.
     window: u64,
     available: u32,
-    taken: u32,
 }
 
 /// Why bits could not be read.
@@ -32,13 +37,15 @@ impl<'a> BitReader<'a> {
             rest: octets,
             window: 0,
             available: 0,
-            taken: 0,
         }
     }
 
-    /// How many bits were taken.
-    pub(crate) const fn taken(&self) -> u32 {
-        self.taken
+    /// How many bits are left.
+    pub(crate) const fn left(&self) -> usize {
+        self.rest
+            .len()
+            .saturating_mul(8)
+            .saturating_add(self.available as usize)
     }
 
     /// Reads `count` bits, at most 32, as a number.
@@ -50,14 +57,45 @@ impl<'a> BitReader<'a> {
                 return Err(BitFault::End);
             }
         }
-        let value = self.window.unbounded_shr(64_u32.saturating_sub(count));
+        let value = self.peek(count);
         self.consume(count);
         Ok(value)
     }
 
-    /// Reads ones up to a zero, and returns how many there were, at most `longest`.
+    /// Reads ones up to a zero, at most `longest`, and after at least one of them `count` bits, at
+    /// most 31. Returns how many ones there were, and the bits.
     #[inline]
-    pub(crate) fn ones(&mut self, longest: u64) -> Result<u64, BitFault> {
+    pub(crate) fn ones_and_bits(
+        &mut self,
+        longest: u64,
+        count: u32,
+    ) -> Result<(u64, u64), BitFault> {
+        if self.available < COMMON {
+            self.refill();
+        }
+        // Without a branch on whether there are ones: in real data nobody can foretell it.
+        let ones = self.window.leading_ones();
+        let after = count & u32::from(ones == 0).wrapping_sub(1);
+        let used = ones.wrapping_add(1).wrapping_add(after);
+        if used > self.available {
+            return self.ones_and_bits_over_refills(longest, count);
+        }
+        self.window = self.window.wrapping_shl(ones.wrapping_add(1));
+        let bits = self.peek(after);
+        self.window = self.window.wrapping_shl(after);
+        self.available = self.available.wrapping_sub(used);
+        if u64::from(ones) > longest {
+            return Err(BitFault::RunTooLong);
+        }
+        Ok((u64::from(ones), bits))
+    }
+
+    #[cold]
+    fn ones_and_bits_over_refills(
+        &mut self,
+        longest: u64,
+        count: u32,
+    ) -> Result<(u64, u64), BitFault> {
         let mut ones = 0_u64;
         loop {
             let run = self.window.leading_ones().min(self.available);
@@ -66,8 +104,8 @@ impl<'a> BitReader<'a> {
                 return Err(BitFault::RunTooLong);
             }
             if run < self.available {
-                self.consume(run.saturating_add(1));
-                return Ok(ones);
+                self.consume(run.wrapping_add(1));
+                break;
             }
             self.consume(run);
             self.refill();
@@ -75,42 +113,47 @@ impl<'a> BitReader<'a> {
                 return Err(BitFault::End);
             }
         }
+        let bits = if ones == 0 { 0 } else { self.read(count)? };
+        Ok((ones, bits))
+    }
+
+    /// The next `count` bits, at most 63, as a number.
+    #[inline]
+    const fn peek(&self, count: u32) -> u64 {
+        (self.window >> 1).wrapping_shr(63_u32.wrapping_sub(count))
     }
 
     /// Takes the bits up to the end of the octet; false if one of them is set.
     pub(crate) fn fill_is_zero(&mut self) -> bool {
-        let fill = self.taken.wrapping_neg() & 7;
-        self.read(fill) == Ok(0)
+        self.read(self.available & 7) == Ok(0)
     }
 
+    /// Takes bits that are available.
     #[inline]
     fn consume(&mut self, count: u32) {
-        self.window = self.window.unbounded_shl(count);
-        self.available = self.available.saturating_sub(count);
-        self.taken = self.taken.saturating_add(count);
+        self.window = self.window.wrapping_shl(count);
+        self.available = self.available.wrapping_sub(count);
     }
 
-    /// Brings at least 32 bits into the window if there are as many.
-    #[inline]
+    /// Brings at least 56 bits into the window, or all that are left.
     fn refill(&mut self) {
-        if let Some((chunk, _)) = self.rest.split_first_chunk::<8>() {
-            self.window |= u64::from_be_bytes(*chunk).unbounded_shr(self.available);
-            // Whole octets only count; the part of the last one is read again, to the same bits.
-            let octets = 63_u32.saturating_sub(self.available) >> 3;
-            self.available = self.available.saturating_add(octets << 3);
-            let octets = usize::try_from(octets).unwrap_or(0);
-            self.rest = self.rest.get(octets..).unwrap_or(&[]);
-            return;
-        }
-        while self.available <= 56 {
-            let Some((octet, rest)) = self.rest.split_first() else {
-                return;
-            };
-            let place = 56_u32.saturating_sub(self.available);
-            self.window |= u64::from(*octet).unbounded_shl(place);
-            self.available = self.available.saturating_add(8);
-            self.rest = rest;
-        }
+        let mut padded = [0; 8];
+        let chunk = match self.rest.first_chunk::<8>() {
+            Some(chunk) => chunk,
+            None => {
+                for (place, octet) in padded.iter_mut().zip(self.rest) {
+                    *place = *octet;
+                }
+                &padded
+            }
+        };
+        self.window |= u64::from_be_bytes(*chunk).wrapping_shr(self.available);
+        // Whole octets only count; the part of the last one is read again, to the same bits.
+        let room = 63_u32.saturating_sub(self.available) >> 3;
+        let octets = self.rest.len().min(room as usize);
+        self.rest = self.rest.get(octets..).unwrap_or(&[]);
+        let bits = u32::try_from(octets << 3).unwrap_or(0);
+        self.available = self.available.wrapping_add(bits);
     }
 }
 

@@ -39,6 +39,8 @@ pub struct TcpFramer {
     /// The octets of an incomplete frame; at most [`FRAME_MAX`] are ever reserved.
     // spec: TCP-7
     buffer: Vec<u8>,
+    /// Where in the stream the present length begins.
+    length_at: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,6 +53,7 @@ enum State {
     /// Inside of a frame of so many octets.
     Frame(usize),
     /// The stream cannot be cut any more.
+    // spec: TCP-3
     Failed,
 }
 
@@ -80,14 +83,15 @@ impl TcpFramer {
     /// # Errors
     ///
     /// `oversize` for a length above 1,200, then and on every later call: the connection has to
-    /// be closed. The offset is that of the length.
+    /// be closed. The offset is that of the length, counted from the start of the stream.
     // spec: TCP-1, TCP-2, TCP-3, TCP-7
     pub fn feed<'a>(&'a mut self, input: &'a [u8]) -> Result<Fed<'a>, DecodeError> {
         let mut rest = input;
         loop {
             match self.state {
                 State::Failed => {
-                    return Err(DecodeError::new(0, ErrorKind::Oversize, "TCP length"));
+                    let at = self.length_at;
+                    return Err(DecodeError::new(at, ErrorKind::Oversize, "TCP length"));
                 }
                 State::Start => {
                     // Frees what the last frame needed.
@@ -105,7 +109,7 @@ impl TcpFramer {
                     rest = after;
                     match usize::from(u16::from_be_bytes([high, *low])) {
                         0 => {
-                            self.state = State::Start;
+                            self.next_length(0);
                             return Ok(fed(input, rest, Some(TcpPiece::KeepAlive)));
                         }
                         len @ 1..=FRAME_MAX => self.state = State::Frame(len),
@@ -115,6 +119,15 @@ impl TcpFramer {
                 State::Frame(len) => return Ok(self.frame(len, input, rest)),
             }
         }
+    }
+
+    /// Expects a length after a piece of `len` octets.
+    const fn next_length(&mut self, len: usize) {
+        self.state = State::Start;
+        self.length_at = self
+            .length_at
+            .saturating_add(TCP_PREFIX_LEN)
+            .saturating_add(len);
     }
 
     /// Takes octets of a frame of `len` octets.
@@ -128,7 +141,7 @@ impl TcpFramer {
             }
             return fed(input, after, None);
         }
-        self.state = State::Start;
+        self.next_length(len);
         let frame = if self.buffer.is_empty() {
             part
         } else {

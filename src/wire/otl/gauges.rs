@@ -115,14 +115,15 @@ fn code(before: u16, after: u16) -> u64 {
 
 /// The value that a coded difference leads to.
 // spec: SER-8
+#[inline]
 fn apply(before: u16, code: u64) -> Result<u16, StepFault> {
-    let size = u16::try_from(code.saturating_add(1) >> 1).map_err(|_| StepFault::TooLarge)?;
-    let after = if code & 1 == 0 {
-        before.checked_add(size)
-    } else {
-        before.checked_sub(size)
-    };
-    after
+    // All ones for a difference below zero. Rises and falls alternate at random, so this does
+    // without a branch; below zero the sum wraps to a value far above the largest gauge.
+    let sign = (code & 1).wrapping_neg();
+    let size = code.wrapping_add(1) >> 1;
+    let after = u64::from(before).wrapping_add((size ^ sign).wrapping_sub(sign));
+    u16::try_from(after)
+        .ok()
         .filter(|value| *value <= GAUGE_MAX)
         .ok_or(StepFault::TooLarge)
 }
@@ -194,30 +195,38 @@ fn values<'a>(input: Span<'a>, count: u8, bitmap: &[u8]) -> Parsed<'a, Gauges> {
     }
     // At most 250 entries of two octets, whatever the octets say.
     let mut values = Vec::with_capacity(usize::from(count));
-    let mut last = None;
-    for index in 0..count {
-        let is_measured = bitmap
-            .get(usize::from(index >> 3))
-            .is_none_or(|octet| octet.unbounded_shl(u32::from(index & 7)) & 0x80 != 0);
-        let value = match last {
-            _ if !is_measured => NOT_MEASURED,
-            None => first,
-            Some(before) => {
-                let at = reader.at();
-                match reader.step().and_then(|code| apply(before, code)) {
-                    Ok(value) => value,
-                    Err(fault) => return named(reader.refuse(at, fault), "gauges"),
-                }
-            }
-        };
-        if is_measured {
-            last = Some(value);
-        }
-        values.push(value);
-    }
+    values.push(first);
+    let mut last = first;
+    let read = reader.steps(
+        usize::try_from(marks).unwrap_or(0).saturating_sub(1),
+        |code| {
+            last = apply(last, code)?;
+            values.push(last);
+            Ok(())
+        },
+    );
+    named(read, "gauges")?;
     let (rest, k) = named(reader.finish(), "gauges")?;
     input.note(rest, "gauges", &format_args!("k = {k}"));
+    if !bitmap.is_empty() {
+        values = spread(&values, count, bitmap);
+    }
     Ok((rest, Gauges { values }))
+}
+
+/// Puts measured values at the marks of the bitmap.
+fn spread(measured: &[u16], count: u8, bitmap: &[u8]) -> Vec<u16> {
+    let mut measured = measured.iter().copied();
+    (0..count)
+        .map(|index| {
+            let octet = bitmap.get(usize::from(index >> 3)).copied().unwrap_or(0);
+            if octet.unbounded_shl(u32::from(index & 7)) & 0x80 == 0 {
+                NOT_MEASURED
+            } else {
+                measured.next().unwrap_or(NOT_MEASURED)
+            }
+        })
+        .collect()
 }
 
 fn named<'a, T>(parsed: Parsed<'a, T>, name: &'static str) -> Parsed<'a, T> {

@@ -7,7 +7,7 @@
 use nom::number::complete::be_u8;
 
 use crate::wire::bits::BitWriter;
-use crate::wire::error::{EncodeError, ErrorKind, OutOfRange};
+use crate::wire::error::{DecodeError, EncodeError, ErrorKind, OutOfRange};
 use crate::wire::span::{Parsed, Span, field, ranged};
 use crate::wire::writer::Writer;
 
@@ -338,28 +338,21 @@ fn run<'a>(
     registers: &mut Vec<Register>,
     start: Register,
     length: u8,
-) -> Result<(), nom::Err<crate::wire::error::DecodeError>> {
+) -> Result<(), nom::Err<DecodeError>> {
     let mut register = start;
     registers.push(register);
-    for _ in 1..length {
-        let at = reader.at();
-        let next = reader.step().and_then(|step| {
-            Register::new(register.get().saturating_add(step)).map_err(|_| StepFault::TooLarge)
-        });
-        match next {
-            Ok(next) => register = next,
-            Err(fault) => return named(reader.refuse(at, fault)),
-        }
+    let steps = usize::from(length).saturating_sub(1);
+    let read = reader.steps(steps, |step| {
+        register =
+            Register::new(register.get().saturating_add(step)).map_err(|_| StepFault::TooLarge)?;
         registers.push(register);
-    }
-    Ok(())
+        Ok(())
+    });
+    named(read)
 }
 
 /// Ends the stream, and names it in a view.
-fn finish<'a>(
-    input: Span<'a>,
-    reader: StepReader<'a>,
-) -> Result<Span<'a>, nom::Err<crate::wire::error::DecodeError>> {
+fn finish<'a>(input: Span<'a>, reader: StepReader<'a>) -> Result<Span<'a>, nom::Err<DecodeError>> {
     let (rest, k) = reader
         .finish()
         .map_err(|error| error.map(|error| error.in_field("steps")))?;
@@ -368,7 +361,7 @@ fn finish<'a>(
 }
 
 /// Names the stream in a refusal, and forgets where it would go on.
-fn named<T>(parsed: Parsed<'_, T>) -> Result<T, nom::Err<crate::wire::error::DecodeError>> {
+fn named<T>(parsed: Parsed<'_, T>) -> Result<T, nom::Err<DecodeError>> {
     parsed
         .map(|(_, value)| value)
         .map_err(|error| error.map(|error| error.in_field("steps")))

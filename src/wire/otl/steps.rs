@@ -26,105 +26,127 @@ pub(crate) struct StepReader<'a> {
     k: u32,
     /// The octet in which k begins.
     k_at: usize,
-    /// Steps that are not zero.
-    changes: u64,
-    /// Bits that k − 1 would cost more, were it not for `changes`.
-    lower_costs: u64,
-    /// Bits that k + 1 would save.
-    higher_saves: u64,
+    costs: Costs,
+}
+
+/// By how many bits the stream would be longer with another k.
+#[derive(Clone, Copy, Default)]
+struct Costs {
+    /// With k − 1; has to be above 0.
+    lower: i64,
+    /// With k + 1; has to be at least 0.
+    higher: i64,
 }
 
 impl<'a> StepReader<'a> {
     /// A stream that begins with the first bit of `input`, with steps of at most `limit` + 1.
-    pub(crate) const fn new(input: Span<'a>, limit: u64) -> Self {
+    pub(crate) fn new(input: Span<'a>, limit: u64) -> Self {
         Self {
             bits: BitReader::new(input.octets()),
             k_at: input.offset(),
             input,
             limit,
             k: 0,
-            changes: 0,
-            lower_costs: 0,
-            higher_saves: 0,
+            costs: Costs::default(),
         }
     }
 
     /// Reads a number of up to 32 bits that stands before k.
     pub(crate) fn number(&mut self, bits: u32) -> Parsed<'a, u64> {
-        self.fault(self.input.offset(), |reader| reader.bits.read(bits))
+        match self.bits.read(bits) {
+            Ok(value) => Ok((self.input, value)),
+            Err(_) => Err(nom::Err::Error(self.input.truncated())),
+        }
     }
 
     /// Reads k.
     pub(crate) fn begin(&mut self) -> Parsed<'a, ()> {
-        self.k_at = self.at();
-        let (input, k) = self.fault(self.k_at, |reader| reader.bits.read(K_BITS))?;
+        self.k_at = self.at(self.bits);
+        let (input, k) = self.number(K_BITS)?;
         self.k = u32::try_from(k).unwrap_or(K_MAX);
         Ok((input, ()))
     }
 
-    /// The offset of the octet that holds the next bit.
-    pub(crate) fn at(&self) -> usize {
-        let octets = usize::try_from(self.bits.taken() >> 3).unwrap_or(usize::MAX);
-        self.input.offset().saturating_add(octets)
+    /// The offset of the octet that holds the next bit of `bits`.
+    fn at(&self, bits: BitReader<'_>) -> usize {
+        let whole = bits.left().div_ceil(8);
+        self.input.end().saturating_sub(whole)
     }
 
-    /// Reads a step.
-    // spec: SER-6
+    /// Reads `count` steps and gives each to `take`, which may refuse one as too large.
+    ///
+    /// The state is held in local copies: the loop is on the path of every uplink.
+    // spec: SER-6, SER-8
     #[inline]
-    pub(crate) fn step(&mut self) -> Result<u64, StepFault> {
-        let longest = self.limit.unbounded_shr(self.k).saturating_add(1);
-        let Some(high) = self.bits.ones(longest)?.checked_sub(1) else {
-            return Ok(0);
-        };
-        let low = self.bits.read(self.k)?;
-        let value = high.unbounded_shl(self.k) | low;
-        if value > self.limit {
-            return Err(StepFault::TooLarge);
+    pub(crate) fn steps(
+        &mut self,
+        count: usize,
+        mut take: impl FnMut(u64) -> Result<(), StepFault>,
+    ) -> Parsed<'a, ()> {
+        let (mut bits, mut costs) = (self.bits, self.costs);
+        let (k, limit) = (self.k, self.limit);
+        for index in 0..count {
+            if let Err(fault) = step(&mut bits, &mut costs, k, limit).and_then(&mut take) {
+                return self.refuse_step(index, fault);
+            }
         }
-        // The top bit of `low` tells what half of a step of 2^k is left with k − 1.
-        let top = low.unbounded_shr(self.k.wrapping_sub(1)) & u64::from(self.k > 0);
-        self.changes = self.changes.saturating_add(1);
-        self.lower_costs = self.lower_costs.saturating_add(high).saturating_add(top);
-        self.higher_saves = self
-            .higher_saves
-            .saturating_add(high.saturating_add(1) >> 1);
-        Ok(value.saturating_add(1))
+        (self.bits, self.costs) = (bits, costs);
+        Ok((self.input, ()))
+    }
+
+    /// Refuses a step of a run that [`Self::steps`] began. Its place is found by reading again.
+    #[cold]
+    fn refuse_step(&mut self, index: usize, fault: StepFault) -> Parsed<'a, ()> {
+        if fault == StepFault::End {
+            return Err(nom::Err::Error(self.input.truncated()));
+        }
+        for _ in 0..index {
+            if step(&mut self.bits, &mut self.costs, self.k, self.limit).is_err() {
+                break;
+            }
+        }
+        self.input
+            .refuse_at(self.at(self.bits), ErrorKind::BadValue)
     }
 
     /// Checks k and the fill bits, and returns what follows the stream.
     // spec: SER-3, SER-4
     pub(crate) fn finish(mut self) -> Parsed<'a, u32> {
-        let lower_is_longer = self.k == 0 || self.lower_costs > self.changes;
-        let higher_is_not_shorter = self.k == K_MAX || self.higher_saves <= self.changes;
+        let lower_is_longer = self.k == 0 || self.costs.lower > 0;
+        let higher_is_not_shorter = self.k == K_MAX || self.costs.higher >= 0;
         if !(lower_is_longer && higher_is_not_shorter) {
             return self.input.refuse_at(self.k_at, ErrorKind::NonCanonical);
         }
-        let last = self.at();
+        let last = self.at(self.bits);
         if !self.bits.fill_is_zero() {
             return self.input.refuse_at(last, ErrorKind::NonCanonical);
         }
-        let octets = usize::try_from(self.bits.taken() >> 3).unwrap_or(usize::MAX);
-        Ok((self.input.take_from(octets), self.k))
+        let left = self.bits.left() >> 3;
+        let taken = self.input.octets().len().saturating_sub(left);
+        Ok((self.input.take_from(taken), self.k))
     }
+}
 
-    /// A fault of a step that began at `at` as a refusal.
-    pub(crate) fn refuse<T>(&self, at: usize, fault: StepFault) -> Parsed<'a, T> {
-        match fault {
-            StepFault::End => Err(nom::Err::Error(self.input.truncated())),
-            StepFault::TooLarge => self.input.refuse_at(at, ErrorKind::BadValue),
-        }
+/// Reads a step and counts what it would cost with another k.
+#[inline]
+fn step(bits: &mut BitReader<'_>, costs: &mut Costs, k: u32, limit: u64) -> Result<u64, StepFault> {
+    let longest = (limit >> (k & K_MAX)).saturating_add(1);
+    let (ones, low) = bits.ones_and_bits(longest, k)?;
+    // The rest does without a branch on whether the step is zero, for which `low` is zero too.
+    let some = u64::from(ones != 0);
+    let high = ones.wrapping_sub(some);
+    let step = (high.wrapping_shl(k) | low).wrapping_add(some);
+    if step > limit.wrapping_add(1) {
+        return Err(StepFault::TooLarge);
     }
-
-    fn fault<T>(
-        &mut self,
-        at: usize,
-        read: impl FnOnce(&mut Self) -> Result<T, BitFault>,
-    ) -> Parsed<'a, T> {
-        match read(self) {
-            Ok(value) => Ok((self.input, value)),
-            Err(fault) => self.refuse(at, fault.into()),
-        }
-    }
+    // With k − 1 the upper part is 2 × high and the top bit of `low`, and one bit less follows;
+    // with k + 1 it is half of `high`, rounded down, and one bit more follows.
+    let top = (low << 1).wrapping_shr(k);
+    let lower = high.wrapping_add(top).wrapping_sub(some);
+    let higher = (high.wrapping_add(1) >> 1).wrapping_sub(some);
+    costs.lower = costs.lower.wrapping_add(lower.cast_signed());
+    costs.higher = costs.higher.wrapping_sub(higher.cast_signed());
+    Ok(step)
 }
 
 /// Why a step could not be read.

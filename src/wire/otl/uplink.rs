@@ -9,7 +9,7 @@ use core::num::NonZeroU32;
 use nom::Input as _;
 use nom::number::complete::be_u8;
 
-use crate::wire::error::{DecodeError, EncodeError, ErrorKind};
+use crate::wire::error::{DecodeError, EncodeError, ErrorKind, OutOfRange};
 use crate::wire::hex::Hex;
 use crate::wire::span::{Span, field, plain};
 use crate::wire::view::Notes;
@@ -31,26 +31,46 @@ pub struct UplinkBody {
     pub report: Report,
     /// The records, in the order of the frame.
     pub records: Vec<Record>,
-    /// The session items, in the order of the frame.
-    pub session_items: Vec<SessionItem>,
+    /// The session items, which follow all records.
+    pub session_items: SessionItems,
     /// Octets of padding; 0 in mode 0.
     pub padding: u16,
 }
 
-/// A session item, and where it stands among the records.
-///
-/// Each encoding of a frame is one value, so the place belongs to the value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionItem {
-    /// How many records stand before it. Does not fall from one item to the next.
-    pub records_before: u16,
-    /// What it says.
-    pub body: SessionBody,
+/// Session items in their one order: by number, each number once.
+// spec: REC-34
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionItems(Vec<SessionItem>);
+
+impl SessionItems {
+    /// Session items, put into their order.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfRange`] if a number occurs twice.
+    // spec: REC-34
+    pub fn new(mut items: Vec<SessionItem>) -> Result<Self, OutOfRange> {
+        items.sort_by_key(SessionItem::number);
+        let twice = items
+            .iter()
+            .zip(items.iter().skip(1))
+            .any(|(one, next)| one.number() == next.number());
+        if twice {
+            return Err(OutOfRange("a session item that may occur once"));
+        }
+        Ok(Self(items))
+    }
+
+    /// The items, by number.
+    #[must_use]
+    pub fn as_slice(&self) -> &[SessionItem] {
+        &self.0
+    }
 }
 
-/// What a session item says.
+/// A session item: something that holds for the session and is no record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SessionBody {
+pub enum SessionItem {
     /// The epoch that the terminal left.
     PreviousEpoch(NonZeroU32),
     /// The number of an answer item that the terminal had to refuse.
@@ -153,15 +173,13 @@ impl UplinkBody {
             return Err(EncodeError::ModeForbids);
         }
         self.report.encode(out)?;
-        let mut session = self.session_items.iter().peekable();
-        for (index, record) in self.records.iter().enumerate() {
-            while let Some(item) = session.next_if(|item| usize::from(item.records_before) <= index)
-            {
-                item.body.encode(out)?;
-            }
-            record.encode(out)?;
-        }
-        session.try_for_each(|item| item.body.encode(out))?;
+        self.records
+            .iter()
+            .try_for_each(|record| record.encode(out))?;
+        self.session_items
+            .as_slice()
+            .iter()
+            .try_for_each(|item| item.encode(out))?;
         out.zeros(usize::from(self.padding))
     }
 }
@@ -211,7 +229,7 @@ impl Salvage {
 }
 
 /// Reads a plaintext; `damage` decides what becomes of an item whose body is damaged.
-// spec: FRM-9, FRM-13, FRM-19
+// spec: FRM-9, FRM-13, FRM-19, REC-34
 fn walk(
     input: Span<'_>,
     mode: Mode,
@@ -220,22 +238,25 @@ fn walk(
     let (mut rest, report) = report(input).map_err(plain)?;
     let mut records = Vec::new();
     let mut session_items = Vec::new();
+    let mut last = 0;
     while rest.octets().first().is_some_and(|first| *first != 0) {
-        let (after, raw) = item(rest, uplink, |_, _| Ok(())).map_err(plain)?;
+        let in_order = |number, _critical| {
+            if last >= SESSION_ITEM_FIRST && number <= last {
+                Err(ErrorKind::NonCanonical)
+            } else {
+                Ok(())
+            }
+        };
+        let (after, raw) = item(rest, uplink, in_order).map_err(plain)?;
         let damaged = if raw.number < SESSION_ITEM_FIRST {
             Record::decode(&raw).map(|record| records.push(record))
         } else {
-            let records_before = u16::try_from(records.len()).unwrap_or(u16::MAX);
-            SessionBody::decode(&raw).map(|body| {
-                session_items.push(SessionItem {
-                    records_before,
-                    body,
-                });
-            })
+            SessionItem::decode(&raw).map(|item| session_items.push(item))
         };
         if let Err(error) = damaged {
             damage(&raw, error)?;
         }
+        last = raw.number;
         rest = after;
     }
     if mode == Mode::Clear && !rest.is_empty() {
@@ -245,7 +266,7 @@ fn walk(
     Ok(UplinkBody {
         report,
         records,
-        session_items,
+        session_items: SessionItems(session_items),
         padding: padding(rest)?,
     })
 }
@@ -266,7 +287,7 @@ pub(crate) fn padding(input: Span<'_>) -> Result<u16, DecodeError> {
     Ok(u16::try_from(len).unwrap_or(u16::MAX))
 }
 
-impl SessionBody {
+impl SessionItem {
     /// The number of the item.
     #[must_use]
     pub const fn number(&self) -> u8 {

@@ -15,7 +15,7 @@ use super::ident::Mode;
 use super::report::Report;
 use super::resync::{ResyncAnswer, ResyncBody};
 use super::stamp::Stamp;
-use super::uplink::{SessionBody, UplinkBody};
+use super::uplink::{SessionItem, UplinkBody};
 
 mod record;
 
@@ -81,8 +81,9 @@ pub fn uplink(of: &Header, security: Security, body: &UplinkBody) -> Value {
     let records: Vec<Value> = body.records.iter().map(record).collect();
     let session: Vec<Value> = body
         .session_items
+        .as_slice()
         .iter()
-        .map(|item| session_item(&item.body))
+        .map(session_item)
         .collect();
     accepted(of, security)
         .with("report", report(&body.report).value())
@@ -227,15 +228,15 @@ fn report(report: &Report) -> Object {
         .with_option("outcome", report.command.map(|end| end.outcome.to_string()))
 }
 
-fn session_item(item: &SessionBody) -> Value {
+fn session_item(item: &SessionItem) -> Value {
     match item {
-        SessionBody::PreviousEpoch(epoch) => {
+        SessionItem::PreviousEpoch(epoch) => {
             json!({ "item": "previous_epoch", "epoch": epoch.get() })
         }
-        SessionBody::AnswerRefused(number) => {
+        SessionItem::AnswerRefused(number) => {
             json!({ "item": "answer_refused", "number": number })
         }
-        SessionBody::Unknown(item) => json!({
+        SessionItem::Unknown(item) => json!({
             "item": "unknown",
             "number": item.number(),
             "critical": item.critical(),
