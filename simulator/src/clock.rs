@@ -60,7 +60,7 @@ impl Clock {
     #[must_use]
     pub fn utc_ms(&self, now_ms: u64) -> Option<u64> {
         let s = self.setting?;
-        Some(s.utc_ms + now_ms.saturating_sub(s.at_ms))
+        Some(s.utc_ms.saturating_add(now_ms.saturating_sub(s.at_ms)))
     }
 
     /// How far off it may be.

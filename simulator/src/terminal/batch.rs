@@ -1,5 +1,6 @@
 //! Building of frames.
 
+use super::schedule::Cost;
 use super::{Asked, Outgoing, Outstanding, Phase, Sent, Session, Terminal, TerminalError};
 use crate::codec::EncodeError;
 use crate::codec::frame::{MAX_FRAME, RESYNC_HEADER, ResyncHeader, UplinkHeader, resync, uplink};
@@ -85,6 +86,16 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
     /// proven, else a batch of uplinks.
     // spec: NON-4, NON-6, RSY-4, SES-1
     pub(super) fn build(&mut self, now_ms: u64) -> Result<(), TerminalError> {
+        let fresh = self.schedule.urgent.is_some_and(|a| a.fresh) && self.store.has_alarm();
+        let cost = match (fresh, self.store.has_urgent()) {
+            (true, _) => Cost::Free,
+            (_, true) => Cost::Urgent,
+            _ => Cost::Ordinary,
+        };
+        if let Err(free_ms) = self.schedule.room(now_ms, cost) {
+            self.over_budget(now_ms, free_ms);
+            return Ok(());
+        }
         let session = self.session_now();
         self.outbox.clear();
         self.phase = Phase::Sending;

@@ -6,7 +6,7 @@ use crate::clock::is_step;
 use crate::codec::frame::ladder;
 use crate::codec::record::{Alarm, AlarmNotice, Everyday, MeterRef, MeterTable, Record, Register};
 use crate::codec::report::Stamp;
-use crate::codec::wire::Writer;
+use crate::codec::wire::varint_len;
 use crate::crypto::SecretKey;
 use crate::keys::{Identity, command_key};
 use crate::meter::Meter;
@@ -83,16 +83,23 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
         let (of, before) = self.day_octets;
         let items = if of == day.day { before } else { 0 } + stored.item_len();
         self.day_octets = (day.day, items);
-        let mut report = Writer::new();
-        self.report(u64::MAX, 0).encode(&mut report)?;
+        let report = self.report_octets();
         let mode = *self.mode.latest();
-        let needed = mode.uplink_header_octets() + report.len() + items + mode.tag_octets();
+        let needed = mode.uplink_header_octets() + report + items + mode.tag_octets();
         let routine = ladder(needed).unwrap_or(self.routine);
         if routine > self.routine {
             self.nvm.write(Write::Routine(routine))?;
             self.routine = routine;
         }
         Ok(())
+    }
+
+    /// Octets of a report with a set clock.
+    fn report_octets(&self) -> usize {
+        let command = self
+            .mark
+            .map_or(1, |m| varint_len(u64::from(m.sequence)) + 1);
+        5 + 4 + 1 + command
     }
 
     /// A day's record.

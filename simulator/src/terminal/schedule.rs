@@ -134,9 +134,9 @@ impl Schedule {
         }
     }
 
-    /// Takes one transmission from the day's budget; gives the time to wait for if it is used up.
+    /// Whether the day's budget has room for a transmission; else the time to wait for.
     // spec: SES-4
-    pub(super) fn spend(&mut self, now_ms: u64, cost: Cost) -> Result<(), u64> {
+    pub(super) fn room(&mut self, now_ms: u64, cost: Cost) -> Result<(), u64> {
         forget_old(&mut self.frames_ms, now_ms);
         let limit = match cost {
             Cost::Free => return Ok(()),
@@ -148,11 +148,18 @@ impl Schedule {
                 let frees = self.frames_ms.get(over).copied().unwrap_or(now_ms);
                 Err(frees.saturating_add(DAY_MS))
             }
-            None => {
-                self.frames_ms.push_back(now_ms);
-                Ok(())
-            }
+            None => Ok(()),
         }
+    }
+
+    /// Takes one transmission from the day's budget.
+    // spec: SES-4
+    pub(super) fn spend(&mut self, now_ms: u64, cost: Cost) -> Result<(), u64> {
+        self.room(now_ms, cost)?;
+        if cost != Cost::Free {
+            self.frames_ms.push_back(now_ms);
+        }
+        Ok(())
     }
 
     /// Frame counters that may still be used today.
