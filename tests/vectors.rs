@@ -47,7 +47,13 @@ struct Findings {
 }
 
 impl Findings {
-    fn equal<T: PartialEq + std::fmt::Debug>(&mut self, vector: &Vector, what: &str, got: T, want: T) {
+    fn equal<T: PartialEq + std::fmt::Debug>(
+        &mut self,
+        vector: &Vector,
+        what: &str,
+        got: T,
+        want: T,
+    ) {
         self.checked += 1;
         if got != want {
             self.wrong.push(format!(
@@ -76,7 +82,12 @@ fn accepted_frames_give_their_json() {
     let mut findings = Findings::default();
     for vector in otl::positive() {
         let decoded = otl::decoder_for(&vector).decode(&vector.octets("hex"));
-        findings.equal(&vector, "json", decoded.json.to_string(), vector.text("json").to_owned());
+        findings.equal(
+            &vector,
+            "json",
+            decoded.json.to_string(),
+            vector.text("json").to_owned(),
+        );
     }
     findings.finish(100);
 }
@@ -100,7 +111,12 @@ fn accepted_frames_encode_and_seal_to_their_octets() {
             continue;
         };
         let again = otl::recode(header.kind(), header.mode().unwrap(), plaintext);
-        findings.equal(&vector, "plaintext", again.map(|o| hex(&o)), Some(hex(plaintext)));
+        findings.equal(
+            &vector,
+            "plaintext",
+            again.map(|o| hex(&o)),
+            Some(hex(plaintext)),
+        );
         let uplink = vector.has("uplink").then(|| vector.octets("uplink"));
         if let Some(sealer) = Sealer::new(&decoded, uplink.as_deref()) {
             findings.equal(&vector, "frame", hex(&sealer.seal(plaintext)), hex(&frame));
@@ -160,7 +176,11 @@ fn the_vectors_hold_everything_that_the_registries_name() {
                 FrameKind::Uplink | FrameKind::Answer => true,
                 _ => mode > 0,
             };
-            assert_eq!(modes.contains(&(kind.id().to_owned(), mode)), exists, "{kind:?} {mode}");
+            assert_eq!(
+                modes.contains(&(kind.id().to_owned(), mode)),
+                exists,
+                "{kind:?} {mode}"
+            );
         }
     }
     for id in (1..=0x6F).filter_map(record_id).chain(["opaque"]) {
@@ -171,7 +191,10 @@ fn the_vectors_hold_everything_that_the_registries_name() {
         .into_iter()
         .filter(|error| *error != KeyError::UnknownTerminal);
     let wanted = ErrorKind::ALL.into_iter().map(ErrorKind::id);
-    for id in wanted.chain(of_keys.map(KeyError::id)).chain(["tag_mismatch"]) {
+    for id in wanted
+        .chain(of_keys.map(KeyError::id))
+        .chain(["tag_mismatch"])
+    {
         assert!(kinds.contains(id), "no error {id}");
     }
 }
@@ -189,7 +212,12 @@ fn keys_are_derived_and_wrapped_as_stated() {
             let wrap = KeyWrapKey::new(&key(&vector.octets("wrap_key")));
             let new = key(&vector.octets("new_key"));
             let wrapped = vector.octets("wrapped");
-            findings.equal(&vector, "wrapped", hex(wrap.wrap(&new).as_octets()), hex(&wrapped));
+            findings.equal(
+                &vector,
+                "wrapped",
+                hex(wrap.wrap(&new).as_octets()),
+                hex(&wrapped),
+            );
             findings.equal(&vector, "unwrapped", wrap.unwrap(&wrapped).ok(), Some(new));
             continue;
         }
@@ -200,13 +228,23 @@ fn keys_are_derived_and_wrapped_as_stated() {
         let macs: Vec<u8> = blocks.iter().flat_map(|block| cmac.mac(&[block])).collect();
         findings.equal(&vector, "blocks", hex(&macs), hex(&output));
         let length = key(&output).length();
-        findings.equal(&vector, "bits", length.bits(), vector.number("bits").try_into().unwrap());
+        findings.equal(
+            &vector,
+            "bits",
+            length.bits(),
+            vector.number("bits").try_into().unwrap(),
+        );
         let (head, tail) = context.split_at(context.len() / 2);
         let label = vector.text("label").as_bytes();
         let derived = kdf::derive(&cmac, label, [head, tail], length);
         findings.equal(&vector, "output", derived, key(&output));
         if label == b"OTL1 base" {
-            findings.equal(&vector, "base key", derives_base(&master, &context, &output), true);
+            findings.equal(
+                &vector,
+                "base key",
+                derives_base(&master, &context, &output),
+                true,
+            );
         }
     }
     findings.finish(60);
@@ -242,7 +280,10 @@ fn command_macs_are_as_stated() {
     let mut findings = Findings::default();
     let keys = otl::keys();
     let ring = keys.command.unwrap();
-    for vector in ["otl/commands", "otl/rotation"].iter().flat_map(|file| otl::vectors(file)) {
+    for vector in ["otl/commands", "otl/rotation"]
+        .iter()
+        .flat_map(|file| otl::vectors(file))
+    {
         if !vector.has("command_key") {
             continue;
         }
@@ -270,7 +311,12 @@ fn command_macs_are_as_stated() {
             };
             let bound = item.bound.then_some(binding);
             let input = command_mac_input(of_uplink.identity(), item, bound).unwrap();
-            findings.equal(&vector, "mac", hex(&stated.mac(&[&input])), item.mac.to_string());
+            findings.equal(
+                &vector,
+                "mac",
+                hex(&stated.mac(&[&input])),
+                item.mac.to_string(),
+            );
             let identity = of_uplink.identity().octets();
             let input = CommandInput {
                 identity,
@@ -295,7 +341,12 @@ fn command_macs_are_as_stated() {
             if vector.has("new_key") {
                 let wrap = KeyWrapKey::new(&key(&vector.octets("wrap_key")));
                 let new = wrap.unwrap(&item.parameters[3..]).ok();
-                findings.equal(&vector, "new key", new, Some(key(&vector.octets("new_key"))));
+                findings.equal(
+                    &vector,
+                    "new key",
+                    new,
+                    Some(key(&vector.octets("new_key"))),
+                );
             }
         }
     }
@@ -346,7 +397,8 @@ fn in_plaintext(body: RecordBody) -> Vec<u8> {
         padding: 0,
     };
     let mut octets = Vec::new();
-    body.encode(Mode::Clear, &mut Writer::new(&mut octets, 1_185)).unwrap();
+    body.encode(Mode::Clear, &mut Writer::new(&mut octets, 1_185))
+        .unwrap();
     octets
 }
 
@@ -421,7 +473,12 @@ fn series_and_gauges_have_their_one_encoding() {
         findings.equal(&vector, "count", plaintext[head - 1], count);
         let decoded = UplinkBody::decode(&plaintext, 0, Mode::Clear).unwrap();
         let shown = json::record(&decoded.records[0]);
-        findings.equal(&vector, "value", shown[field].to_string(), value.to_string());
+        findings.equal(
+            &vector,
+            "value",
+            shown[field].to_string(),
+            value.to_string(),
+        );
     }
     findings.finish(90);
 }
@@ -465,20 +522,33 @@ fn streams_are_cut_alike_however_they_arrive() {
     for vector in otl::vectors("otl/tcp") {
         let has_error = vector.has("error");
         let want = || Cut {
-            frames: vector.list("frames").iter().map(|frame| hex(frame)).collect(),
+            frames: vector
+                .list("frames")
+                .iter()
+                .map(|frame| hex(frame))
+                .collect(),
             keepalives: vector.number("keepalives"),
-            error: has_error
-                .then(|| (vector.text("error").to_owned(), vector.number("offset"))),
+            error: has_error.then(|| (vector.text("error").to_owned(), vector.number("offset"))),
         };
         let chunks = vector.list("chunks");
         let stream = chunks.concat();
-        findings.equal(&vector, "as stated", cut(chunks.iter().map(Vec::as_slice)), want());
+        findings.equal(
+            &vector,
+            "as stated",
+            cut(chunks.iter().map(Vec::as_slice)),
+            want(),
+        );
         for size in [1, 2, 3, 7, 64] {
             findings.equal(&vector, "in pieces", cut(stream.chunks(size)), want());
         }
         for at in 0..=stream.len() {
             let (head, tail) = stream.split_at(at);
-            findings.equal(&vector, "in two parts", cut([head, tail].into_iter()), want());
+            findings.equal(
+                &vector,
+                "in two parts",
+                cut([head, tail].into_iter()),
+                want(),
+            );
         }
     }
     findings.finish(100);
@@ -494,7 +564,12 @@ fn published_vectors_of_the_primitives_hold() {
     for vector in otl::vectors("crypto/key_wrap") {
         let kek = KeyWrapKey::new(&key(&vector.octets("kek")));
         let (plain, wrapped) = (key(&vector.octets("key")), vector.octets("wrapped"));
-        findings.equal(&vector, "wrapped", hex(kek.wrap(&plain).as_octets()), hex(&wrapped));
+        findings.equal(
+            &vector,
+            "wrapped",
+            hex(kek.wrap(&plain).as_octets()),
+            hex(&wrapped),
+        );
         findings.equal(&vector, "unwrapped", kek.unwrap(&wrapped).ok(), Some(plain));
     }
     for file in ["crypto/ccm", "crypto/gcm"] {
@@ -510,14 +585,24 @@ fn published_vectors_of_the_primitives_hold() {
                 let tag = key.seal_in_place(&nonce, &aad, &mut buffer).unwrap();
                 let mut opened = buffer.clone();
                 key.open_in_place(&nonce, &aad, &mut opened, &tag).unwrap();
-                findings.equal(&vector, "opened", hex(&opened), vector.text("plaintext").to_owned());
+                findings.equal(
+                    &vector,
+                    "opened",
+                    hex(&opened),
+                    vector.text("plaintext").to_owned(),
+                );
                 tag.to_vec()
             } else {
                 let key = GcmKey::new(&<[u8; 32]>::try_from(secret).unwrap().into());
                 let tag = key.seal_in_place(&nonce, &aad, &mut buffer).unwrap();
                 let mut opened = buffer.clone();
                 key.open_in_place(&nonce, &aad, &mut opened, &tag).unwrap();
-                findings.equal(&vector, "opened", hex(&opened), vector.text("plaintext").to_owned());
+                findings.equal(
+                    &vector,
+                    "opened",
+                    hex(&opened),
+                    vector.text("plaintext").to_owned(),
+                );
                 tag.to_vec()
             };
             buffer.extend(tag);

@@ -74,7 +74,12 @@ pub fn run(args: &DecodeArgs) -> ExitCode {
         Err(error) => return fail(&error),
     };
     // Standard output is flushed at each end of a line, so that a reader sees a frame at once.
-    match decode_lines(io::stdin().lock(), &mut io::stdout().lock(), keys, args.pretty) {
+    match decode_lines(
+        io::stdin().lock(),
+        &mut io::stdout().lock(),
+        keys,
+        args.pretty,
+    ) {
         Ok(Outcome::AllDecoded) => ExitCode::SUCCESS,
         Ok(Outcome::SomeRefused) => ExitCode::from(1),
         // Whoever read the output has seen enough.

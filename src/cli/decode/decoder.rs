@@ -147,8 +147,12 @@ impl Answered {
                     .open(header, answered, &mut plaintext, answer.tag)?;
             }
             (Some(key), Exchange::Resync(nonce)) => {
-                key.resync_answer_cipher(nonce)
-                    .open(header, answered, &mut plaintext, answer.tag)?;
+                key.resync_answer_cipher(nonce).open(
+                    header,
+                    answered,
+                    &mut plaintext,
+                    answer.tag,
+                )?;
             }
         }
         Ok(plaintext)
@@ -390,9 +394,7 @@ fn sealed(cut: &Frame<'_>, mode: Mode) -> Content {
 }
 
 fn unopened(error: OpenError, cut: &Frame<'_>) -> Content {
-    let tag_at = cut
-        .ciphertext_offset()
-        .saturating_add(cut.ciphertext.len());
+    let tag_at = cut.ciphertext_offset().saturating_add(cut.ciphertext.len());
     let refusal = match error {
         OpenError::TagMismatch => Refusal::at(Reason::TagMismatch, tag_at),
         OpenError::Shape => Refusal::at(Reason::Truncated, tag_at),

@@ -207,9 +207,6 @@ mod tests {
         let too_long = lines.next_line().unwrap().unwrap().1;
         assert_eq!(too_long, Line::Bad(LineError::TooLong));
         assert!(lines.line.capacity() <= 2 * LINE_MAX);
-        assert_eq!(
-            lines.next_line().unwrap(),
-            Some((3, Line::Frame(vec![1])))
-        );
+        assert_eq!(lines.next_line().unwrap(), Some((3, Line::Frame(vec![1]))));
     }
 }

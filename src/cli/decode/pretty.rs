@@ -23,16 +23,26 @@ const ROW: usize = 8;
 
 /// A line that is no frame.
 pub fn bad_line(out: &mut String, line: u64, error: &LineError) {
-    put(out, format_args!("line {line}: refused: {}: {error}\n", error.kind()));
+    put(
+        out,
+        format_args!("line {line}: refused: {}: {error}\n", error.kind()),
+    );
 }
 
 /// A frame: what it is and whether it verified, then its octets.
 pub fn frame(out: &mut String, line: u64, frame: &[u8], decoded: &Decoded) {
-    put(out, format_args!("line {line}: {}\n", verdict(frame, decoded)));
+    put(
+        out,
+        format_args!("line {line}: {}\n", verdict(frame, decoded)),
+    );
     let plaintext = decoded.plaintext.as_deref();
     let shown = in_clear(frame, decoded);
-    let wrong = decoded.failure.as_ref().map(|failure| failure.offset);
     let view = annotate::view(frame, decoded.from, plaintext);
+    // A frame in clear of an unknown terminal is not refused, and may be damaged all the same.
+    let wrong = match &decoded.failure {
+        Some(failure) => Some(failure.offset),
+        None => view.error.map(|error| error.offset),
+    };
     for span in &view.spans {
         let octets = shown.get(span.offset..).unwrap_or_default();
         let octets = octets.get(..span.len).unwrap_or(octets);
@@ -124,7 +134,11 @@ fn verdict(frame: &[u8], decoded: &Decoded) -> String {
     let len = frame.len();
     let trust = match (&decoded.failure, &decoded.header) {
         (Some(failure), _) => {
-            let verified = if decoded.verified { "verified, but " } else { "" };
+            let verified = if decoded.verified {
+                "verified, but "
+            } else {
+                ""
+            };
             format!(
                 "{verified}refused: {} at octet {}: {}",
                 failure.kind, failure.offset, failure.message
