@@ -17,11 +17,14 @@ def _unknown(raw: RawItem) -> Json:
             "body": raw.body.take(raw.body.left).hex()}
 
 
+def fixed_bit(registered: dict[int, bool], number: int, critical: bool, offset: int) -> None:
+    """A registered number has one fixed critical bit."""  # spec: FRM-20
+    if registered.get(number, critical) != critical:
+        raise OtlError("bad_value", offset, "the critical bit of this type is fixed")
+
+
 def decode_session_item(raw: RawItem) -> Json:
     """A session item of an uplink; unknown ones are kept for the caller to count."""  # spec: REC-29
-    known = registry.SESSION_CRITICAL.get(raw.number)
-    if known is not None and known != raw.critical:  # spec: FRM-20
-        raise OtlError("bad_value", raw.offset, "the critical bit of this type is fixed")
     if raw.number == PREVIOUS_EPOCH:
         out: Json = {"item": "previous_epoch", "epoch": read_epoch(raw.body)}
     elif raw.number == ANSWER_REFUSED:  # spec: ANS-20
@@ -41,21 +44,25 @@ def encode_session_item(it: Json) -> bytes:
     return item(it["number"], bytes.fromhex(it["body"]), it["critical"])
 
 
-def decode_items(cur: Cursor, resync: bool) -> list[Json]:
+def decode_items(cur: Cursor, resync: bool, ack: bool = False) -> list[Json]:
     """All answer items up to the end of the plaintext."""
     out: list[Json] = []
-    last = 0
-    last_sequence = 0
+    last = last_sequence = 0
+
+    def check(number: int, critical: bool, offset: int) -> None:
+        fixed_bit(registry.ANSWER_CRITICAL, number, critical, offset)
+        if number < last or number == last != COMMAND:  # spec: ANS-11
+            raise OtlError("non_canonical", offset, f"item {number} after {last}")
+        if resync and number in (FLOOR, COMMAND):  # spec: ANS-15
+            raise OtlError("bad_value", offset, f"item {number} in a RESYNC_ANSWER")
+        if ack and number == FLOOR:  # spec: ANS-14
+            raise OtlError("bad_value", offset, "ACK beside FLOOR")
+        if critical and number not in (FLOOR, COMMAND):  # spec: ANS-12
+            raise OtlError("unknown_critical_item", offset, f"item {number}")
+
     while cur.left:
-        raw = next_item(cur)
-        if raw.number < last or raw.number == last != COMMAND:  # spec: ANS-11
-            raise OtlError("non_canonical", raw.offset, f"item {raw.number} after {last}")
+        raw = next_item(cur, check)
         last = raw.number
-        known = registry.ANSWER_CRITICAL.get(raw.number)
-        if known is not None and known != raw.critical:  # spec: FRM-20
-            raise OtlError("bad_value", raw.offset, "the critical bit of this type is fixed")
-        if resync and raw.number in (FLOOR, COMMAND):  # spec: ANS-15
-            raise OtlError("bad_value", raw.offset, f"item {raw.number} in a RESYNC_ANSWER")
         decoded = _decode_item(raw)
         if raw.number == COMMAND:
             if decoded["sequence"] <= last_sequence:  # spec: ANS-11
@@ -76,8 +83,6 @@ def _decode_item(raw: RawItem) -> Json:
         out = {"item": "floor", "counter": ranged(cur, 4, 1, COUNTER_MAX, "floor")}
     elif raw.number == COMMAND:
         return _decode_command(cur)
-    elif raw.critical:  # spec: ANS-12
-        raise OtlError("unknown_critical_item", raw.offset, f"item {raw.number}")
     else:
         return _unknown(raw)
     cur.finish()
@@ -127,13 +132,7 @@ def decode_answer(cur: Cursor) -> Json:
     out: Json = {"ack": bool(flags & FLAG_ACK), "final": bool(flags & FLAG_FINAL), "more": bool(flags & FLAG_MORE),
                  "new_epoch": bool(flags & FLAG_NEW_EPOCH), "unproven": bool(flags & FLAG_UNPROVEN),
                  "map": cur.u(2)}
-    floor_at = cur.offset
-    out["items"] = decode_items(cur, resync=False)
-    if out["ack"]:
-        for it in out["items"]:
-            if it["item"] == "floor":  # spec: ANS-14
-                raise OtlError("bad_value", floor_at, "ACK beside FLOOR")
-            floor_at += len(encode_item(it))
+    out["items"] = decode_items(cur, False, out["ack"])
     return out
 
 

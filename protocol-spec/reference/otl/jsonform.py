@@ -3,13 +3,15 @@
 
 import json
 
-from . import crypto, frames, wire
-from .answers import decode_answer, decode_resync_answer, decode_session_item
+from . import crypto, frames, registry, wire
+from .answers import decode_answer, decode_resync_answer, decode_session_item, fixed_bit
 from .errors import OtlError
 from .keyring import Keyring, TerminalEntry
-from .records import decode_record
+from .records import CODECS, decode_record
 from .report import Json, read_report
 from .wire import Cursor, Header, next_item
+
+FIRST_SESSION_ITEM = 0x70
 
 
 def dumps(value: Json) -> str:
@@ -40,20 +42,33 @@ def header_json(h: Header) -> Json:
     return out
 
 
+class UplinkItems:
+    """The order of the items of one uplink and their critical bits."""
+
+    def __init__(self) -> None:
+        self._last = 0  # number of the last session item
+
+    def __call__(self, number: int, critical: bool, offset: int) -> None:
+        if number in CODECS and critical:  # spec: FRM-20
+            raise OtlError("bad_value", offset, "a record with the critical bit")
+        fixed_bit(registry.SESSION_CRITICAL, number, critical, offset)
+        if self._last and number <= self._last:  # spec: REC-34
+            raise OtlError("non_canonical", offset, f"item {number} after session item {self._last}")
+        if number >= FIRST_SESSION_ITEM:
+            self._last = number
+
+
 def uplink_content(header: Header, plaintext: bytes) -> Json:
     """Report, records, session items and padding of an UPLINK."""
     cur = Cursor(plaintext, header.length)
     out: Json = {"report": read_report(cur), "records": []}
     session: list[Json] = []
-    last = 0  # number of the last session item
+    check = UplinkItems()
     while cur.left and plaintext[cur.pos] != 0:  # spec: FRM-9
-        raw = next_item(cur)
-        if last and raw.number <= last:  # spec: REC-34
-            raise OtlError("non_canonical", raw.offset, f"item {raw.number} after session item {last}")
-        if raw.number < 0x70:
+        raw = next_item(cur, check)
+        if raw.number < FIRST_SESSION_ITEM:
             out["records"].append(decode_record(raw))
         else:
-            last = raw.number
             session.append(decode_session_item(raw))
     if session:
         out["session_items"] = session

@@ -176,6 +176,22 @@ def mode_change_refused(keys: Keyring) -> None:
         expect(w.terminal.memory.outcome == 7 and w.terminal.secure.mode_new is None, "refused")
 
 
+def mode_change_restored(keys: Keyring) -> None:
+    """the server restored to before a mode change: the signer's ledger names the new mode, nobody is locked out"""
+    w = world(keys, "mode restored")
+    backup = w.server.snapshot()
+    w.server.order(w.identity, "mode_change", b"\x02")
+    for _ in range(2):
+        w.new_day()
+        w.session()
+    expect(w.terminal.secure.mode == 2 and w.own["modes"] == [2], "changed")
+    w.clock.now += 3600
+    w.restore(backup)
+    w.new_day()
+    expect(w.session() == "accepted" and w.own["modes"] == [2], "accepted in the new mode")
+
+
 SCENARIOS: list[Scenario] = [
     rotation, rotation_interrupted, rotation_interrupted_and_wiped, rotation_interrupted_and_restored,
-    server_without_the_new_key, bad_keys, command_key, mode_change, mode_change_refused]
+    server_without_the_new_key, bad_keys, command_key, mode_change,
+    mode_change_refused, mode_change_restored]

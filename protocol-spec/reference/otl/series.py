@@ -129,16 +129,15 @@ def _segment_heads(cur: Cursor, count: int) -> list[tuple[int, int, int, int]]:
         return [(0, 1, count, cur.varint(REGISTER_MAX))]
     heads, free = [], 1  # free: the first mark that no segment covers yet
     for _ in range(n):
-        reason_at = cur.offset
-        reason, first_at = cur.u(1), cur.offset
-        first, length_at = cur.u(1), cur.offset
-        length = cur.u(1)
+        reason_at, reason = cur.offset, cur.u(1)
         if reason > 6:
             raise OtlError("bad_value", reason_at, f"reason {reason}")
+        first_at, first = cur.offset, cur.u(1)
         if heads and first == free and reason == 0:  # spec: SER-2
             raise OtlError("bad_value", reason_at, "an adjoining segment without a reason")
         if not free <= first <= count:
             raise OtlError("bad_value", first_at, f"first mark {first}")
+        length_at, length = cur.offset, cur.u(1)
         if not 1 <= length <= count - first + 1:
             raise OtlError("bad_value", length_at, f"length {length}")
         heads.append((reason, first, length, cur.varint(REGISTER_MAX)))

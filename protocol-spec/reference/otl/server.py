@@ -9,6 +9,7 @@ from . import crypto, frames, registry, schedule
 from .answers import decode_session_item
 from .drbg import Drbg
 from .errors import OtlError
+from .jsonform import FIRST_SESSION_ITEM, UplinkItems
 from .keyring import Keyring, TerminalEntry
 from .records import decode_record, encode_body
 from .report import Json, read_report
@@ -26,6 +27,19 @@ class Server:
         self.answers: dict[tuple[bytes, bytes], tuple[int, bytes]] = {}  # (identity, counter or Nr) -> second, octets
         if self.state["mark"] < clock.now:  # spec: FRS-4
             self.state["silent"].append((self.state["mark"], clock.now))
+        self._modes_from_ledger()
+
+    def _modes_from_ledger(self) -> None:
+        """Admit again a mode that was handed over after this state was copied.
+
+        Without it a restore to before a mode change would lock the terminal out: it has dropped the old mode. The
+        signer's ledger, which is durable apart from this state, knows the hand-over.
+        """
+        for (identity, _), approval in sorted(self.signer.ledger.items(), key=lambda pair: pair[0]):
+            if approval["item"]["kind"] == "mode_change" and approval["uplink"] is not None:
+                own, mode = self.of(identity), bytes.fromhex(approval["item"]["parameters"])[0]
+                if own["modes"][-1] != mode:
+                    own["modes"] = [own["modes"][0], mode]
 
     def snapshot(self) -> Json:
         """A backup."""
@@ -152,10 +166,10 @@ class Server:
 
     def _content(self, own: Json, header: Header, plaintext: bytes) -> tuple[Json, list[Json], list[Json]]:
         cur = Cursor(plaintext, header.length)
-        report, records, session = read_report(cur), [], []
+        report, records, session, check = read_report(cur), [], [], UplinkItems()
         while cur.left and plaintext[cur.pos]:
-            raw = next_item(cur)
-            if raw.number >= 0x70:
+            raw = next_item(cur, check)
+            if raw.number >= FIRST_SESSION_ITEM:
                 session.append(decode_session_item(raw))
                 continue
             octets = cur.data[raw.body.pos:raw.body.end]

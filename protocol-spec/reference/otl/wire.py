@@ -2,6 +2,7 @@
 """Framing: the cursor, varints, the clear headers of part 2, and the TCP stream."""
 
 from dataclasses import dataclass, field
+from typing import Callable
 
 from .errors import OtlError
 
@@ -124,13 +125,18 @@ class RawItem:
     body: Cursor
 
 
-def next_item(cur: Cursor) -> RawItem:
-    """Take one item from the cursor."""
+def next_item(cur: Cursor, check: Callable[[int, bool, int], None]) -> RawItem:
+    """Take one item from the cursor.
+
+    ``check`` judges number, critical bit and order at the type octet's offset, before the length
+    is read: content is checked from the first octet on.  # spec: ERR-2
+    """
     offset = cur.offset
     octet = cur.u(1)
     number, critical = octet & 0x7F, bool(octet & 0x80)
     if number in (0, 0x7F):  # spec: FRM-21
         raise OtlError("bad_value", offset, f"item number {number}")
+    check(number, critical, offset)
     length = cur.varint(MAX_FRAME)
     return RawItem(number, critical, offset, cur.sub(length))  # spec: FRM-19
 
