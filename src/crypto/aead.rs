@@ -29,6 +29,7 @@ pub const GCM_TAG_OCTETS: usize = 16;
 pub struct MessageTooLong;
 
 /// Opens, and wipes the buffer if the tag is wrong.
+#[inline]
 fn open_or_wipe<C: AeadInOut>(
     cipher: &C,
     nonce: &aes_gcm::aead::Nonce<C>,
@@ -89,6 +90,7 @@ macro_rules! aead_key {
             ///
             /// [`MacMismatch`] if the tag does not fit; the buffer is then all zeros.
             // spec: SEC-5
+            #[inline]
             pub fn open_in_place(
                 &self,
                 nonce: &[u8; NONCE_OCTETS],

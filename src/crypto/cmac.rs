@@ -103,9 +103,7 @@ impl BlockCipherEncClosure for Chain<'_> {
     #[inline(always)]
     fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
         // NIST SP 800-38B, 6.1: the subkeys come from the encryption of a block of zeros.
-        let mut block = Array::<u8, U16>::default();
-        backend.encrypt_block((&mut block).into());
-        let mut subkey = double(u128::from_be_bytes(block.into()));
+        let mut subkey = double(encrypt(backend, 0));
 
         // 6.2: chain all blocks but the last, which is kept back because it is treated otherwise.
         let mut state = 0_u128;
@@ -113,13 +111,7 @@ impl BlockCipherEncClosure for Chain<'_> {
         let mut filled = 0_usize;
         for part in self.parts {
             let mut rest = *part;
-            while !rest.is_empty() {
-                if filled == CMAC_OCTETS {
-                    block = (state ^ u128::from_be_bytes(last)).to_be_bytes().into();
-                    backend.encrypt_block((&mut block).into());
-                    state = u128::from_be_bytes(block.into());
-                    filled = 0;
-                }
+            if filled > 0 {
                 let (_, room) = last.split_at_mut(filled);
                 let taken = room.len().min(rest.len());
                 let (room, _) = room.split_at_mut(taken);
@@ -127,29 +119,42 @@ impl BlockCipherEncClosure for Chain<'_> {
                 room.copy_from_slice(head);
                 filled = filled.saturating_add(taken);
                 rest = tail;
+                if rest.is_empty() {
+                    continue;
+                }
+                state = encrypt(backend, state ^ u128::from_be_bytes(last));
             }
+            while let Some((block, tail)) = rest.split_first_chunk::<CMAC_OCTETS>()
+                && !tail.is_empty()
+            {
+                state = encrypt(backend, state ^ u128::from_be_bytes(*block));
+                rest = tail;
+            }
+            last = [0; CMAC_OCTETS];
+            last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            filled = rest.len();
         }
-        if filled < CMAC_OCTETS {
+        if let Some(pad) = last.get_mut(filled) {
+            *pad = 0x80;
             subkey = double(subkey);
-            let (_, room) = last.split_at_mut(filled);
-            room.iter_mut()
-                .zip([0x80].into_iter().chain([0; CMAC_OCTETS]))
-                .for_each(|(to, from)| *to = from);
         }
-        block = (state ^ u128::from_be_bytes(last) ^ subkey)
-            .to_be_bytes()
-            .into();
-        backend.encrypt_block((&mut block).into());
-        *self.out = block.into();
+        *self.out = encrypt(backend, state ^ u128::from_be_bytes(last) ^ subkey).to_be_bytes();
 
         // What an observer of the stack could forge MACs with.
         subkey.zeroize();
         state.zeroize();
-        block.zeroize();
     }
 }
 
+#[inline(always)]
+fn encrypt<B: BlockCipherEncBackend<BlockSize = U16>>(backend: &B, block: u128) -> u128 {
+    let mut block = Array::from(block.to_be_bytes());
+    backend.encrypt_block((&mut block).into());
+    u128::from_be_bytes(block.into())
+}
+
 /// Doubling in GF(2^128), without a branch on the secret.
+#[inline(always)]
 fn double(value: u128) -> u128 {
     let carry = (value >> 127).wrapping_mul(0x87);
     (value << 1) ^ carry

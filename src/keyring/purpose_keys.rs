@@ -72,17 +72,17 @@ impl<P: KeyPurpose> Deref for FoundBase<'_, P> {
 
 /// All keys of one purpose.
 ///
-/// The maps use the standard hasher: identities are chosen by peers.
+/// The map by identity uses the standard hasher: identities are chosen by peers.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct PurposeKeys<P: KeyPurpose> {
-    pub(super) masters: HashMap<UtilityId, Versions<Master<P>>>,
+    pub(super) masters: BTreeMap<UtilityId, Versions<Master<P>>>,
     pub(super) imported: HashMap<[u8; 8], Versions<BaseKey<P>>>,
 }
 
 impl<P: KeyPurpose> Default for PurposeKeys<P> {
     fn default() -> Self {
         Self {
-            masters: HashMap::new(),
+            masters: BTreeMap::new(),
             imported: HashMap::new(),
         }
     }

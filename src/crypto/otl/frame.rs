@@ -96,6 +96,7 @@ impl TrafficKey {
         })
     }
 
+    #[inline]
     fn open(
         &self,
         nonce: &[u8; NONCE_OCTETS],
@@ -191,6 +192,7 @@ macro_rules! terminal_frame_cipher {
             ///
             /// [`OpenError`]; the buffer then holds no plaintext.
             // spec: SEC-5, SEC-6, NON-1
+            #[inline]
             pub fn open(&self, header: &[u8], buffer: &mut [u8], tag: &[u8]) -> Result<(), OpenError> {
                 let nonce = self.nonce(header).ok_or(OpenError::Shape)?;
                 self.key.open(&nonce, header, buffer, tag)
