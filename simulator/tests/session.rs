@@ -44,7 +44,7 @@ fn the_first_call_introduces_the_terminal_with_counter_one_and_no_ticket() {
         assert!(!f.clock_set);
         assert_eq!(f.types(), [0x0E, 0x0A]);
         assert_ne!(f.epoch, 0);
-        assert_eq!(f.frame.len() % 64 == 0, mode != 0);
+        assert_eq!(f.frame.len().is_multiple_of(64), mode != 0);
         assert_eq!(f.padding == 0, mode == 0);
     }
 }
@@ -698,4 +698,96 @@ fn a_change_of_utility_keeps_the_counter_and_begins_without_a_ticket() {
     let f = frame(&mut t, &server, 1);
     assert_eq!((f.key_version, f.ticket), (2, [0; 8]));
     assert!(f.counter > last.counter && f.epoch != last.epoch);
+}
+
+// spec: ANS-22, SES-6
+#[test]
+fn an_answer_is_worked_off_in_its_one_order() {
+    let (mut t, mut server) = (terminal(1), Server::of(1));
+    t.nvm_mut().keep_log();
+    let f = frame(&mut t, &server, 0);
+    let before = t.nvm().log().len();
+    let ns = server.ns(0);
+    let close = server.command(ns, &f.frame, &Order::close(1));
+    let items = [slot(3, 5), close].concat();
+    let answer = server.answer_with(ns, &f.frame, ACK | NEW_EPOCH, 0, &items);
+    t.handle(0, &answer).unwrap();
+    let order: Vec<u8> = t.nvm().log()[before..]
+        .iter()
+        .filter_map(|w| match w {
+            Write::Ticket(_) => Some(1),
+            Write::Record(r) if r.record.number() == 0x0C => Some(2),
+            Write::Forget(_) => Some(3),
+            Write::Epoch { .. } => Some(4),
+            Write::Slot(_) => Some(5),
+            Write::Command(_) => Some(6),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(order, [1, 2, 3, 3, 4, 5, 6, 6]);
+    let result = frame(&mut t, &server, 0);
+    let last = server.answer(0, &result.frame, ACK, 0, &[]);
+    t.handle(0, &last).unwrap();
+    assert!(
+        asleep(&mut t, 0),
+        "nothing more to send and no MORE: the radio is released"
+    );
+}
+
+// spec: UDP-4, SES-15, SES-3
+#[test]
+fn a_resync_with_a_waiting_alarm_goes_to_the_alarm_port_at_the_times_of_an_alarm() {
+    use simulator::terminal::Action;
+    let (mut t, mut server) = (terminal(1), Server::of(1));
+    settle(&mut t, &mut server, 0);
+    alarm(&mut t, 10);
+    let (mut n, ..) = t.power_off();
+    n.wipe(Wipe::CounterProof);
+    let mut t = boot(n, 3, 0);
+    let Action::Transmit {
+        frame: resync,
+        alarm,
+    } = t.poll(0).unwrap()
+    else {
+        panic!()
+    };
+    assert!(alarm);
+    assert_eq!(
+        server.open(&resync).frame[1] & 0x10,
+        0,
+        "the ALARM bit of a RESYNC is 0"
+    );
+    let at = next(&mut t, 0);
+    assert!((7_500..=12_500).contains(&at), "{at}");
+    assert_eq!(frame(&mut t, &server, at).frame, resync);
+}
+
+// spec: REC-33, REC-31, FRM-19, ID-1, FRM-5
+#[test]
+fn every_frame_of_a_mixed_backlog_stays_within_its_limits() {
+    for mode in 0..=3 {
+        let (mut t, mut server) = (terminal(mode), Server::of(mode));
+        settle(&mut t, &mut server, 0);
+        t.set_clock(1, UTC).unwrap();
+        let mut house = Household::new(9, Profile::Corrected);
+        for day in 0..400 {
+            t.push_day(house.day(10_000 + day)).unwrap();
+        }
+        t.wake(10);
+        let mut seen = 0;
+        while let Some(last) = {
+            let batch = frames(&mut t, &server, 10);
+            for f in &batch {
+                assert!(f.frame.len() <= 1_200);
+                assert_eq!(f.frame[1] & 0x07, 0, "ALIAS and reserved bits are 0");
+                assert_eq!(f.frame[3..11], OWNER.identity.0);
+                seen += f.records().len();
+            }
+            batch.last().cloned()
+        } {
+            let answer = server.answer(10, &last.frame, ACK, 0x7F, &[]);
+            t.handle(10, &answer).unwrap();
+        }
+        assert!(seen >= 400 && t.store().is_empty(), "mode {mode}: {seen}");
+    }
 }

@@ -14,7 +14,7 @@ mod from_json;
 #[path = "../examples/emit/keys.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the example")]
 mod keys;
-#[path = "support/names.rs"]
+#[path = "../examples/emit/names.rs"]
 mod names;
 
 mod support {
@@ -60,6 +60,7 @@ fn key(octets: &str) -> SecretKey {
     SecretKey::new(&unhex(octets)).unwrap()
 }
 
+// spec: KEY-1, KEY-2, KEY-3, KEY-4, KEY-6, ROT-1
 #[test]
 fn derivations_and_wraps_are_those_of_the_vectors() {
     for v in vectors("otl/kdf.toml") {
@@ -124,6 +125,7 @@ fn primitives_are_those_of_their_standards() {
     }
 }
 
+// spec: SER-2, SER-3, SER-4, SER-5, SER-7, SER-8
 #[test]
 fn series_and_gauges_are_written_as_in_the_vectors() {
     for v in vectors("otl/series.toml") {
@@ -222,6 +224,7 @@ fn rebuilt(json: &Value, len: usize, all: &[Entry], names: &Names) -> Option<Vec
     Some(uplink(&head, plaintext(json, names).unwrap(), len, key.as_ref()).unwrap())
 }
 
+// spec: GEN-1, GEN-3, FRM-8, FRM-9, FRM-13, FRM-14, FRM-18, NON-1, SEC-6, REC-1, EXT-2, EXT-7
 #[test]
 fn uplinks_and_resyncs_are_rebuilt_octet_by_octet() {
     let (all, names) = (terminals(), Names::load());
@@ -318,6 +321,7 @@ fn items_json(items: &answer::Items, names: &Names) -> Vec<Value> {
     out.into_iter().map(|(_, v)| v).collect()
 }
 
+// spec: NON-1, SEC-7, ANS-11, ANS-12, ANS-13
 #[test]
 fn answers_open_and_read_as_in_the_vectors() {
     let (all, names) = (terminals(), Names::load());
@@ -346,6 +350,7 @@ fn answers_open_and_read_as_in_the_vectors() {
     assert!(read_count > 40, "{read_count}");
 }
 
+// spec: CMD-1, ROT-1, KEY-4
 #[test]
 fn command_macs_and_wrapped_keys_verify() {
     let all = terminals();
@@ -391,6 +396,7 @@ fn key_of(v: &toml::Value) -> SecretKey {
     key(text(v, "new_key"))
 }
 
+// spec: SEC-8, KEY-4
 #[test]
 fn calls_verify_and_a_changed_octet_does_not() {
     let all = terminals();
@@ -428,6 +434,7 @@ fn calls_verify_and_a_changed_octet_does_not() {
     assert_eq!(Identity([0; 8]).0, [0; 8]);
 }
 
+// spec: FRM-1, FRM-2, FRM-3, FRM-4, FRM-7, FRM-16, FRM-17, FRM-19, FRM-20, FRM-21, ANS-3, ANS-11, ANS-14, ANS-15, ANS-19, ERR-1, ERR-2, GEN-2, GEN-6
 #[test]
 fn frames_that_a_terminal_must_refuse_are_refused_by_name() {
     let all = terminals();

@@ -10,6 +10,7 @@ pub struct Entry {
     imported: Vec<(String, u8, SecretKey)>,
     masters: Vec<(String, u8, String, SecretKey)>,
     pub promoted: u8,
+    pub allow_mode0: bool,
 }
 
 pub fn unhex(text: &str) -> Vec<u8> {
@@ -79,6 +80,7 @@ pub fn load(text: &str) -> Vec<Entry> {
                 mode: Mode::from_code(number(&terminal["mode"])).unwrap(),
                 imported: imported.collect(),
                 masters: masters.collect(),
+                allow_mode0: terminal["allow_mode0"].as_bool().unwrap(),
                 promoted: terminal.get("promoted_link_version").map_or(0, number),
             }
         })

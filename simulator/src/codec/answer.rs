@@ -214,12 +214,12 @@ pub struct Items {
     pub skipped: Vec<(u8, Vec<u8>)>,
 }
 
-/// Reads answer items to the end.
+/// Reads answer items to the end; `barred` are numbers that this frame must not hold.
 ///
 /// # Errors
 /// The first rule that they break.
 // spec: FRM-19, FRM-20, FRM-21, ANS-11, ANS-12, GEN-5
-pub fn items(octets: &[u8]) -> Result<Items, Refusal> {
+pub fn items(octets: &[u8], barred: &[u8]) -> Result<Items, Refusal> {
     let mut r = Reader::new(octets);
     let mut out = Items::default();
     let mut last = 0;
@@ -238,18 +238,21 @@ pub fn items(octets: &[u8]) -> Result<Items, Refusal> {
             3 | 5..=7 => Some(true),
             _ => None,
         };
-        if fixed.is_some_and(|bit| bit != critical) {
+        if fixed.is_some_and(|bit| bit != critical) || barred.contains(&number) {
             return Err(Refusal::BadValue);
+        }
+        if critical && !matches!(number, 3 | 5) {
+            return Err(Refusal::UnknownCriticalItem(number));
         }
         let length = usize::try_from(r.varint(MAX_ITEM)?).map_err(|_| Refusal::Truncated)?;
         let body = r.take(length)?;
-        item(&mut out, number, critical, body)?;
+        item(&mut out, number, body)?;
     }
     Ok(out)
 }
 
 // spec: ANS-11, ANS-12, ANS-19
-fn item(out: &mut Items, number: u8, critical: bool, body: &[u8]) -> Result<(), Refusal> {
+fn item(out: &mut Items, number: u8, body: &[u8]) -> Result<(), Refusal> {
     let mut b = Reader::new(body);
     match number {
         1 => {
@@ -285,7 +288,6 @@ fn item(out: &mut Items, number: u8, critical: bool, body: &[u8]) -> Result<(), 
             out.commands.push(next);
             return Ok(());
         }
-        _ if critical => return Err(Refusal::UnknownCriticalItem(number)),
         _ => {
             out.skipped.push((number, body.to_vec()));
             return Ok(());
@@ -332,10 +334,7 @@ pub fn answer(mode: Mode, plaintext: &[u8]) -> Result<Answer, Refusal> {
     if mode == Mode::Clear && !r.is_empty() {
         return Err(Refusal::TrailingBytes);
     }
-    let items = items(r.rest())?;
-    if items.floor.is_some() && bit(0) {
-        return Err(Refusal::BadValue);
-    }
+    let items = items(r.rest(), if bit(0) { &[3] } else { &[] })?;
     Ok(Answer {
         ack: bit(0),
         finished: bit(1),
@@ -358,9 +357,6 @@ pub fn resync_answer(plaintext: &[u8]) -> Result<(u32, Items), Refusal> {
     if !COUNTERS.contains(&floor) {
         return Err(Refusal::BadValue);
     }
-    let items = items(r.rest())?;
-    if items.floor.is_some() || !items.commands.is_empty() {
-        return Err(Refusal::BadValue);
-    }
+    let items = items(r.rest(), &[3, 5])?;
     Ok((floor, items))
 }

@@ -8,6 +8,7 @@ impl Names {
     pub(crate) fn load() -> Self {
         let mut all = Vec::new();
         for (file, table, list) in [
+            ("units", "class", "quantity"),
             ("valve-states", "state", "valve"),
             ("alarms", "alarm", "alarm"),
             ("commands", "command", "command"),
@@ -21,7 +22,8 @@ impl Names {
             let parsed: toml::Value = toml::from_str(&text).unwrap();
             for entry in parsed[table].as_array().unwrap() {
                 let id = entry["id"].as_str().unwrap().to_owned();
-                all.push((list, id, entry["code"].as_integer().unwrap()));
+                let code = entry.get("code").or_else(|| entry.get("class")).unwrap();
+                all.push((list, id, code.as_integer().unwrap()));
             }
         }
         Self(all)
