@@ -299,9 +299,10 @@ fn command_macs_are_as_stated() {
         let mode = header.mode();
         let answer = Answer::decode(&decoded.plaintext.unwrap(), 14, mode).unwrap();
         let tag = &uplink[uplink.len() - mode.tag_len()..];
+        let uplink_header = of_uplink.encode();
         let binding = Binding {
             ns: header.ns().unwrap(),
-            uplink_header: of_uplink.encode().as_slice(),
+            uplink_header: uplink_header.as_slice(),
             uplink_tag: tag,
         };
         let stated = CmacKey::new(&key(&vector.octets("command_key")));
