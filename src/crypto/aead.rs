@@ -1,8 +1,8 @@
 //! The two AEAD ciphers of OTL, with tag sizes in the type: AES-128-CCM with an 8-octet tag and
 //! AES-256-GCM with a 16-octet tag, both with a 12-octet nonce.
 //!
-//! Both work in place on the caller's buffer. When opening fails the buffer is wiped, so that octets
-//! which did not verify cannot be used by mistake.
+//! Both work in place on the caller's buffer. When opening fails the buffer is wiped, so that
+//! octets which did not verify cannot be used by mistake.
 
 use std::fmt;
 
@@ -111,8 +111,8 @@ macro_rules! aead_key {
 }
 
 aead_key!(
-    /// An expanded AES-128-CCM key (RFC 3610): nonce of 12 octets, so a length field of 3, and a tag of
-    /// 8. Wiped on drop.
+    /// An expanded AES-128-CCM key (RFC 3610): nonce of 12 octets, so a length field of 3, and a
+    /// tag of 8. Wiped on drop.
     CcmKey,
     Ccm<Aes128Enc, U8, U12>,
     Key128,

@@ -1,9 +1,9 @@
 //! AES-CMAC: NIST SP 800-38B, and RFC 4493 for AES-128.
 
 //!
-//! Own code on the block cipher of RustCrypto: the whole chain runs inside one call into the cipher's
-//! backend, which makes a key derivation three times as fast as block-wise calls do. Tests hold it to the
-//! published vectors and to the `cmac` crate.
+//! Own code on the block cipher of RustCrypto: the whole chain runs inside one call into the
+//! cipher's backend, which makes a key derivation three times as fast as block-wise calls do. Tests
+//! hold it to the published vectors and to the `cmac` crate.
 
 use std::fmt;
 

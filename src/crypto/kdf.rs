@@ -1,5 +1,5 @@
-//! Key derivation: the counter mode of NIST SP 800-108 with AES-CMAC and a 32-bit counter before the
-//! fixed input.
+//! Key derivation: the counter mode of NIST SP 800-108 with AES-CMAC and a 32-bit counter before
+//! the fixed input.
 //!
 //! ```text
 //! block i (from 1) = CMAC(K, i u32 ‖ label ‖ 0x00 ‖ context ‖ L u32)     L in bits
@@ -83,6 +83,7 @@ mod tests {
     }
 
     /// KEY-1, against the formula written out octet by octet.
+    // spec: KEY-1
     #[test]
     fn blocks_are_the_mac_of_counter_label_zero_context_and_length() {
         let expected = key().mac(&[b"\0\0\0\x01label\0context\0\0\0\x80"]);

@@ -1,7 +1,7 @@
 //! Secret octets, and the keys of the upper tree levels typed by their purpose.
 //!
-//! What sits lower in the tree (traffic, command and wrap keys) is in [`otl`](super::otl): it exists
-//! only in the form that a cipher needs.
+//! What sits lower in the tree (traffic, command and wrap keys) is in [`otl`](super::otl): it
+//! exists only in the form that a cipher needs.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -37,7 +37,8 @@ macro_rules! secret_octets {
         }
 
         impl From<[u8; $octets]> for $name {
-            /// Copies the octets in; wiping the original is the caller's matter, see [`Self::take`].
+            /// Copies the octets in; wiping the original is the caller's matter, see
+            /// [`Self::take`].
             fn from(octets: [u8; $octets]) -> Self {
                 Self(octets)
             }
@@ -168,8 +169,8 @@ impl fmt::Debug for KeyOctets {
     }
 }
 
-/// A root of one purpose: the master of one utility and version, from which the base keys of all its
-/// terminals come.
+/// A root of one purpose: the master of one utility and version, from which the base keys of all
+/// its terminals come.
 ///
 /// It holds its expanded form beside its octets, so that a derivation costs no key expansion.
 pub struct Master<P: KeyPurpose> {

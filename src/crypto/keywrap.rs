@@ -150,7 +150,8 @@ mod tests {
                 &KEK[..],
                 &DATA_256[..],
                 &hex!(
-                    "28C9F404C4B810F4 CBCCB35CFB87F826 3F5786E2D80ED326 CBC7F0E71A99F43B FB988B9B7A02DD21"
+                    "28C9F404C4B810F4 CBCCB35CFB87F826 3F5786E2D80ED326"
+                    "CBC7F0E71A99F43B FB988B9B7A02DD21"
                 )[..],
             ),
         ] {

@@ -9,8 +9,8 @@ use crate::crypto::key::{BaseKey, Command, KeyEncryption, Link, Master, Purpose}
 use crate::crypto::keywrap::{KeyWrapKey, WRAPPED_LONG_OCTETS, WrappedKey};
 use crate::crypto::otl::{CommandKey, KeyOwner, ResultKey};
 
-/// Command and key-encryption masters by utility and version, imported base keys of both purposes, and
-/// which utility each terminal belongs to.
+/// Command and key-encryption masters by utility and version, imported base keys of both purposes,
+/// and which utility each terminal belongs to.
 ///
 /// It belongs to a signer, in a process that holds no link masters.
 // spec: KEY-10
@@ -47,8 +47,8 @@ pub enum NewKey {
 /// Octets of the parameters of a key_install with a key of 32 octets; with one of 16 they are 27.
 pub const INSTALL_PARAMETERS_LONG_OCTETS: usize = 3 + WRAPPED_LONG_OCTETS;
 
-/// The parameters of a key_install command: purpose, key version, key-encryption key version, wrapped key.
-/// 27 or 43 octets, no secret.
+/// The parameters of a key_install command: purpose, key version, key-encryption key version,
+/// wrapped key. 27 or 43 octets, no secret.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct InstallParameters {
     octets: [u8; INSTALL_PARAMETERS_LONG_OCTETS],
@@ -94,7 +94,8 @@ impl CommandKeyring {
     ///
     /// # Errors
     ///
-    /// [`AddKeyError`] for an unknown utility, version 0, or a version that exists with another key.
+    /// [`AddKeyError`] for an unknown utility, version 0, or a version that exists with another
+    /// key.
     // spec: KEY-7, KEY-8, ROT-6
     pub fn add_command_master(
         &mut self,
@@ -161,7 +162,8 @@ impl CommandKeyring {
     ///
     /// # Errors
     ///
-    /// [`AddKeyError`] for an unknown terminal, version 0, or a version that exists with another key.
+    /// [`AddKeyError`] for an unknown terminal, version 0, or a version that exists with another
+    /// key.
     // spec: KEY-6, KEY-7
     pub fn import_command(
         &mut self,
@@ -238,8 +240,8 @@ impl CommandKeyring {
             .command_key(owner, version))
     }
 
-    /// The key that MACs results of a terminal: of any version that is not withdrawn, since an old version
-    /// goes on until its last record is told safe.
+    /// The key that MACs results of a terminal: of any version that is not withdrawn, since an old
+    /// version goes on until its last record is told safe.
     ///
     /// # Errors
     ///
@@ -253,8 +255,8 @@ impl CommandKeyring {
             .result_key(owner, version))
     }
 
-    /// The parameters of a key_install that gives a terminal a new key, wrapped under its key-encryption key
-    /// of `kek_version`.
+    /// The parameters of a key_install that gives a terminal a new key, wrapped under its
+    /// key-encryption key of `kek_version`.
     ///
     /// # Errors
     ///

@@ -2,11 +2,13 @@
 
 use crate::crypto::otl::KeyTooShort;
 
-/// Why no key is at hand for a frame or command. Each is a refusal of part 10 with its own metric label.
+/// Why no key is at hand for a frame or command. Each is a refusal of part 10 with its own metric
+/// label.
 // spec: ERR-1
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 pub enum KeyError {
-    /// No terminal of this identity is registered; or its maker is 0 and it was not registered by hand.
+    /// No terminal of this identity is registered; or its maker is 0 and it was not registered by
+    /// hand.
     // spec: ID-3
     #[error("no terminal of this identity is registered")]
     UnknownTerminal,
@@ -114,7 +116,8 @@ pub enum ModeChangeError {
 /// Why no key installation was made up.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 pub enum InstallError {
-    /// The terminal, or the version of the key to install or of the key-encryption key, is not usable.
+    /// The terminal, or the version of the key to install or of the key-encryption key, is not
+    /// usable.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// Only NEW and ACTIVE versions are given out.

@@ -1,4 +1,5 @@
-//! Hexadecimal text. Reading works on secrets: it leaves no copy behind and names no octet in errors.
+//! Hexadecimal text. Reading works on secrets: it leaves no copy behind and names no octet in
+//! errors.
 
 use std::fmt;
 

@@ -26,10 +26,12 @@ pub struct LinkKeyring {
 pub struct OpeningKey {
     /// The pinned mode that the frame is in.
     pub mode: Mode,
-    /// Whether that mode is the one of a pending change: once the frame verified, it is to be promoted.
+    /// Whether that mode is the one of a pending change: once the frame verified, it is to be
+    /// promoted.
     // spec: ROT-11
     pub promotes_mode: bool,
-    /// Whether the key version is above the promoted one: once the frame verified, it is to be promoted.
+    /// Whether the key version is above the promoted one: once the frame verified, it is to be
+    /// promoted.
     // spec: ROT-5
     pub promotes_version: bool,
     /// The key; none in mode 0.
@@ -69,7 +71,8 @@ impl LinkKeyring {
     ///
     /// # Errors
     ///
-    /// [`AddKeyError`] for an unknown utility, version 0, or a version that exists with another key.
+    /// [`AddKeyError`] for an unknown utility, version 0, or a version that exists with another
+    /// key.
     // spec: KEY-7, KEY-8, ROT-6
     pub fn add_master(
         &mut self,
@@ -120,7 +123,8 @@ impl LinkKeyring {
     ///
     /// # Errors
     ///
-    /// [`AddKeyError`] for an unknown terminal, version 0, or a version that exists with another key.
+    /// [`AddKeyError`] for an unknown terminal, version 0, or a version that exists with another
+    /// key.
     // spec: KEY-6, KEY-7, ROT-6
     pub fn import(
         &mut self,
@@ -166,8 +170,8 @@ impl LinkKeyring {
 
     /// How to open a frame with this mode and link key version in its header.
     ///
-    /// The mode of a frame only says which of the pinned modes is meant while a change is pending, and is
-    /// refused otherwise. The cost does not depend on the number of terminals.
+    /// The mode of a frame only says which of the pinned modes is meant while a change is pending,
+    /// and is refused otherwise. The cost does not depend on the number of terminals.
     ///
     /// # Errors
     ///
@@ -209,8 +213,8 @@ impl LinkKeyring {
         })
     }
 
-    /// A new link base key for a terminal, to be handed to the signer, which wraps it: the only link key
-    /// that a signer ever sees.
+    /// A new link base key for a terminal, to be handed to the signer, which wraps it: the only
+    /// link key that a signer ever sees.
     ///
     /// # Errors
     ///

@@ -7,8 +7,8 @@ use crate::crypto::key::KeyLength;
 use crate::wire::otl::ident::Mode;
 
 impl LinkKeyring {
-    /// Notes that a frame verified under this link key version; says whether that is news, which is to be
-    /// made durable before the frame is answered.
+    /// Notes that a frame verified under this link key version; says whether that is news, which is
+    /// to be made durable before the frame is answered.
     ///
     /// A promotion ends the readmission of older versions.
     ///
@@ -75,8 +75,8 @@ impl LinkKeyring {
         Ok(())
     }
 
-    /// Notes that a frame verified in this mode; says whether that ended a pending change, which is to be
-    /// made durable before the frame is answered.
+    /// Notes that a frame verified in this mode; says whether that ended a pending change, which is
+    /// to be made durable before the frame is answered.
     ///
     /// # Errors
     ///

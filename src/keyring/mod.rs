@@ -5,11 +5,11 @@
 //!
 //! # Two rings that never meet
 //!
-//! [`LinkKeyring`] holds link masters and belongs to the server. [`CommandKeyring`] holds command and
-//! key-encryption masters and belongs to a signer in another process, behind [`CommandSigner`]. They
-//! are different types with different sealed files; neither can give out keys of the other's purpose,
-//! because masters and base keys carry their purpose in their type. Only [`keys_toml`], which is for
-//! tests and for showing recorded frames, can yield both from one text.
+//! [`LinkKeyring`] holds link masters and belongs to the server. [`CommandKeyring`] holds command
+//! and key-encryption masters and belongs to a signer in another process, behind [`CommandSigner`].
+//! They are different types with different sealed files; neither can give out keys of the other's
+//! purpose, because masters and base keys carry their purpose in their type. Only [`keys_toml`],
+//! which is for tests and for showing recorded frames, can yield both from one text.
 // spec: KEY-10
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]

@@ -99,7 +99,7 @@ impl VersionSet {
         (0..=u8::MAX).filter(|version| self.contains(*version))
     }
 
-    const fn place(version: u8) -> (usize, u64) {
-        ((version >> 6) as usize, 1 << (version & 0x3F))
+    fn place(version: u8) -> (usize, u64) {
+        (usize::from(version >> 6), 1 << (version & 0x3F))
     }
 }

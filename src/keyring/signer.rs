@@ -156,8 +156,8 @@ impl<J: Journal> LocalSigner<J> {
             .map_err(|_| ApproveRefusal::JournalFailed)
     }
 
-    /// Cancels an approval. When this returns the cancellation is durable, and nothing is signed for the
-    /// sequence any more.
+    /// Cancels an approval. When this returns the cancellation is durable, and nothing is signed
+    /// for the sequence any more.
     ///
     /// # Errors
     ///
@@ -174,7 +174,8 @@ impl<J: Journal> LocalSigner<J> {
         Ok(outcome)
     }
 
-    /// Notes that a command has ended: proven by a record whose MAC was verified, or decided by a person.
+    /// Notes that a command has ended: proven by a record whose MAC was verified, or decided by a
+    /// person.
     ///
     /// # Errors
     ///
@@ -207,7 +208,8 @@ impl<J: Journal> LocalSigner<J> {
             .commit(&Transition::FloorRaised { identity, sequence })
     }
 
-    /// Forgets what ended, was cancelled or was never signed, and whose not_after lies before a UTC second.
+    /// Forgets what ended, was cancelled or was never signed, and whose not_after lies before a UTC
+    /// second.
     ///
     /// # Errors
     ///
@@ -251,7 +253,8 @@ impl<J: Journal> CommandSigner for LocalSigner<J> {
             })
             .map_err(|_| SignRefusal::NotAsApproved)?;
         if let Some(transition) = transition {
-            // Durable before the MAC leaves: a signer that restarts must not sign for a second uplink.
+            // Durable before the MAC leaves: a signer that restarts must not sign for a second
+            // uplink.
             // spec: CMD-19
             state
                 .commit(&transition)

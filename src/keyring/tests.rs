@@ -20,8 +20,9 @@ fn master<P: KeyPurpose>(fill: u8, length: usize) -> Master<P> {
     Master::new(octets(fill, length))
 }
 
-/// A link ring with versions 1 (EXPIRED), 2 (ACTIVE), 3 (NEW), 4 (WITHDRAWN), 5 (ACTIVE, not escrowed) of
-/// 16 octets, a second utility with version 1 of 32 octets, and one terminal of the first in mode 1.
+/// A link ring with versions 1 (EXPIRED), 2 (ACTIVE), 3 (NEW), 4 (WITHDRAWN), 5 (ACTIVE, not
+/// escrowed) of 16 octets, a second utility with version 1 of 32 octets, and one terminal of the
+/// first in mode 1.
 fn link_ring() -> LinkKeyring {
     let mut ring = LinkKeyring::new();
     ring.add_utility(UTILITY, "A");
@@ -79,8 +80,9 @@ fn rings_print_no_secret() {
     }
 }
 
-/// KEY-10, as far as types can show it: a link ring has masters of the link only. That it cannot name the
-/// others is what this test's compiling shows.
+/// KEY-10, as far as types can show it: a link ring has masters of the link only. That it cannot
+/// name the others is what this test's compiling shows.
+// spec: KEY-10
 #[test]
 fn a_link_ring_takes_and_gives_link_keys_only() {
     fn takes_link_masters(_: impl Fn(&mut LinkKeyring, Master<Link>)) {}

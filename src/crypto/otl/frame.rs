@@ -1,11 +1,11 @@
 //! Ciphers of whole frames: which octets are the nonce, which are additional data.
 //!
 //! ```text
-//! frame          nonce                                          additional data
-//! UPLINK         identity ‖ counter    = header[3..15]          header
-//! RESYNC         identity ‖ 0 u32      = header[3..11] ‖ 0      header
-//! ANSWER         Ns ‖ counter          = header[6..14] ‖ [2..6] header ‖ uplink header ‖ uplink tag
-//! RESYNC_ANSWER  Ns ‖ 0 u32            = header[2..10] ‖ 0      header ‖ RESYNC header ‖ RESYNC tag
+//! frame          nonce               in the header     additional data
+//! UPLINK         identity ‖ counter  [3..15]           header
+//! RESYNC         identity ‖ 0 u32    [3..11] ‖ 0       header
+//! ANSWER         Ns ‖ counter        [6..14] ‖ [2..6]  header ‖ UPLINK header ‖ its tag
+//! RESYNC_ANSWER  Ns ‖ 0 u32          [2..10] ‖ 0       header ‖ RESYNC header ‖ its tag
 //! ```
 
 use std::fmt;
@@ -40,8 +40,8 @@ pub enum OpenError {
     /// The tag does not verify: `tag_mismatch`. The buffer was wiped.
     #[error("the tag does not verify")]
     TagMismatch,
-    /// A header or tag is not as long as the pinned mode has it: the caller cut the frame for another
-    /// mode or type. The buffer was not touched.
+    /// A header or tag is not as long as the pinned mode has it: the caller cut the frame for
+    /// another mode or type. The buffer was not touched.
     #[error("a header or tag has a length that the mode does not have")]
     Shape,
 }
@@ -185,15 +185,20 @@ macro_rules! terminal_frame_cipher {
                 Self { mode, key }
             }
 
-            /// Verifies the tag, then decrypts the buffer in place. The header is the whole header of
-            /// the frame.
+            /// Verifies the tag, then decrypts the buffer in place. The header is the whole header
+            /// of the frame.
             ///
             /// # Errors
             ///
             /// [`OpenError`]; the buffer then holds no plaintext.
             // spec: SEC-5, SEC-6, NON-1
             #[inline]
-            pub fn open(&self, header: &[u8], buffer: &mut [u8], tag: &[u8]) -> Result<(), OpenError> {
+            pub fn open(
+                &self,
+                header: &[u8],
+                buffer: &mut [u8],
+                tag: &[u8],
+            ) -> Result<(), OpenError> {
                 let nonce = self.nonce(header).ok_or(OpenError::Shape)?;
                 self.key.open(&nonce, header, buffer, tag)
             }
@@ -240,8 +245,8 @@ macro_rules! answer_frame_cipher {
                 Self { mode, key }
             }
 
-            /// Encrypts the buffer in place and gives the tag. The header is the whole header of the
-            /// answer, with a server nonce Ns that was never used before.
+            /// Encrypts the buffer in place and gives the tag. The header is the whole header of
+            /// the answer, with a server nonce Ns that was never used before.
             ///
             /// # Errors
             ///
@@ -257,8 +262,8 @@ macro_rules! answer_frame_cipher {
                 self.key.seal(&nonce, aad.as_octets(), buffer)
             }
 
-            /// Verifies the tag, then decrypts the buffer in place: the terminal's side, and that of
-            /// tools which show recorded frames.
+            /// Verifies the tag, then decrypts the buffer in place: the terminal's side, and that
+            /// of tools which show recorded frames.
             ///
             /// # Errors
             ///

@@ -1,8 +1,8 @@
-//! What OTL v1 makes of the ciphers: key schedule, nonces, additional data, call tags, and the MACs of
-//! commands and results.
+//! What OTL v1 makes of the ciphers: key schedule, nonces, additional data, call tags, and the MACs
+//! of commands and results.
 //!
-//! Inputs are plain octets, cut out of frames by the wire layer. Every nonce is read out of the header
-//! that the tag covers, so the two cannot disagree.
+//! Inputs are plain octets, cut out of frames by the wire layer. Every nonce is read out of the
+//! header that the tag covers, so the two cannot disagree.
 
 mod call;
 mod command;

@@ -1,5 +1,5 @@
-//! The key schedule: from a master to a terminal's base key, and from there to the keys that ciphers
-//! use.
+//! The key schedule: from a master to a terminal's base key, and from there to the keys that
+//! ciphers use.
 
 use std::fmt;
 
@@ -194,8 +194,8 @@ impl BaseKey<KeyEncryption> {
 
 /// A terminal's link base key, expanded for one mode: gives the keys of each direction.
 ///
-/// It may be kept as long as the terminal's registration does not change. In mode 1 the ciphers that
-/// it gives may be kept too: they do not depend on the session.
+/// It may be kept as long as the terminal's registration does not change. In mode 1 the ciphers
+/// that it gives may be kept too: they do not depend on the session.
 pub struct LinkKey {
     base: CmacKey,
     mode: AeadMode,

@@ -40,6 +40,7 @@ fn key(octets: &[u8]) -> KeyOctets {
 }
 
 /// Every derivation of the vectors, octets and result: KEY-1 to KEY-4.
+// spec: KEY-1, KEY-2, KEY-3, KEY-4
 #[test]
 fn every_derivation_of_the_vectors_holds() {
     let mut checked = 0;
@@ -63,6 +64,7 @@ fn every_derivation_of_the_vectors_holds() {
 }
 
 /// KEY-3: a base key by the typed way is that of the vectors, for each purpose and length.
+// spec: KEY-3
 #[test]
 fn base_keys_of_each_purpose_are_those_of_the_vectors() {
     let mut checked = 0;
@@ -96,6 +98,7 @@ fn base_keys_of_each_purpose_are_those_of_the_vectors() {
 }
 
 /// ROT-1: wraps of the vectors, both ways.
+// spec: ROT-1
 #[test]
 fn wrapped_keys_are_those_of_the_vectors() {
     let mut checked = 0;
@@ -157,8 +160,9 @@ fn cut(frame: &[u8], header_octets: usize, mode: AeadMode) -> (&[u8], Vec<u8>, &
     (header, cipher.to_vec(), tag)
 }
 
-/// SEC-6, SEC-7, NON-1: uplinks and answers of the vectors open in every mode, and sealing them again gives
-/// the same octets.
+/// SEC-6, SEC-7, NON-1: uplinks and answers of the vectors open in every mode, and sealing them
+/// again gives the same octets.
+// spec: SEC-6, SEC-7, NON-1
 #[test]
 fn uplinks_and_answers_of_the_vectors_open_and_seal_again() {
     let mut opened = [0; 4];
@@ -219,6 +223,7 @@ fn link_identity(mode: AeadMode) -> [u8; 8] {
 }
 
 /// SEC-8: the call tags of the vectors, `call.toml`.
+// spec: SEC-8
 #[test]
 fn call_tags_are_those_of_the_vectors_and_any_other_is_refused() {
     for (mode, frame) in [
@@ -252,6 +257,7 @@ fn call_tags_are_those_of_the_vectors_and_any_other_is_refused() {
 }
 
 /// KEY-5.
+// spec: KEY-5
 #[test]
 fn mode_3_is_refused_with_a_base_key_of_16_octets() {
     let short = BaseKey::<Link>::import(key(&[1; 16]));
@@ -272,6 +278,7 @@ fn uplink_header(mode: AeadMode) -> Vec<u8> {
 }
 
 /// SEC-5, SEC-6: each changed bit of an uplink is refused, and nothing of the plaintext is left.
+// spec: SEC-5, SEC-6
 #[test]
 fn every_changed_bit_of_an_uplink_is_refused_and_the_buffer_wiped() {
     for mode in AeadMode::ALL {
@@ -295,6 +302,7 @@ fn every_changed_bit_of_an_uplink_is_refused_and_the_buffer_wiped() {
 }
 
 /// SEC-7: an answer fits exactly one uplink.
+// spec: SEC-7
 #[test]
 fn every_changed_bit_of_an_answer_or_its_uplink_is_refused() {
     for mode in AeadMode::ALL {
@@ -329,8 +337,8 @@ fn every_changed_bit_of_an_answer_or_its_uplink_is_refused() {
     }
 }
 
-/// The header, the answered frame or the tag of another length is a mistake of the caller, not a wrong tag,
-/// and leaves the buffer alone.
+/// The header, the answered frame or the tag of another length is a mistake of the caller, not a
+/// wrong tag, and leaves the buffer alone.
 #[test]
 fn other_lengths_of_header_and_tag_are_refused_untouched() {
     for mode in AeadMode::ALL {
@@ -367,6 +375,7 @@ fn other_lengths_of_header_and_tag_are_refused_untouched() {
 }
 
 /// KEY-4: RESYNC and its answer, NON-1 with counter 0.
+// spec: KEY-4, NON-1
 #[test]
 fn resync_and_its_answer_open_under_their_own_keys_only() {
     for mode in AeadMode::ALL {
@@ -401,6 +410,7 @@ fn resync_and_its_answer_open_under_their_own_keys_only() {
 }
 
 /// KEY-2, KEY-4: no two rows of the table, owners, versions, modes or nonces share a key.
+// spec: KEY-2, KEY-4
 #[test]
 fn every_part_of_the_context_separates_keys() {
     let seal = |link: &LinkKey, nonces: SessionNonces| {
@@ -508,6 +518,7 @@ fn command_macs_are_those_of_the_vectors() {
 }
 
 /// KEY-4: the command and result keys of the vectors' first terminal, by the typed way.
+// spec: KEY-4
 #[test]
 fn command_and_result_keys_differ_by_direction() {
     let master = Master::<Command>::new(key(&hex!("25843a3320659611d610734fa28ed97f")));
@@ -549,6 +560,7 @@ fn command_and_result_keys_differ_by_direction() {
 }
 
 /// CMD-14: the input is the string that the clause gives.
+// spec: CMD-14
 #[test]
 fn the_result_mac_covers_every_field_of_its_clause() {
     let cmac = || CmacKey::new(&key(&[5; 16]));
@@ -590,6 +602,7 @@ const INPUT: CommandInput<'_> = CommandInput {
 };
 
 /// CMD-1: every field of a bound command changes its MAC.
+// spec: CMD-1
 #[test]
 fn every_field_of_a_bound_command_changes_its_mac() {
     let key = CommandKey(CmacKey::new(&key(&[5; 16])));

@@ -73,7 +73,8 @@ impl<'a, 'i> Scope<'a, 'i> {
         self.table.get(name)
     }
 
-    /// Notes an error for each field that nobody asked for. Its name is not repeated: it may be a key.
+    /// Notes an error for each field that nobody asked for. Its name is not repeated: it may be a
+    /// key.
     pub(super) fn finish(self, errors: &mut Errors<'_>) {
         let unknown = self
             .table

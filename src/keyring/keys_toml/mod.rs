@@ -24,11 +24,11 @@
 //! key = "…"
 //! ```
 //!
-//! Only tests and tools that show recorded frames may read such a file: it can hold link and command
-//! masters together, which no server and no signer may (KEY-10).
+//! Only tests and tools that show recorded frames may read such a file: it can hold link and
+//! command masters together, which no server and no signer may (KEY-10).
 //!
-//! All errors of a text are found in one pass. An error names line and field, and never repeats anything
-//! that stands in the file, since that may be a key.
+//! All errors of a text are found in one pass. An error names line and field, and never repeats
+//! anything that stands in the file, since that may be a key.
 
 mod build;
 mod fields;

@@ -60,6 +60,7 @@ fn the_keys_of_the_vectors_are_read() {
 }
 
 /// KEY-10: a file without command keys gives no command ring.
+// spec: KEY-10
 #[test]
 fn a_file_of_link_keys_gives_no_command_ring() {
     assert!(parse(GOOD).unwrap().command.is_none());
@@ -165,7 +166,8 @@ fn what_stands_in_the_file_twice_is_refused() {
     );
     let version = GOOD.replace(
         "[[terminal]]",
-        "[[utility.link_master]]\nversion = 1\nstate = \"NEW\"\nkey = \"00112233445566778899aabbccddeeff\"\n[[terminal]]",
+        "[[utility.link_master]]\nversion = 1\nstate = \"NEW\"\n\
+         key = \"00112233445566778899aabbccddeeff\"\n[[terminal]]",
     );
     let wanted = (
         8,
@@ -185,6 +187,7 @@ fn a_terminal_of_an_unknown_utility_is_refused() {
 }
 
 /// ERR-5: whatever is wrong with a file, no error repeats what stands in it.
+// spec: ERR-5
 #[test]
 fn no_error_repeats_a_key() {
     let secret = "9beea382db8293ebdbad9aad39ffd2f3";

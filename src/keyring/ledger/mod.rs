@@ -1,9 +1,10 @@
-//! The signer's ledger of approvals: which command sequences may still be signed, and for which uplink.
+//! The signer's ledger of approvals: which command sequences may still be signed, and for which
+//! uplink.
 //!
 //! The ledger is state in memory. Everything that changes it is a [`Transition`]: a rule in
-//! [`Ledger::plan_approve`], [`Ledger::plan_cancel`] or [`Ledger::plan_sign`] decides, the caller makes the
-//! transition durable, and [`Ledger::apply`] folds it in. A ledger is the fold of its transitions, so a
-//! journal of them is enough to have it back.
+//! [`Ledger::plan_approve`], [`Ledger::plan_cancel`] or [`Ledger::plan_sign`] decides, the caller
+//! makes the transition durable, and [`Ledger::apply`] folds it in. A ledger is the fold of its
+//! transitions, so a journal of them is enough to have it back.
 //!
 //! ```text
 //! approve -> Approved --sign--> Signed{uplink} --end--> Ended
@@ -11,8 +12,8 @@
 //!               +------cancel-------+-----------------> Cancelled
 //! ```
 //!
-//! An entry that came out of an older copy is *held* besides: nothing is signed for it until a person
-//! releases it.
+//! An entry that came out of an older copy is *held* besides: nothing is signed for it until a
+//! person releases it.
 
 mod refusals;
 mod rules;
@@ -86,8 +87,8 @@ impl Ledger {
         LedgerSnapshot { terminals }
     }
 
-    /// The ledger of a snapshot that is *complete*: every later transition is applied to it before anything
-    /// is signed. This is how a signer starts again on its own storage.
+    /// The ledger of a snapshot that is *complete*: every later transition is applied to it before
+    /// anything is signed. This is how a signer starts again on its own storage.
     #[must_use]
     pub fn reopen(snapshot: LedgerSnapshot) -> Self {
         Self {
@@ -95,11 +96,13 @@ impl Ledger {
         }
     }
 
-    /// The ledger of a snapshot that may be *older* than what was signed and cancelled since: a backup.
+    /// The ledger of a snapshot that may be *older* than what was signed and cancelled since: a
+    /// backup.
     ///
-    /// Every entry that could be signed is held until a person releases it, so that a restored copy runs
-    /// nothing twice and nothing that was cancelled. Sequences that were given after the copy was made are
-    /// not known to it: they have to be named with [`Transition::FloorRaised`], from what terminals report.
+    /// Every entry that could be signed is held until a person releases it, so that a restored copy
+    /// runs nothing twice and nothing that was cancelled. Sequences that were given after the copy
+    /// was made are not known to it: they have to be named with [`Transition::FloorRaised`], from
+    /// what terminals report.
     // spec: CMD-22, ROL-1, ROL-2
     #[must_use]
     pub fn restore(snapshot: LedgerSnapshot) -> Self {
@@ -159,8 +162,8 @@ impl Ledger {
         }
     }
 
-    /// Sequences of a terminal that are held, ascending: restored, and to be released or cancelled by a
-    /// person.
+    /// Sequences of a terminal that are held, ascending: restored, and to be released or cancelled
+    /// by a person.
     pub fn held(&self, identity: &[u8; 8]) -> impl Iterator<Item = u32> + '_ {
         let entries = self
             .terminals
@@ -173,9 +176,9 @@ impl Ledger {
         held.map(|(sequence, _)| *sequence)
     }
 
-    /// Transitions that forget entries which can never be signed again: ended, cancelled, or past their
-    /// not_after without having been signed. Without them the ledger grows for ever; the floor that forbids
-    /// the use of a sequence twice stays.
+    /// Transitions that forget entries which can never be signed again: ended, cancelled, or past
+    /// their not_after without having been signed. Without them the ledger grows for ever; the
+    /// floor that forbids the use of a sequence twice stays.
     // spec: CMD-17
     #[must_use]
     pub fn plan_forget(&self, before_utc_s: u32) -> Vec<Transition> {

@@ -89,8 +89,8 @@ pub enum SignRefusal {
     // spec: CMD-17
     #[error("a command with a higher sequence was signed")]
     Superseded,
-    /// An earlier dangerous command was signed for this uplink or a later one, so that the terminal cannot
-    /// have reported on it.
+    /// An earlier dangerous command was signed for this uplink or a later one, so that the terminal
+    /// cannot have reported on it.
     // spec: CMD-20, CMD-24
     #[error("the terminal has not reported on an earlier dangerous command")]
     EarlierNotReported,

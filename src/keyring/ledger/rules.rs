@@ -11,8 +11,8 @@ use crate::wire::otl::registry::commands::{CommandClass, CommandKind};
 const CLOCK_DIFFERENCE_MAX_S: u32 = 30;
 /// not_after of a command without a limit.
 const NO_LIMIT: u32 = u32::MAX;
-/// The longest parameters that are signed for a maker's own kind, in octets: the command has to fit an
-/// answer of 256 octets.
+/// The longest parameters that are signed for a maker's own kind, in octets: the command has to fit
+/// an answer of 256 octets.
 const OWN_PARAMETERS_MAX_OCTETS: usize = 200;
 
 impl Ledger {
@@ -75,8 +75,8 @@ impl Ledger {
         }
     }
 
-    /// Decides whether a request may be signed at `now_utc_s` by the signer's clock, and which transition is
-    /// to be durable before the MAC is given out.
+    /// Decides whether a request may be signed at `now_utc_s` by the signer's clock, and which
+    /// transition is to be durable before the MAC is given out.
     ///
     /// # Errors
     ///

@@ -13,7 +13,8 @@ pub struct Approval {
     pub meter: u8,
     /// Precondition, 0 to 127.
     pub precondition: u8,
-    /// Last UTC second at which it may be signed or accepted; 0xFFFF_FFFF: no limit, harmless kinds only.
+    /// Last UTC second at which it may be signed or accepted; 0xFFFF_FFFF: no limit, harmless kinds
+    /// only.
     pub not_after_utc_s: u32,
     /// Parameters of the kind.
     pub parameters: Vec<u8>,
@@ -29,8 +30,8 @@ pub struct UplinkRef {
 }
 
 impl UplinkRef {
-    /// The uplink of a binding. The server nonce is left out: the same uplink may be answered again with
-    /// another one.
+    /// The uplink of a binding. The server nonce is left out: the same uplink may be answered again
+    /// with another one.
     #[must_use]
     pub fn of(uplink: &AnsweredUplink<'_>) -> Self {
         Self {
@@ -96,8 +97,8 @@ impl SignRequest<'_> {
 pub enum CancelOutcome {
     /// It was never signed for an uplink: it cannot be executed any more.
     NeverSigned,
-    /// It had been signed, or the ledger is restored and cannot know: nothing more will be signed, but the
-    /// terminal may have it. It is *in doubt*.
+    /// It had been signed, or the ledger is restored and cannot know: nothing more will be signed,
+    /// but the terminal may have it. It is *in doubt*.
     MayHaveBeenSigned,
 }
 
@@ -129,7 +130,8 @@ pub enum Transition {
         /// Its command sequence.
         sequence: u32,
     },
-    /// The end of a command is known: by a result or valve state whose MAC was verified, or by a person.
+    /// The end of a command is known: by a result or valve state whose MAC was verified, or by a
+    /// person.
     Ended {
         /// The terminal.
         identity: [u8; 8],

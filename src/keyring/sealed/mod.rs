@@ -1,7 +1,7 @@
 //! Keys at rest: a key ring sealed under a master key of 32 octets.
 //!
-//! The master key comes from a file or the environment; the caller reads it, see [`FileKey`]. Link and
-//! command rings are different files, told apart by a role octet under the seal.
+//! The master key comes from a file or the environment; the caller reads it, see [`FileKey`]. Link
+//! and command rings are different files, told apart by a role octet under the seal.
 //!
 //! # Format
 //!
@@ -30,10 +30,11 @@
 //! 35+n   16   tag
 //! ```
 //!
-//! Integers are big-endian. The additional data of an entry is octets 0 to 27 of the file, the entry's
-//! index as u32 from 0, and octets 0 to 22 of the entry: an entry can be neither changed nor moved, left out,
-//! or taken from another file. Payloads are the UTF-8 name of a utility, the key of a master or imported
-//! base key, nothing for a terminal of a command ring, and for a terminal of a link ring
+//! Integers are big-endian. The additional data of an entry is octets 0 to 27 of the file, the
+//! entry's index as u32 from 0, and octets 0 to 22 of the entry: an entry can be neither changed
+//! nor moved, left out, or taken from another file. Payloads are the UTF-8 name of a utility, the
+//! key of a master or imported base key, nothing for a terminal of a command ring, and for a
+//! terminal of a link ring
 //!
 //! ```text
 //!    0    1   pinned mode
@@ -86,7 +87,8 @@ pub struct FileKey(Key256);
 pub struct FileKeyError;
 
 impl FileKey {
-    /// Reads a master key: 32 octets as they are, or 64 hexadecimal digits with white space around them.
+    /// Reads a master key: 32 octets as they are, or 64 hexadecimal digits with white space around
+    /// them.
     ///
     /// # Errors
     ///

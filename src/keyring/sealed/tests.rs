@@ -5,7 +5,8 @@ use super::super::random::RandomSource;
 use super::*;
 
 const KEYS: &str = include_str!("golden_keys.toml");
-/// A link ring sealed in format version 1 by an independent program under [`master`] with [`Counting`]: hexadecimal.
+/// A link ring sealed in format version 1 by an independent program under [`master`] with
+/// [`Counting`]: hexadecimal.
 const GOLDEN_LINK: &str = include_str!("golden_link_v1.hex");
 /// The command ring likewise.
 const GOLDEN_COMMAND: &str = include_str!("golden_command_v1.hex");
@@ -83,6 +84,7 @@ fn format_version_1_is_what_it_always_was() {
 }
 
 /// KEY-10: one role's file is never the other's.
+// spec: KEY-10
 #[test]
 fn a_file_of_the_other_role_is_refused_before_anything_is_opened() {
     let wanted = Role::Link;
@@ -154,7 +156,8 @@ fn every_truncation_and_any_tail_is_refused() {
     );
 }
 
-/// Entries of one file do not fit into another, sealed under the same master key from the same ring.
+/// Entries of one file do not fit into another, sealed under the same master key from the same
+/// ring.
 #[test]
 fn entries_cannot_be_moved_between_files_or_places() {
     let (link, _) = rings();
@@ -197,7 +200,8 @@ fn without_random_octets_nothing_is_sealed() {
     assert_eq!(refused, Err(SealFileError::Random(RandomFailed)));
 }
 
-/// A genuine entry that says what no ring takes: here a master of a utility that is not in the file.
+/// A genuine entry that says what no ring takes: here a master of a utility that is not in the
+/// file.
 #[test]
 fn a_genuine_but_impossible_entry_is_named() {
     let entries = vec![Entry {

@@ -10,6 +10,7 @@ fn registered(ring: &mut LinkKeyring, registration: Registration) {
 }
 
 /// KEY-8: NEW, ACTIVE and EXPIRED versions open, WITHDRAWN and unknown ones do not.
+// spec: KEY-8
 #[test]
 fn versions_open_by_their_state() {
     let ring = link_ring();
@@ -31,6 +32,7 @@ fn versions_open_by_their_state() {
 }
 
 /// ROT-6: a key that is not durable off the machine is not accepted, and not given out.
+// spec: ROT-6
 #[test]
 fn a_key_that_is_not_escrowed_is_as_if_it_were_unknown() {
     let ring = link_ring();
@@ -50,6 +52,7 @@ fn an_unregistered_terminal_is_unknown() {
 }
 
 /// ID-3.
+// spec: ID-3
 #[test]
 fn maker_0_is_unknown_unless_registered_by_hand() {
     let mut ring = link_ring();
@@ -65,6 +68,7 @@ fn maker_0_is_unknown_unless_registered_by_hand() {
 }
 
 /// SEC-1: any other mode is refused, higher ones too.
+// spec: SEC-1
 #[test]
 fn every_mode_but_the_pinned_one_is_a_mismatch() {
     let mut ring = link_ring();
@@ -79,6 +83,7 @@ fn every_mode_but_the_pinned_one_is_a_mismatch() {
 }
 
 /// SEC-3: a pinned mode 0 needs the utility's permission too, and has no key.
+// spec: SEC-3
 #[test]
 fn mode_0_needs_permission_and_has_no_key() {
     let mut ring = link_ring();
@@ -97,6 +102,7 @@ fn mode_0_needs_permission_and_has_no_key() {
 }
 
 /// KEY-5.
+// spec: KEY-5
 #[test]
 fn mode_3_needs_a_master_of_32_octets() {
     let mut ring = link_ring();
@@ -110,6 +116,7 @@ fn mode_3_needs_a_master_of_32_octets() {
 }
 
 /// ERR-2: the first failure is the one that is told.
+// spec: ERR-2
 #[test]
 fn checks_are_made_in_the_order_of_the_specification() {
     let mut ring = link_ring();
@@ -123,6 +130,7 @@ fn checks_are_made_in_the_order_of_the_specification() {
 }
 
 /// ROT-5, ROT-7.
+// spec: ROT-5, ROT-7
 #[test]
 fn a_promotion_retires_lower_versions_and_no_higher_one() {
     let mut ring = link_ring();
@@ -145,6 +153,7 @@ fn a_promotion_retires_lower_versions_and_no_higher_one() {
 }
 
 /// ROT-7: an operator may admit a version again; the next promotion ends that.
+// spec: ROT-7
 #[test]
 fn a_readmitted_version_opens_until_the_next_promotion() {
     let mut ring = link_ring();
@@ -157,6 +166,7 @@ fn a_readmitted_version_opens_until_the_next_promotion() {
 }
 
 /// ROT-11: between hand-over and the first frame in the new mode exactly these two are accepted.
+// spec: ROT-11
 #[test]
 fn a_pending_mode_change_accepts_exactly_the_old_and_the_new_mode() {
     let mut ring = link_ring();
@@ -188,6 +198,7 @@ fn a_pending_mode_change_accepts_exactly_the_old_and_the_new_mode() {
 }
 
 /// ROT-11, ROT-12.
+// spec: ROT-11, ROT-12
 #[test]
 fn mode_changes_that_cannot_end_well_are_not_taken_on() {
     let mut ring = link_ring();
@@ -214,6 +225,7 @@ fn mode_changes_that_cannot_end_well_are_not_taken_on() {
 }
 
 /// KEY-6: an imported key is a base key, and takes precedence for its terminal.
+// spec: KEY-6
 #[test]
 fn an_imported_key_opens_what_its_base_key_sealed() {
     let mut ring = link_ring();
@@ -253,6 +265,7 @@ fn an_imported_key_opens_what_its_base_key_sealed() {
 }
 
 /// KEY-7.
+// spec: KEY-7
 #[test]
 fn a_version_is_never_reused_for_another_key() {
     let mut ring = link_ring();
@@ -284,7 +297,9 @@ fn a_version_is_never_reused_for_another_key() {
     assert_eq!(nobody, Err(AddKeyError::UnknownTerminal));
 }
 
-/// ID-4: the same terminal has other keys with another utility, and its imported ones do not follow.
+/// ID-4: the same terminal has other keys with another utility, and its imported ones do not
+/// follow.
+// spec: ID-4
 #[test]
 fn a_change_of_utility_changes_the_keys_and_drops_imported_ones() {
     let mut ring = link_ring();
@@ -313,6 +328,7 @@ fn a_change_of_utility_changes_the_keys_and_drops_imported_ones() {
 }
 
 /// KEY-8, ROT-9: what may be given out for installation.
+// spec: KEY-8, ROT-9
 #[test]
 fn only_new_and_active_versions_above_the_promoted_one_are_given_out() {
     let mut ring = link_ring();

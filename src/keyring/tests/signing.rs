@@ -106,6 +106,7 @@ fn approved(approvals: &[(u32, Approval)]) -> LocalSigner<TestJournal> {
 }
 
 /// CMD-1, CMD-18: what is signed is the command as approved, bound to the uplink.
+// spec: CMD-1, CMD-18
 #[test]
 fn an_approved_command_is_signed_under_the_terminals_command_key() {
     let (approval, header) = (close_valve(), header(5));
@@ -136,6 +137,7 @@ fn an_approved_command_is_signed_under_the_terminals_command_key() {
 }
 
 /// CMD-18: no approval, no MAC.
+// spec: CMD-18
 #[test]
 fn an_unknown_approval_is_refused() {
     let (approval, header) = (close_valve(), header(5));
@@ -153,6 +155,7 @@ fn an_unknown_approval_is_refused() {
 }
 
 /// CMD-17: signed is what was approved, in every field.
+// spec: CMD-17
 #[test]
 fn a_request_that_differs_from_its_approval_is_refused() {
     let (approval, header) = (close_valve(), header(5));
@@ -187,6 +190,7 @@ fn a_request_that_differs_from_its_approval_is_refused() {
 }
 
 /// CMD-18: the signer's own clock decides on not_after, and on the seconds of Ns within 30 s.
+// spec: CMD-18
 #[test]
 fn the_signers_clock_decides_on_expiry_and_on_the_server_nonce() {
     let (approval, header) = (close_valve(), header(5));
@@ -209,6 +213,7 @@ fn the_signers_clock_decides_on_expiry_and_on_the_server_nonce() {
 }
 
 /// CMD-2, CMD-3.
+// spec: CMD-2, CMD-3
 #[test]
 fn only_harmless_commands_are_signed_unbound() {
     let signer = approved(&[(1, read_register()), (2, config()), (3, close_valve())]);
@@ -223,7 +228,9 @@ fn only_harmless_commands_are_signed_unbound() {
     }
 }
 
-/// SEC-4, FRS-3: a binding has to be an uplink of this terminal, in a mode with keys, with a ticket.
+/// SEC-4, FRS-3: a binding has to be an uplink of this terminal, in a mode with keys, with a
+/// ticket.
+// spec: SEC-4, FRS-3
 #[test]
 fn a_binding_that_is_no_ticketed_uplink_of_the_terminal_is_refused() {
     let (approval, header) = (close_valve(), header(5));
@@ -256,6 +263,7 @@ fn a_binding_that_is_no_ticketed_uplink_of_the_terminal_is_refused() {
 }
 
 /// CMD-19: one uplink only; the same uplink again, under another Ns too.
+// spec: CMD-19
 #[test]
 fn a_dangerous_command_is_signed_for_one_uplink_only() {
     let (approval, first, second) = (close_valve(), header(5), header(6));
@@ -286,6 +294,7 @@ fn a_dangerous_command_is_signed_for_one_uplink_only() {
 }
 
 /// CMD-19 names dangerous commands: a setting may be given again to a later uplink.
+// spec: CMD-19
 #[test]
 fn a_config_command_may_be_signed_for_a_later_uplink() {
     let (first, second) = (header(5), header(6));
@@ -300,6 +309,7 @@ fn a_config_command_may_be_signed_for_a_later_uplink() {
 }
 
 /// CMD-20, CMD-24: no second dangerous command before a later uplink has reported on the first.
+// spec: CMD-20, CMD-24
 #[test]
 fn a_newer_dangerous_command_waits_for_a_later_uplink() {
     let (approval, earlier, first, second) = (close_valve(), header(4), header(5), header(6));
@@ -319,6 +329,7 @@ fn a_newer_dangerous_command_waits_for_a_later_uplink() {
 }
 
 /// CMD-17: in ascending order.
+// spec: CMD-17
 #[test]
 fn a_lower_sequence_is_not_signed_after_a_higher_one() {
     let (approval, first, second) = (close_valve(), header(5), header(6));
@@ -333,6 +344,7 @@ fn a_lower_sequence_is_not_signed_after_a_higher_one() {
 }
 
 /// CMD-17: one approval is one sequence, and sequences go up.
+// spec: CMD-17
 #[test]
 fn a_sequence_is_approved_once_and_in_ascending_order() {
     let signer = approved(&[(78, close_valve())]);
@@ -349,6 +361,7 @@ fn a_sequence_is_approved_once_and_in_ascending_order() {
 }
 
 /// ROL-2.
+// spec: ROL-2
 #[test]
 fn a_reported_sequence_raises_the_floor() {
     let signer = approved(&[]);
@@ -408,6 +421,7 @@ fn commands_that_no_terminal_would_run_are_not_approved() {
 }
 
 /// CMD-22: durable before confirmed, and nothing is signed after.
+// spec: CMD-22
 #[test]
 fn nothing_is_signed_after_a_confirmed_cancellation() {
     let (signer, journal) = signer();
@@ -444,7 +458,9 @@ fn nothing_is_signed_after_a_confirmed_cancellation() {
     );
 }
 
-/// CMD-21, CMD-22: a cancellation after the signature stops repeats, and says that it may have come too late.
+/// CMD-21, CMD-22: a cancellation after the signature stops repeats, and says that it may have come
+/// too late.
+// spec: CMD-21, CMD-22
 #[test]
 fn a_late_cancellation_says_that_the_command_may_have_been_handed_over() {
     let (approval, header) = (close_valve(), header(5));
@@ -473,6 +489,7 @@ fn an_ended_command_is_neither_signed_nor_cancelled() {
 }
 
 /// CMD-19, CMD-22: without durability there is no MAC, no confirmation, and no second try.
+// spec: CMD-19, CMD-22
 #[test]
 fn after_a_failed_journal_nothing_is_signed_approved_or_cancelled() {
     let (signer, journal) = signer();
@@ -493,6 +510,7 @@ fn after_a_failed_journal_nothing_is_signed_approved_or_cancelled() {
 }
 
 /// A signer that starts again on its own journal knows what it signed: CMD-19.
+// spec: CMD-19
 #[test]
 fn a_ledger_is_the_fold_of_its_journal() {
     let (signer, journal) = signer();
@@ -521,6 +539,7 @@ fn a_ledger_is_the_fold_of_its_journal() {
 }
 
 /// ROL-1, CMD-22: a restored copy runs nothing twice, and nothing that was cancelled since.
+// spec: ROL-1, CMD-22
 #[test]
 fn a_restored_ledger_signs_nothing_until_a_person_releases_it() {
     let (approval, header) = (close_valve(), header(5));
@@ -555,6 +574,7 @@ fn a_restored_ledger_signs_nothing_until_a_person_releases_it() {
 }
 
 /// P5 and CMD-17: old entries go, their sequences stay used.
+// spec: CMD-17
 #[test]
 fn forgotten_entries_leave_their_sequence_used() {
     let (approval, header) = (close_valve(), header(5));
@@ -587,6 +607,7 @@ fn forgotten_entries_leave_their_sequence_used() {
 }
 
 /// CMD-14, CMD-15: results count only with a MAC under the command key that they name.
+// spec: CMD-14, CMD-15
 #[test]
 fn results_are_verified_under_the_version_that_they_name() {
     let owner = KeyOwner {
@@ -641,6 +662,7 @@ fn results_are_verified_under_the_version_that_they_name() {
 }
 
 /// CMD-18: a key that is not at hand leaves the ledger as it was.
+// spec: CMD-18
 #[test]
 fn a_missing_command_key_is_told_and_signs_nothing() {
     let (approval, header) = (close_valve(), header(5));

@@ -14,6 +14,7 @@ fn terminal_wrap_key(version: u8) -> KeyWrapKey {
 }
 
 /// ROT-1: a new link key, from the link ring over the signer to the terminal.
+// spec: ROT-1
 #[test]
 fn a_link_key_reaches_the_terminal_wrapped() {
     let base = link_ring().base_key_for_install(&IDENTITY, 3).unwrap();
@@ -33,7 +34,9 @@ fn a_link_key_reaches_the_terminal_wrapped() {
     assert!(crate::crypto::key::BaseKey::import(unwrapped) == expected);
 }
 
-/// ROT-8: command and key-encryption keys are installed the same way, out of the signer's own masters.
+/// ROT-8: command and key-encryption keys are installed the same way, out of the signer's own
+/// masters.
+// spec: ROT-8
 #[test]
 fn command_and_key_encryption_keys_are_wrapped_by_the_signer_alone() {
     let ring = command_ring();
@@ -50,6 +53,7 @@ fn command_and_key_encryption_keys_are_wrapped_by_the_signer_alone() {
 }
 
 /// KEY-8.
+// spec: KEY-8
 #[test]
 fn expired_and_withdrawn_versions_are_not_given_out() {
     let ring = command_ring();
@@ -73,6 +77,7 @@ fn expired_and_withdrawn_versions_are_not_given_out() {
 }
 
 /// ROT-8: results verify under every version that is not withdrawn.
+// spec: ROT-8
 #[test]
 fn old_command_keys_go_on_until_withdrawn() {
     let ring = command_ring();
