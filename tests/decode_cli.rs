@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     reason = "a test stops at the first surprise"
 )]
 
@@ -169,6 +170,24 @@ fn a_bad_line_does_not_stop_the_rest() {
         ]
     );
     assert_eq!(lines[0]["protocol"], "otl");
+}
+
+#[test]
+fn an_answer_finds_its_uplink_among_the_last_thousand() {
+    let frames = sample_lines();
+    let (uplink, answer, other) = (&frames[2], &frames[3], &frames[4]);
+    for (between, is_verified) in [(0, true), (1_023, true), (1_024, false)] {
+        let input = format!(
+            "{uplink}\n{}{answer}\n",
+            format!("{other}\n").repeat(between)
+        );
+        let output = with_keys(input.as_bytes());
+        assert_eq!(output.status.code(), Some(0));
+        let lines = lines(&output);
+        let last = lines.last().unwrap();
+        assert_eq!(last["security"]["verified"], is_verified, "{between}");
+        assert_eq!(last.get("ciphertext_octets").is_some(), !is_verified);
+    }
 }
 
 #[test]
