@@ -133,11 +133,12 @@ class Server:
         return self._answer(entry, header, own, state)
 
     def _peek(self, header: Header, plaintext: bytes) -> Json:
+        """What the answer to a duplicate needs of its content; nothing is stored."""  # spec: REP-2
         try:
-            cur = Cursor(plaintext, header.length)
-            return {"report": read_report(cur), "new_epoch": False, "refused": None}
+            report, _, session = self._content({"quarantine": []}, header, plaintext)
         except OtlError:
             return {"report": None, "new_epoch": False, "refused": None}
+        return {"report": report, "new_epoch": False, "refused": _refused(session)}
 
     def _new(self, own: Json, header: Header, plaintext: bytes) -> Json:
         """A new uplink: everything that it changes becomes durable together."""  # spec: REP-1
@@ -155,7 +156,7 @@ class Server:
             return out
         out["report"] = report
         previous = next((i["epoch"] for i in session if i["item"] == "previous_epoch"), None)
-        out["refused"] = next((i["number"] for i in session if i["item"] == "answer_refused"), None)
+        out["refused"] = _refused(session)
         conflict = self._store(own, header, report, records, previous)
         out["new_epoch"] = conflict
         own["conflicts" if conflict else "safe"].add(counter)
@@ -329,6 +330,11 @@ class Server:
         own = self.of(identity)
         doubt = any(h["state"] == "in_doubt" for h in own["handed"].values())
         return bool(own["waiting"]) and not self.state["held"] and not doubt
+
+
+def _refused(session: list[Json]) -> int | None:
+    """The item that the terminal could not take."""  # spec: ANS-20
+    return next((it["number"] for it in session if it["item"] == "answer_refused"), None)
 
 
 def _dangerous(command: Json) -> bool:

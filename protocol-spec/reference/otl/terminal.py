@@ -11,6 +11,7 @@ from .errors import OtlError
 from .execute import Executor, Meter
 from .keyring import TerminalEntry, Utility
 from .records import encode_record
+from .registry import OUTCOMES
 from .report import Json
 from .wire import Cursor, Header, parse
 
@@ -63,23 +64,22 @@ class Terminal:
     def __init__(self, entry: TerminalEntry, secure: Secure, rng: Drbg, clock: Any, meter: Meter) -> None:
         self.identity, self.utility = entry.identity, entry.utility.id
         self.secure, self.rng, self.clock, self.meter = secure, rng, clock, meter
-        self.memory: Memory | None = Memory(epoch=self._draw_epoch())
+        self.memory = Memory(epoch=self._draw_epoch())
         self.executor = Executor(self)
         self.used: list[tuple[int, bytes]] = []  # for the tests only: every counter with its frame
         self.boot()
 
-    def boot(self) -> None:
+    def boot(self, memory_lost: bool = False) -> None:
         """Start: after a loss of memory only RESYNC is possible."""  # spec: NON-3, NON-4
         self.utc_offset: int | None = None
         self.uncertainty = 0
         self.booted = self.clock.now
         self.outstanding: Outstanding | None = None
-        self.asked: Header | None = None  # the RESYNC that waits
         self.nt = bytes(8)
         self.sent: dict[int, list[int]] = {}
         self.sessions = 0  # since a new key or mode was installed  # spec: ROT-4
         self.refused_item: int | None = None
-        if self.memory is None:
+        if memory_lost:
             self.memory = Memory(reserved=None, epoch=self._draw_epoch())  # spec: RSY-3
         self.memory.boots += 1
         self.counter = self.memory.reserved  # spec: NON-3, the reserved block is skipped
@@ -185,14 +185,14 @@ class Terminal:
         out = {"stamp": self.stamp(), "epoch": self.memory.epoch, "wake_slot_version": self.memory.slot_version,
                "frames_following": min(following, 15), "command": self.memory.command}
         if self.memory.command:
-            out["outcome"] = frames_outcome(self.memory.outcome)
+            out["outcome"] = OUTCOMES.name(self.memory.outcome)
         return out
 
     def batch(self, limit: int | None = None) -> list[bytes]:
         """The frames of one batch; only the last one asks. ``limit``: records a frame, for tests."""  # spec: REC-31
         groups, rest = [], self._ordered()
         while True:
-            taken, rest = self._fill(rest[:limit] if limit else rest) if not limit else (rest[:limit], rest[limit:])
+            taken, rest = (rest[:limit], rest[limit:]) if limit else self._fill(rest)
             groups.append(taken)
             if not rest or len(groups) == schedule.BATCH:
                 break
@@ -200,11 +200,11 @@ class Terminal:
         with_alarm = [g for g in groups if any(r["type"] == "alarm_notice" for r in g)]
         groups = with_alarm[:1] if with_alarm else groups
         items = [{"item": "previous_epoch", "epoch": self.memory.previous_epoch}] if self.memory.previous_epoch else []
-        if self.refused_item is not None:
-            items.append({"item": "answer_refused", "number": self.refused_item})  # spec: ANS-20
         out = []
         for i, group in enumerate(groups):
             last = i == len(groups) - 1
+            if last and self.refused_item is not None:
+                items = items + [{"item": "answer_refused", "number": self.refused_item}]  # spec: ANS-20
             counter = self._next_counter()
             frame = frames.uplink(self.entry(), self.link, counter, self.report(len(groups) - 1 - i), group,
                                   self.memory.ticket, self.nt, last, items, self.secure.routine, mode=self.mode)
@@ -218,8 +218,7 @@ class Terminal:
     def resync(self, reason: int = 1) -> bytes:
         """A RESYNC frame."""  # spec: RSY-4
         frame = frames.resync(self.entry(), self.link, self.rng.octets(16), self.report(0), reason, self.mode)
-        self.asked = parse(frame)
-        self.outstanding = Outstanding(frame, self.asked, self.clock.now, {})
+        self.outstanding = Outstanding(frame, parse(frame), self.clock.now, {})
         return frame
 
     # Receiving
@@ -298,12 +297,6 @@ class Terminal:
         if floor - self.counter <= schedule.FLOOR_JUMP and floor > self.counter:
             self.counter = floor
             self.memory.reserved = max(self.memory.reserved, floor)
-
-
-def frames_outcome(code: int) -> str:
-    """The id of an outcome code."""
-    from .registry import OUTCOMES
-    return OUTCOMES.name(code)
 
 
 def provision(entry: TerminalEntry, link: int, rng: Drbg, clock: Any, meter: Meter | None = None,

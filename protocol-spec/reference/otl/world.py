@@ -96,10 +96,7 @@ class World:
             self.clock.now += 1
             if reply is None or lose_down(len(self.air.down), reply):
                 continue
-            was = self.terminal.receive(reply)
-            if was == "accepted":
-                return was
-            return was
+            return self.terminal.receive(reply)
         return "gave up"
 
     def _send(self, frame: bytes, lose_up: Drop) -> bytes | None:
@@ -120,8 +117,7 @@ class World:
 
     def wipe(self) -> None:
         """The terminal loses counters and records, and restarts."""
-        self.terminal.memory = None
-        self.terminal.boot()
+        self.terminal.boot(memory_lost=True)
 
     def reboot(self) -> None:
         """The terminal restarts with its memory."""

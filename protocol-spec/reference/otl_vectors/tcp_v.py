@@ -3,7 +3,6 @@
 
 from otl import frames
 from otl.wire import StreamReader, u
-from . import samples as s
 from .frames_v import answer_content, down, up
 from .toml import Vector, text
 
