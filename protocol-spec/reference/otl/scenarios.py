@@ -42,7 +42,7 @@ def lost_answer(keys: Keyring) -> None:
         return len(lost) == 1
     expect(w.session(lose_down=first) == "accepted", "accepted")
     expect(w.air.up[-1] == w.air.up[-2], "a repeat is identical")
-    expect("duplicate" in w.server.events and not w.said_less(), "a duplicate, stored once")
+    expect("duplicate" in w.server.events and not w.stored_twice(), "a duplicate, stored once")
     a, b = w.air.down[-2:]
     expect(a != b and a[:6] == b[:6] and not w.terminal.memory.records, "another Ns, the same ACK")
 
@@ -116,7 +116,7 @@ def power_cut(keys: Keyring) -> None:
     w.session(lose_down=lose_all)
     w.reboot()
     expect(w.session() == "accepted", "accepted")
-    expect(not w.nonce_reuse() and not w.said_less() and not w.terminal.memory.records, "stored once, no counter twice")
+    expect(not w.nonce_reuse() and not w.stored_twice() and not w.terminal.memory.records, "stored once, no counter twice")
 
 
 def batch_with_a_hole(keys: Keyring) -> None:
@@ -126,7 +126,7 @@ def batch_with_a_hole(keys: Keyring) -> None:
         w.new_day()
     start = len(w.air.up)
     expect(w.session(lose_up=lambda n, _: n == start + 2, limit=1) == "accepted", "accepted")
-    expect(sorted(w.stored_days()) == list(range(20001, 20007)) and not w.said_less(), "all stored once")
+    expect(sorted(w.stored_days()) == list(range(20001, 20007)) and not w.stored_twice(), "all stored once")
     expect(not w.terminal.memory.records and not w.nonce_reuse(), "all told safe")
 
 
@@ -181,7 +181,7 @@ def conflict_answer_lost(keys: Keyring) -> None:
     w.terminal._new_epoch()
     w.clock.now += 1
     expect(w.session() == "accepted", "accepted")
-    expect(not w.said_less() and not w.terminal.memory.records, "known under the previous epoch")
+    expect(not w.stored_twice() and not w.terminal.memory.records, "known under the previous epoch")
     expect(w.terminal.memory.previous_epoch is None, "the previous epoch is named no longer")
 
 

@@ -24,7 +24,7 @@ def _settled(w: World, version: int, limit: int = 8) -> None:
     expect(secure.link == version and secure.link_new is None, "the terminal has the new key alone")
     expect(list(secure.keys["link"]) == [version], "the old one is dropped")
     expect(w.own["promoted"] == version, "the server promoted it")
-    expect(not w.terminal.memory.records and not w.said_less() and not w.nonce_reuse(), "nothing lost, nothing twice")
+    expect(not w.terminal.memory.records and not w.stored_twice() and not w.nonce_reuse(), "nothing lost, nothing twice")
 
 
 def rotation(keys: Keyring) -> None:
@@ -164,7 +164,7 @@ def mode_change(keys: Keyring) -> None:
             w.new_day()
             w.session()
         expect(w.terminal.secure.mode == 2 and w.terminal.secure.mode_new is None and w.own["modes"] == [2], "mode 2 alone")
-        expect(not w.terminal.memory.records and not w.said_less(), "nothing lost")
+        expect(not w.terminal.memory.records and not w.stored_twice(), "nothing lost")
 
 
 def mode_change_refused(keys: Keyring) -> None:

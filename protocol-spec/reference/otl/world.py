@@ -145,7 +145,7 @@ class World:
         seen: dict[int, bytes] = {}
         return any(seen.setdefault(counter, frame) != frame for counter, frame in self.terminal.used)
 
-    def said_less(self) -> bool:
+    def stored_twice(self) -> bool:
         """Has the server two stored records of one key? (It must not.)"""
         return len(self.stored_days()) != len(set(self.stored_days()))
 
