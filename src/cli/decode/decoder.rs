@@ -208,7 +208,7 @@ impl Decoder {
     }
 
     fn content(&mut self, header: Header, frame: &[u8]) -> Content {
-        // A frame is cut by the mode in its header only to be shown; opening it takes the pinned one.
+        // Cut by the mode of the header only to be shown: what opens a frame is the pinned one.
         let mode = header.mode().unwrap_or(Mode::Clear);
         let cut = match Frame::split(header, frame, mode) {
             Ok(cut) => cut,
