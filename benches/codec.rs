@@ -1,0 +1,36 @@
+//! What the codec costs: the ratio of our opening and decoding to a bare AES-CCM open of the same
+//! octets, and each part alone. `README.md` beside this file says how to read it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a bench stops at the first surprise"
+)]
+
+#[path = "codec/fixture.rs"]
+mod fixture;
+#[path = "codec/parts.rs"]
+mod parts;
+#[path = "codec/ratio.rs"]
+mod ratio;
+
+use std::time::Duration;
+
+use criterion::Criterion;
+
+fn main() {
+    let is_test = std::env::args().any(|argument| argument == "--test");
+    let is_list = std::env::args().any(|argument| argument == "--list");
+    if !is_list {
+        ratio::run(is_test);
+    }
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(600))
+        .sample_size(20)
+        .configure_from_args();
+    parts::run(&mut criterion);
+    criterion.final_summary();
+}
