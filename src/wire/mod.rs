@@ -32,3 +32,6 @@ pub(crate) mod span;
 pub(crate) mod varint;
 pub mod view;
 pub mod writer;
+
+#[cfg(test)]
+mod tests;
