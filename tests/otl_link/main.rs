@@ -14,6 +14,7 @@
 )]
 
 mod commands;
+mod link_rules;
 mod mishaps;
 mod nonces;
 mod refusals;

@@ -229,7 +229,7 @@ fn a_ticket_of_a_time_that_the_server_does_not_remember_stops_its_commands() {
     }
 }
 
-// spec: OVL-1, OVL-2, OVL-3, OVL-4, SES-11
+// spec: FRS-4, REP-1
 #[test]
 fn an_ordinary_restart_of_the_server_is_no_sign_of_rollback_and_loses_nothing() {
     for mode in MODES {

@@ -160,7 +160,7 @@ fn every_reason_of_the_registry_has_a_label_and_texts_in_two_languages() {
     }
 }
 
-// spec: ERR-5, SES-11
+// spec: ERR-5
 #[test]
 fn a_refusal_says_no_key_and_no_octet_of_the_frame() {
     let (mut world, uplink) = routine(Mode::CcmStatic);

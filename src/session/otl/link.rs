@@ -326,7 +326,7 @@ impl Link {
             mode: uplink.header.mode(),
             flags: AnswerFlags {
                 ack: is_safe,
-                new_epoch: !is_safe,
+                new_epoch: self.state.window.is_conflict(counter.get()),
                 unproven: is_unproven(&facts),
                 more: false,
                 is_final: false,

@@ -124,7 +124,7 @@ pub fn session_nonces(header: &UplinkHeader) -> SessionNonces {
 /// # Errors
 ///
 /// [`Refusal`], the first in the order of ERR-2.
-// spec: SES-9, ERR-2, SEC-5, GEN-5
+// spec: SES-9, ERR-2, SEC-5, GEN-5, EXT-5
 pub fn open(frame: &[u8], keys: &LinkKeyring) -> Result<Opened, Refusal> {
     match Header::parse(frame, Direction::FromTerminal)? {
         Header::Uplink(header) => open_uplink(header, frame, keys),

@@ -42,7 +42,7 @@ const LINE_LEAD: u32 = 1_024;
 
 /// The highest verified frame counter of one terminal, and the fifteen below it.
 ///
-/// 76 octets without a pointer, so that a table of a million terminals stays flat.
+/// 80 octets without a pointer, so that a table of a million terminals stays flat.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct ReplayWindow {
     /// The highest counter that verified; 0 before the first.
@@ -51,6 +51,8 @@ pub struct ReplayWindow {
     seen: u16,
     /// Bit i: every record of the frame `highest - i` is durable.
     safe: u32,
+    /// Bit i: the frame `highest - i` held a record that contradicts one that is kept.
+    conflicts: u16,
     /// Digest of the tag of `highest - i` at index i, where the bit is set.
     digests: [TagDigest; WINDOW_LEN],
 }
@@ -94,9 +96,10 @@ impl ReplayWindow {
         }
     }
 
-    /// Notes a frame that was judged [`CounterVerdict::New`], and whether every record of it is
-    /// durable. A counter below the window changes nothing.
-    // spec: REP-1
+    /// Notes a frame that was judged [`CounterVerdict::New`], and whether it is safe: that every
+    /// record of it is durable, and none contradicts what is kept. A counter below the window
+    /// changes nothing.
+    // spec: REP-1, REC-9
     pub fn note(&mut self, counter: u32, digest: TagDigest, safe: bool) {
         if counter > self.highest {
             self.advance(counter);
@@ -105,6 +108,8 @@ impl ReplayWindow {
         self.seen |= bit(age);
         if safe {
             self.safe |= bit32(age);
+        } else {
+            self.conflicts |= bit(age);
         }
         if let Some(slot) = self.digests.get_mut(age) {
             *slot = digest;
@@ -115,6 +120,14 @@ impl ReplayWindow {
     #[must_use]
     pub fn is_safe(&self, counter: u32) -> bool {
         self.age(counter, SAFE_LEN).is_some_and(|age| self.safe & bit32(age) != 0)
+    }
+
+    /// Whether the frame under `counter` held a contradiction, so that its terminal is to draw a
+    /// new store epoch.
+    // spec: REC-9
+    #[must_use]
+    pub fn is_conflict(&self, counter: u32) -> bool {
+        self.age(counter, WINDOW_LEN).is_some_and(|age| self.conflicts & bit(age) != 0)
     }
 
     /// The map of safe frames below `counter`, as an answer carries it: bit i is `counter - 1 - i`.
@@ -145,6 +158,7 @@ impl ReplayWindow {
         let by = counter.saturating_sub(self.highest);
         self.seen = self.seen.checked_shl(by).unwrap_or(0);
         self.safe = self.safe.checked_shl(by).unwrap_or(0);
+        self.conflicts = self.conflicts.checked_shl(by).unwrap_or(0);
         match usize::try_from(by) {
             Ok(by) if by < WINDOW_LEN => self.digests.rotate_right(by),
             _ => self.digests = [[0; 4]; WINDOW_LEN],
