@@ -41,11 +41,10 @@ impl<'a> BitReader<'a> {
     }
 
     /// How many bits are left.
-    pub(crate) const fn left(&self) -> usize {
-        self.rest
-            .len()
-            .saturating_mul(8)
-            .saturating_add(self.available as usize)
+    pub(crate) fn left(&self) -> usize {
+        // The window holds at most 63 bits.
+        let held = usize::try_from(self.available).unwrap_or(0);
+        self.rest.len().saturating_mul(8).saturating_add(held)
     }
 
     /// Reads `count` bits, at most 32, as a number.
@@ -150,7 +149,7 @@ impl<'a> BitReader<'a> {
         self.window |= u64::from_be_bytes(*chunk).wrapping_shr(self.available);
         // Whole octets only count; the part of the last one is read again, to the same bits.
         let room = 63_u32.saturating_sub(self.available) >> 3;
-        let octets = self.rest.len().min(room as usize);
+        let octets = self.rest.len().min(usize::try_from(room).unwrap_or(0));
         self.rest = self.rest.get(octets..).unwrap_or(&[]);
         let bits = u32::try_from(octets << 3).unwrap_or(0);
         self.available = self.available.wrapping_add(bits);

@@ -203,7 +203,9 @@ proptest! {
 
     // spec: GEN-2
     #[test]
-    fn no_two_octet_strings_are_the_same_varint(octets in prop::collection::vec(any::<u8>(), 0..12)) {
+    fn no_two_octet_strings_are_the_same_varint(
+        octets in prop::collection::vec(any::<u8>(), 0..12)
+    ) {
         if let Ok((value, len)) = read(&octets, u64::MAX) {
             prop_assert_eq!(&written(value)[..], &octets[..len]);
         }

@@ -9,10 +9,13 @@ use nom::Input as _;
 
 /// The octets that the shortest form of `value` needs, 1 to 10.
 pub(crate) const fn len(value: u64) -> usize {
-    match value.checked_ilog2() {
-        None => 1,
-        Some(bits) => (bits as usize).wrapping_div(7).saturating_add(1),
+    let mut octets = 1;
+    let mut rest = value >> 7;
+    while rest > 0 {
+        rest >>= 7;
+        octets = usize::saturating_add(octets, 1);
     }
+    octets
 }
 
 /// Reads a varint of at most `max`. No more octets are looked at than `max` needs.

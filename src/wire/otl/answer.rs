@@ -90,8 +90,8 @@ impl ComeBack {
 
     /// The time in seconds, 4 to 86,400.
     #[must_use]
-    pub const fn seconds(self) -> u32 {
-        (self.0 as u32).saturating_mul(4)
+    pub fn seconds(self) -> u32 {
+        u32::from(self.0).saturating_mul(4)
     }
 }
 

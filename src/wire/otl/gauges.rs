@@ -18,7 +18,7 @@ use super::steps::{StepFault, StepReader, write_steps};
 const NOT_MEASURED: u16 = u16::MAX;
 
 /// The largest coded difference is 2 × 65,533; the coder takes it less one.
-const CODE_LIMIT: u64 = GAUGE_MAX as u64 * 2 - 1;
+const CODE_LIMIT: u64 = 2 * 65_533 - 1;
 
 /// Values at marks 1 to the count; at least one was measured.
 #[derive(Clone, PartialEq, Eq, Hash)]

@@ -57,8 +57,8 @@ struct Range {
 
 impl Range {
     /// The first mark after the segment.
-    const fn end(self) -> u16 {
-        (self.first as u16).saturating_add(self.length as u16)
+    fn end(self) -> u16 {
+        u16::from(self.first).saturating_add(u16::from(self.length))
     }
 
     /// Whether a segment may follow marks up to before `from`, in a series of `count` marks.

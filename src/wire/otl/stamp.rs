@@ -50,10 +50,10 @@ impl Uncertainty {
 
     /// Seconds: 0 to 63, then 64 to 2,048 in steps of 32; none if unknown.
     #[must_use]
-    pub const fn seconds(self) -> Option<u16> {
+    pub fn seconds(self) -> Option<u16> {
         match self.0 {
-            code @ 0..=63 => Some(code as u16),
-            code @ 64..=126 => Some((code as u16).saturating_sub(62).saturating_mul(32)),
+            code @ 0..=63 => Some(u16::from(code)),
+            code @ 64..=126 => Some(u16::from(code).saturating_sub(62).saturating_mul(32)),
             _ => None,
         }
     }

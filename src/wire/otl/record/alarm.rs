@@ -106,8 +106,8 @@ impl FlowCategory {
 
     /// The character.
     #[must_use]
-    pub const fn get(self) -> char {
-        self.0 as char
+    pub fn get(self) -> char {
+        char::from(self.0)
     }
 }
 

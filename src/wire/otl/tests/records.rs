@@ -174,7 +174,7 @@ fn everyday_record_that_cannot_be_is_not_made() {
 }
 
 #[test]
-fn readings_intervals_and_gas_are_read() {
+fn readings_and_intervals_are_read() {
     let step = StepMinutes::new(30).unwrap();
     let registers = [register(10), register(11), register(0), register(0)];
     let (before, after) = registers.split_at(2);
@@ -229,6 +229,10 @@ fn readings_intervals_and_gas_are_read() {
         gauges(&gaps),
     ];
     check(&[0x02, 0x03, 0x04], &expected);
+}
+
+#[test]
+fn residual_gas_is_read() {
     let gas = |level, remaining| {
         RecordBody::ResidualGas(ResidualGas {
             stamp: stamp(),
