@@ -434,7 +434,8 @@ fn calls_verify_and_a_changed_octet_does_not() {
     assert_eq!(Identity([0; 8]).0, [0; 8]);
 }
 
-// spec: FRM-1, FRM-2, FRM-3, FRM-4, FRM-7, FRM-16, FRM-17, FRM-19, FRM-20, FRM-21, ANS-3, ANS-11, ANS-14, ANS-15, ANS-19, ERR-1, ERR-2, GEN-2, GEN-6
+// spec: FRM-1, FRM-2, FRM-3, FRM-4, FRM-7, FRM-16, FRM-17, FRM-19, FRM-20, FRM-21
+// spec: ANS-3, ANS-11, ANS-14, ANS-15, ANS-19, ERR-1, ERR-2, GEN-2, GEN-6
 #[test]
 fn frames_that_a_terminal_must_refuse_are_refused_by_name() {
     let all = terminals();

@@ -1,4 +1,5 @@
-//! Commands: what the holder of the link keys cannot do, and what restarts and restores cannot undo.
+//! Commands: what the holder of the link keys cannot do, and what restarts and restores cannot
+//! undo.
 
 use kenshin::crypto::otl::{AnsweredFrame, SessionNonces};
 use kenshin::keyring::{CancelOutcome, SignRefusal};
@@ -45,7 +46,12 @@ fn a_close_command_goes_with_the_first_answer_and_its_proven_result_comes_back_i
         world.day();
         assert_eq!(valve_of(&mut world), valve::CLOSED_BY_CENTRE, "{mode}");
         assert_eq!(world.server.proven, [(1, 1)], "{mode}");
-        let longest = world.answers.iter().map(|(_, answer)| answer.len()).max().unwrap();
+        let longest = world
+            .answers
+            .iter()
+            .map(|(_, answer)| answer.len())
+            .max()
+            .unwrap();
         assert!(longest <= 72, "{mode}: {longest} octets");
         world.check_all_in();
     }
@@ -60,7 +66,10 @@ fn a_lost_answer_with_a_command_closes_the_valve_once_and_hands_nothing_over_twi
         let before = motions(&mut world);
         let answered = world.answers.len();
         LOSE_AT.with(|at| at.set(answered));
-        world.down = |i| if i == LOSE_AT.with(std::cell::Cell::get) { Fate::Lose } else { Fate::Twice };
+        world.down = |i| match i == LOSE_AT.with(std::cell::Cell::get) {
+            true => Fate::Lose,
+            false => Fate::Twice,
+        };
         world.day();
         world.mend_link();
         world.day();
@@ -99,7 +108,10 @@ fn a_command_whose_answers_were_all_lost_stays_in_doubt_and_is_spent_by_the_next
 fn a_cancelled_command_is_never_handed_over() {
     let mut world = settled(Mode::CcmStatic);
     world.server.approve(1, CommandKind::VALVE_CLOSE, &[1]);
-    assert_eq!(world.server.signer.cancel(IDENTITY, 1).unwrap(), CancelOutcome::NeverSigned);
+    assert_eq!(
+        world.server.signer.cancel(IDENTITY, 1).unwrap(),
+        CancelOutcome::NeverSigned
+    );
     world.day();
     world.day();
     assert_eq!(valve_of(&mut world), valve::OPEN);
@@ -152,7 +164,10 @@ impl LinkHolder {
         let Header::Uplink(header) = Header::parse(uplink, Direction::FromTerminal).unwrap() else {
             panic!("an uplink");
         };
-        Self { header, uplink: uplink.to_vec() }
+        Self {
+            header,
+            uplink: uplink.to_vec(),
+        }
     }
 
     fn answer(&self, world: &World, ns: Ns, items: Vec<AnswerItem>) -> Vec<u8> {
@@ -163,8 +178,13 @@ impl LinkHolder {
             ticket: self.header.ticket().unwrap().octets(),
         };
         let cipher = opening.key.unwrap().answer_cipher(nonces);
-        let header = AnswerHeader::sealed(mode, self.header.counter(), ns).unwrap().encode();
-        let flags = AnswerFlags { ack: true, ..AnswerFlags::default() };
+        let header = AnswerHeader::sealed(mode, self.header.counter(), ns)
+            .unwrap()
+            .encode();
+        let flags = AnswerFlags {
+            ack: true,
+            ..AnswerFlags::default()
+        };
         let mut frame = header.as_slice().to_vec();
         Answer::new(flags, 0, items)
             .unwrap()
@@ -175,7 +195,9 @@ impl LinkHolder {
             header: &self.uplink[..mode.uplink_header_len()],
             tag: &self.uplink[self.uplink.len() - mode.tag_len()..],
         };
-        let tag = cipher.seal(header.as_slice(), answered, &mut frame[head..]).unwrap();
+        let tag = cipher
+            .seal(header.as_slice(), answered, &mut frame[head..])
+            .unwrap();
         frame.extend_from_slice(tag.as_octets());
         frame
     }
@@ -240,7 +262,10 @@ fn a_signed_command_cannot_be_moved_to_another_uplink_nonce_or_meter() {
         world.server.approve(1, CommandKind::VALVE_CLOSE, &[1]);
         let first = uplink_of(&mut world);
         world.server.now_utc_s = world.utc_s() + 1;
-        let answer = world.server.receive(&first).expect("an answer with the command");
+        let answer = world
+            .server
+            .receive(&first)
+            .expect("an answer with the command");
         let signed = signed_command(&world, &first, &answer);
         // The answer never arrives; the terminal gives up and calls again later.
         world.up = |_| Fate::Lose;
@@ -253,7 +278,10 @@ fn a_signed_command_cannot_be_moved_to_another_uplink_nonce_or_meter() {
             (Ns::from_parts(world.utc_s(), 9), 0),
             (Ns::from_parts(world.utc_s(), 9), 0x01),
         ] {
-            let moved = CommandItem { meter: Meter::from_octet(meter), ..signed.1.clone() };
+            let moved = CommandItem {
+                meter: Meter::from_octet(meter),
+                ..signed.1.clone()
+            };
             let answer = holder.answer(&world, ns, vec![AnswerItem::Command(moved)]);
             let at = world.now_ms + 1_000;
             world.terminal().handle(at, &answer).unwrap();
@@ -345,8 +373,16 @@ fn a_terminal_judges_not_after_by_the_nonce_under_the_mac_and_not_by_its_own_clo
     let mut expired = command(&world, 1, [0; 16]);
     expired.not_after_utc_s = world.utc_s() - 60;
     // The signer's own key makes the MAC, so that only not_after speaks against it.
-    let key = super::world::command_keys().command_key(&IDENTITY, 1).unwrap();
-    expired.mac = Mac(super::world::mac_of(&key, &expired, ns, &uplink, &header.header));
+    let key = super::world::command_keys()
+        .command_key(&IDENTITY, 1)
+        .unwrap();
+    expired.mac = Mac(super::world::mac_of(
+        &key,
+        &expired,
+        ns,
+        &uplink,
+        &header.header,
+    ));
     let answer = header.answer(&world, ns, vec![AnswerItem::Command(expired)]);
     let at = world.now_ms + 500;
     world.terminal().handle(at, &answer).unwrap();
@@ -386,13 +422,16 @@ fn whoever_holds_the_link_keys_cannot_forge_a_result() {
         signer.verify_result(&check)
     };
     let keys = super::world::command_keys();
-    let true_mac = keys.result_key(&IDENTITY, 1).unwrap().mac(&kenshin::crypto::otl::ResultInput {
-        identity: IDENTITY,
-        store_epoch: epoch,
-        record_sequence: sequence,
-        record_type: 0x0B,
-        body: &octets[1..],
-    });
+    let true_mac = keys
+        .result_key(&IDENTITY, 1)
+        .unwrap()
+        .mac(&kenshin::crypto::otl::ResultInput {
+            identity: IDENTITY,
+            store_epoch: epoch,
+            record_sequence: sequence,
+            record_type: 0x0B,
+            body: &octets[1..],
+        });
     assert!(check(&octets[1..], epoch, sequence, true_mac).is_ok());
     for mac in [[0; 16], [0xFF; 16]] {
         assert!(check(&octets[1..], epoch, sequence, mac).is_err());

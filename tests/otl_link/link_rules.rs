@@ -31,8 +31,11 @@ impl RecordIndex for Contradicting {
     }
 }
 
-const AROUND: Surroundings<'static> =
-    Surroundings { now_utc_s: START_UTC_S, waiting: None, commands_stopped: false };
+const AROUND: Surroundings<'static> = Surroundings {
+    now_utc_s: START_UTC_S,
+    waiting: None,
+    commands_stopped: false,
+};
 
 /// What a frame is made from.
 #[derive(Clone)]
@@ -47,7 +50,14 @@ struct Made {
 
 impl Made {
     fn new(counter: u32) -> Self {
-        Self { counter, alarm: false, answer: true, slot_version: 0, command: None, items: vec![] }
+        Self {
+            counter,
+            alarm: false,
+            answer: true,
+            slot_version: 0,
+            command: None,
+            items: vec![],
+        }
     }
 }
 
@@ -81,7 +91,10 @@ fn sealed(server: &Server, made: &Made) -> Vec<u8> {
     }
     plaintext.extend_from_slice(&made.items);
     plaintext.resize(128 - 23 - 8, 0);
-    let opening = server.keys.opening_key(&IDENTITY, Mode::CcmStatic, 1).unwrap();
+    let opening = server
+        .keys
+        .opening_key(&IDENTITY, Mode::CcmStatic, 1)
+        .unwrap();
     let cipher = opening.key.unwrap().uplink_cipher(SessionNonces::default());
     let tag = cipher.seal(header.as_slice(), &mut plaintext).unwrap();
     [header.as_slice(), &plaintext, tag.as_octets()].concat()
@@ -110,10 +123,17 @@ fn link() -> Link {
 #[test]
 fn nothing_is_answered_before_the_commit_comes_back_and_nothing_at_all_if_it_failed() {
     let mut link = link();
-    let made = Made { items: health(1), ..Made::new(5) };
+    let made = Made {
+        items: health(1),
+        ..Made::new(5)
+    };
     let first = commit(link.receive(opened(&made), &Empty, &AROUND));
     assert_eq!(first.records.len(), 1);
-    assert_eq!(link.state().window.highest(), 0, "nothing is noted before it is durable");
+    assert_eq!(
+        link.state().window.highest(),
+        0,
+        "nothing is noted before it is durable"
+    );
     link.failed(&first);
     let again = commit(link.receive(opened(&made), &Empty, &AROUND));
     let plan = link.committed(again).unwrap();
@@ -124,9 +144,15 @@ fn nothing_is_answered_before_the_commit_comes_back_and_nothing_at_all_if_it_fai
 #[test]
 fn a_repeat_while_the_commit_is_under_way_joins_it_and_is_answered_once() {
     let mut link = link();
-    let made = Made { items: health(1), ..Made::new(5) };
+    let made = Made {
+        items: health(1),
+        ..Made::new(5)
+    };
     let first = commit(link.receive(opened(&made), &Empty, &AROUND));
-    assert!(matches!(link.receive(opened(&made), &Empty, &AROUND), Step::Joined));
+    assert!(matches!(
+        link.receive(opened(&made), &Empty, &AROUND),
+        Step::Joined
+    ));
     assert!(link.committed(first).is_some());
     let step = link.receive(opened(&made), &Empty, &AROUND);
     assert!(matches!(step, Step::Answer(plan) if plan.flags.ack));
@@ -138,10 +164,17 @@ fn frames_that_ask_for_nothing_are_silent_and_the_last_answer_names_them() {
     let mut link = link();
     for counter in 5..8 {
         let items = health(counter as u8);
-        let made = Made { answer: false, items, ..Made::new(counter) };
+        let made = Made {
+            answer: false,
+            items,
+            ..Made::new(counter)
+        };
         let step = link.receive(opened(&made), &Empty, &AROUND);
         assert_eq!(link.committed(commit(step)), None);
-        assert!(matches!(link.receive(opened(&made), &Empty, &AROUND), Step::Silent));
+        assert!(matches!(
+            link.receive(opened(&made), &Empty, &AROUND),
+            Step::Silent
+        ));
     }
     let last = commit(link.receive(opened(&Made::new(8)), &Empty, &AROUND));
     assert_eq!(link.committed(last).unwrap().map, 0b111);
@@ -151,7 +184,10 @@ fn frames_that_ask_for_nothing_are_silent_and_the_last_answer_names_them() {
 #[test]
 fn a_contradiction_quarantines_the_record_and_acknowledges_no_part_of_the_frame() {
     let mut link = link();
-    let made = Made { items: [health(1), health(2)].concat(), ..Made::new(5) };
+    let made = Made {
+        items: [health(1), health(2)].concat(),
+        ..Made::new(5)
+    };
     let first = commit(link.receive(opened(&made), &Contradicting, &AROUND));
     assert_eq!((first.records.len(), first.conflicts.len()), (0, 2));
     let plan = link.committed(first).unwrap();
@@ -170,7 +206,14 @@ fn a_record_that_cannot_be_read_is_quarantined_and_its_frame_acknowledged() {
     broken[9] = 101 + 100;
     let unknown = [0x5F, 2, 3, 0xAA];
     let items = [health(1), broken, unknown.to_vec()].concat();
-    let first = commit(link.receive(opened(&Made { items, ..Made::new(5) }), &Empty, &AROUND));
+    let first = commit(link.receive(
+        opened(&Made {
+            items,
+            ..Made::new(5)
+        }),
+        &Empty,
+        &AROUND,
+    ));
     assert_eq!((first.records.len(), first.damaged.len()), (2, 1));
     assert_eq!(first.damaged[0].sequence, NonZeroU32::new(2));
     assert!(link.committed(first).unwrap().flags.ack);
@@ -180,8 +223,16 @@ fn a_record_that_cannot_be_read_is_quarantined_and_its_frame_acknowledged() {
 #[test]
 fn a_frame_that_was_held_back_brings_its_records_and_not_its_report() {
     let mut link = link();
-    let late = Made { command: None, items: health(1), ..Made::new(5) };
-    let on_time = Made { command: Some((9, 1)), items: health(2), ..Made::new(6) };
+    let late = Made {
+        command: None,
+        items: health(1),
+        ..Made::new(5)
+    };
+    let on_time = Made {
+        command: Some((9, 1)),
+        items: health(2),
+        ..Made::new(6)
+    };
     let newer = commit(link.receive(opened(&on_time), &Empty, &AROUND));
     assert!(newer.takes_report);
     link.committed(newer);
@@ -199,7 +250,10 @@ fn a_frame_that_was_held_back_brings_its_records_and_not_its_report() {
 fn a_terminal_is_sent_away_twice_at_most_never_with_an_alarm_and_never_with_an_ack() {
     let mut link = link();
     let time = ComeBack::from_units(100).unwrap();
-    let uplink = opened(&Made { items: health(1), ..Made::new(5) });
+    let uplink = opened(&Made {
+        items: health(1),
+        ..Made::new(5)
+    });
     for _ in 0..2 {
         let plan = link.come_back(&uplink, time).unwrap();
         assert!(!plan.flags.ack);
@@ -208,8 +262,14 @@ fn a_terminal_is_sent_away_twice_at_most_never_with_an_alarm_and_never_with_an_a
     assert_eq!(link.come_back(&uplink, time), None);
     let served = commit(link.receive(uplink, &Empty, &AROUND));
     link.committed(served);
-    assert!(link.come_back(&opened(&Made::new(6)), time).is_some(), "the row has ended");
-    let alarm = opened(&Made { alarm: true, ..Made::new(7) });
+    assert!(
+        link.come_back(&opened(&Made::new(6)), time).is_some(),
+        "the row has ended"
+    );
+    let alarm = opened(&Made {
+        alarm: true,
+        ..Made::new(7)
+    });
     assert_eq!(link.come_back(&alarm, time), None);
 }
 
@@ -217,16 +277,28 @@ fn a_terminal_is_sent_away_twice_at_most_never_with_an_alarm_and_never_with_an_a
 #[test]
 fn a_new_wake_slot_is_given_until_it_is_echoed_or_refused() {
     let slot = WakeSlot::new(3, 40_000).unwrap();
-    let state = LinkState { slot: Some(slot), ..LinkState::default() };
+    let state = LinkState {
+        slot: Some(slot),
+        ..LinkState::default()
+    };
     let mut link = Link::new(state);
     let mut items_for = |made: Made| {
         let commit = commit(link.receive(opened(&made), &Empty, &AROUND));
         link.committed(commit).unwrap().items
     };
     assert_eq!(items_for(Made::new(5)), [AnswerItem::Slot(slot)]);
-    assert_eq!(items_for(Made { slot_version: 3, ..Made::new(6) }), []);
+    assert_eq!(
+        items_for(Made {
+            slot_version: 3,
+            ..Made::new(6)
+        }),
+        []
+    );
     // Session item 0x72, answer refused: number 2, SLOT.
-    let refused = Made { items: vec![0x72, 1, 2], ..Made::new(7) };
+    let refused = Made {
+        items: vec![0x72, 1, 2],
+        ..Made::new(7)
+    };
     assert_eq!(items_for(refused), []);
 }
 

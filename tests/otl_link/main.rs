@@ -1,8 +1,8 @@
 //! A server's rules against an independent terminal, in virtual time, without sockets or sleeps.
 //!
-//! The terminal is that of the package `simulator`, written from the specification alone; the server
-//! is `kenshin::session::otl` with a store that can be copied and set back. [`world`] joins them with
-//! a link that loses, repeats and holds back what a test tells it to.
+//! The terminal is that of the package `simulator`, written from the specification alone; the
+//! server is `kenshin::session::otl` with a store that can be copied and set back. [`world`] joins
+//! them with a link that loses and repeats what a test tells it to.
 
 #![allow(
     clippy::unwrap_used,

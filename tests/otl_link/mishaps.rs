@@ -1,5 +1,5 @@
-//! What goes wrong in the field: lost answers, lost memory, restored servers. Everybody gets in, and
-//! nothing is told safe that is not kept.
+//! What goes wrong in the field: lost answers, lost memory, restored servers. Everybody gets in,
+//! and nothing is told safe that is not kept.
 
 use kenshin::session::otl::refusal::Reason;
 use kenshin::wire::otl::ident::Mode;
@@ -31,7 +31,10 @@ fn a_routine_day_costs_one_uplink_and_one_answer_in_every_mode() {
 fn a_laboratory_terminal_in_mode_0_delivers_and_is_told_neither_time_nor_command() {
     let mut world = World::new(Mode::Clear);
     let now = world.now_ms;
-    world.terminal().set_clock(now, super::world::START_UTC_S).unwrap();
+    world
+        .terminal()
+        .set_clock(now, super::world::START_UTC_S)
+        .unwrap();
     world.server.approve(
         1,
         kenshin::wire::otl::registry::commands::CommandKind::VALVE_CLOSE,
@@ -52,7 +55,13 @@ fn a_lost_answer_costs_a_repeat_and_never_a_second_record() {
         let mut world = World::new(mode);
         world.settle();
         let before = world.server.durable.records.len();
-        world.down = |i| if i % 2 == 0 { Fate::Lose } else { Fate::Deliver };
+        world.down = |i| {
+            if i % 2 == 0 {
+                Fate::Lose
+            } else {
+                Fate::Deliver
+            }
+        };
         for _ in 0..5 {
             world.day();
         }
@@ -60,9 +69,25 @@ fn a_lost_answer_costs_a_repeat_and_never_a_second_record() {
         world.day();
         world.check_all_in();
         assert_eq!(world.server.clones, 0, "a repeat is the same octets");
-        let clock_changes = world.server.durable.records.values().filter(|r| r[0] == 0x0C).count();
-        let days = world.server.durable.records.values().filter(|r| r[0] == 0x01).count();
-        assert_eq!(days, 6, "{mode}: {} records, {clock_changes} clock changes", before);
+        let clock_changes = world
+            .server
+            .durable
+            .records
+            .values()
+            .filter(|r| r[0] == 0x0C)
+            .count();
+        let days = world
+            .server
+            .durable
+            .records
+            .values()
+            .filter(|r| r[0] == 0x01)
+            .count();
+        assert_eq!(
+            days, 6,
+            "{mode}: {} records, {clock_changes} clock changes",
+            before
+        );
     }
 }
 
@@ -95,7 +120,13 @@ fn ten_days_without_the_network_arrive_in_batches_and_all_of_them() {
         world.mend_link();
         world.day();
         world.check_all_in();
-        let days = world.server.durable.records.values().filter(|r| r[0] == 0x01).count();
+        let days = world
+            .server
+            .durable
+            .records
+            .values()
+            .filter(|r| r[0] == 0x01)
+            .count();
         assert_eq!(days, 11, "{mode}");
     }
 }
@@ -118,7 +149,10 @@ fn a_terminal_that_lost_its_memory_resyncs_under_a_new_epoch_and_loses_nothing_t
             world.day();
             world.check_all_in();
             assert!(world.server.durable.link.window.highest() > highest);
-            assert_eq!(world.server.clones, 0, "{mode} {wipe:?}: no counter was used twice");
+            assert_eq!(
+                world.server.clones, 0,
+                "{mode} {wipe:?}: no counter was used twice"
+            );
         }
     }
 }
@@ -146,7 +180,10 @@ fn a_restored_server_gives_a_terminal_that_lost_its_counter_no_counter_it_has_us
                 _ => None,
             })
             .collect();
-        assert!(!floors.is_empty() && floors.iter().all(|next| *next >= used), "{floors:?}");
+        assert!(
+            !floors.is_empty() && floors.iter().all(|next| *next >= used),
+            "{floors:?}"
+        );
     }
 }
 
@@ -174,15 +211,37 @@ fn a_contradicting_record_is_never_told_safe_and_a_new_epoch_brings_the_terminal
     world.settle();
     let epoch = world.terminal().store().epoch();
     world.push_day();
-    let next = world.terminal().store().records().map(|stored| stored.sequence).max().unwrap();
+    let next = world
+        .terminal()
+        .store()
+        .records()
+        .map(|stored| stored.sequence)
+        .max()
+        .unwrap();
     // The server holds something else under the key of the record to come.
-    world.server.durable.records.insert((epoch, next), vec![0x0D, 1, 2, 3]);
+    world
+        .server
+        .durable
+        .records
+        .insert((epoch, next), vec![0x0D, 1, 2, 3]);
     world.run_for(86_400_000);
     assert!(world.server.durable.quarantined > 0);
-    assert_ne!(world.terminal().store().epoch(), epoch, "NEW_EPOCH was obeyed");
+    assert_ne!(
+        world.terminal().store().epoch(),
+        epoch,
+        "NEW_EPOCH was obeyed"
+    );
     world.day();
-    assert!(world.terminal().store().is_empty(), "all was told safe in the end");
-    assert!(!world.safe.iter().any(|(of, sequence, _)| (*of, *sequence) == (epoch, next)));
+    assert!(
+        world.terminal().store().is_empty(),
+        "all was told safe in the end"
+    );
+    assert!(
+        !world
+            .safe
+            .iter()
+            .any(|(of, sequence, _)| (*of, *sequence) == (epoch, next))
+    );
 }
 
 // spec: REP-3
@@ -198,7 +257,10 @@ fn a_clone_of_a_terminal_is_noticed_and_its_records_are_not_told_safe() {
     let (_, random, meters) = world.terminal.take().unwrap().power_off();
     world.boot(stolen, random, meters);
     let now = world.now_ms;
-    world.terminal().set_clock(now, super::world::START_UTC_S).unwrap();
+    world
+        .terminal()
+        .set_clock(now, super::world::START_UTC_S)
+        .unwrap();
     let safe_before = world.safe.len();
     world.push_day();
     world.run_for(120_000);
@@ -282,7 +344,10 @@ fn a_terminal_of_another_utility_is_refused_as_a_wrong_key_and_never_answered() 
         .add_master(utility, 1, kenshin::keyring::KeyState::Active, true, master)
         .unwrap();
     let registration = kenshin::keyring::Registration::new(utility, Mode::CcmStatic);
-    stranger.keys.register(super::world::IDENTITY, registration).unwrap();
+    stranger
+        .keys
+        .register(super::world::IDENTITY, registration)
+        .unwrap();
     assert_eq!(stranger.receive(&uplink), None);
     let refusal = stranger.last.unwrap().unwrap_err();
     assert_eq!(refusal.reason, Reason::TagMismatch);

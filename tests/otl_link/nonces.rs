@@ -43,7 +43,11 @@ fn take_uplink(world: &mut World) -> Vec<u8> {
 fn key_and_nonce(uplink: &[u8], answer: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let header = if uplink[1] >> 5 == 1 { 23 } else { 31 };
     // In modes 2 and 3 ticket and Nt make the key; in mode 1 the key is one for all.
-    let key = if header == 31 { uplink[15..31].to_vec() } else { Vec::new() };
+    let key = if header == 31 {
+        uplink[15..31].to_vec()
+    } else {
+        Vec::new()
+    };
     (key, answer[2..14].to_vec())
 }
 
@@ -109,7 +113,11 @@ fn a_terminal_never_sends_two_frames_under_one_counter_through_power_cuts() {
     let mut world = World::new(Mode::CcmStatic);
     world.settle();
     world.down = |i| {
-        if i % 3 == 0 { super::world::Fate::Lose } else { super::world::Fate::Deliver }
+        if i % 3 == 0 {
+            super::world::Fate::Lose
+        } else {
+            super::world::Fate::Deliver
+        }
     };
     for round in 0..60u64 {
         world.push_day_or_alarm(round);
@@ -125,7 +133,9 @@ fn a_terminal_never_sends_two_frames_under_one_counter_through_power_cuts() {
     world.check_all_in();
     let mut by_counter: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
     for uplink in world.uplinks.iter().filter(|uplink| uplink[0] == 0x11) {
-        let octets = by_counter.entry(uplink[11..15].to_vec()).or_insert_with(|| uplink.clone());
+        let octets = by_counter
+            .entry(uplink[11..15].to_vec())
+            .or_insert_with(|| uplink.clone());
         assert_eq!(octets, uplink);
     }
     assert!(by_counter.len() > 30, "only {} counters", by_counter.len());

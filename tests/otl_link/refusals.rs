@@ -10,7 +10,10 @@ fn routine(mode: Mode) -> (World, Vec<u8>) {
     let mut world = World::new(mode);
     if mode == Mode::Clear {
         let now = world.now_ms;
-        world.terminal().set_clock(now, super::world::START_UTC_S).unwrap();
+        world
+            .terminal()
+            .set_clock(now, super::world::START_UTC_S)
+            .unwrap();
     }
     world.run_for(86_400_000);
     world.push_day();
@@ -24,19 +27,40 @@ fn routine(mode: Mode) -> (World, Vec<u8>) {
 /// Gives a frame to a server and returns why it was refused. Nothing was answered, and nothing that
 /// is kept has changed.
 fn refused(server: &mut Server, frame: &[u8]) -> Refusal {
-    let before = (server.durable.link, server.durable.records.len(), server.durable.registration.clone());
+    let kept = |server: &Server| {
+        let durable = &server.durable;
+        (
+            durable.link,
+            durable.records.len(),
+            durable.registration.clone(),
+        )
+    };
+    let before = kept(server);
     assert_eq!(server.receive(frame), None, "nothing goes on the air");
-    let after = (server.durable.link, server.durable.records.len(), server.durable.registration.clone());
-    assert_eq!(before, after, "nothing changes");
-    let refusal = server.last.take().expect("a verdict").expect_err("a refusal");
+    assert_eq!(before, kept(server), "nothing changes");
+    let refusal = server
+        .last
+        .take()
+        .expect("a verdict")
+        .expect_err("a refusal");
     assert!(!refusal.verified);
-    assert_eq!(refusal.reason.on_air(), OnAir::Generic, "{}", refusal.reason.id());
+    assert_eq!(
+        refusal.reason.on_air(),
+        OnAir::Generic,
+        "{}",
+        refusal.reason.id()
+    );
     refusal
 }
 
 fn is(server: &mut Server, frame: &[u8], reason: Reason, offset: usize) {
     let refusal = refused(server, frame);
-    assert_eq!((refusal.reason, refusal.offset), (reason, offset), "{}", refusal.reason.id());
+    assert_eq!(
+        (refusal.reason, refusal.offset),
+        (reason, offset),
+        "{}",
+        refusal.reason.id()
+    );
 }
 
 // spec: ERR-1, ERR-2, SES-9, SES-10, EXT-5
@@ -56,13 +80,28 @@ fn every_bad_input_has_its_own_error_and_none_is_heard_on_the_air() {
     is(server, &changed(0, 0x19), Reason::WrongDirection, 0);
     is(server, &changed(1, 0x88), Reason::UnknownMode, 1);
     is(server, &changed(1, uplink[1] | 1), Reason::ReservedBits, 1);
-    is(server, &changed(1, uplink[1] | 4), Reason::IdentityFormUnsupported, 1);
+    is(
+        server,
+        &changed(1, uplink[1] | 4),
+        Reason::IdentityFormUnsupported,
+        1,
+    );
     is(server, &changed(1, 0x48), Reason::ModeMismatch, 1);
     is(server, &changed(1, 0x68), Reason::ModeMismatch, 1);
     is(server, &changed(2, 0), Reason::BadValue, 2);
     is(server, &changed(2, 9), Reason::UnknownKeyVersion, 2);
-    is(server, &changed(10, uplink[10] ^ 1), Reason::UnknownTerminal, 3);
-    is(server, &changed(60, uplink[60] ^ 1), Reason::TagMismatch, 120);
+    is(
+        server,
+        &changed(10, uplink[10] ^ 1),
+        Reason::UnknownTerminal,
+        3,
+    );
+    is(
+        server,
+        &changed(60, uplink[60] ^ 1),
+        Reason::TagMismatch,
+        120,
+    );
     is(server, &uplink[..30], Reason::Truncated, 30);
     let mut resync = vec![0x12, 0x28, 1];
     resync.extend_from_slice(&IDENTITY);
@@ -113,11 +152,20 @@ fn withdrawn_retired_and_short_keys_are_told_apart() {
     let reason = refused_with_other_keys(&mut world.server, &uplink);
     assert_eq!(reason, Reason::KeyWithdrawn);
     world.server.keys = ring(16, KeyState::Active, Mode::GcmSession);
-    assert_eq!(refused_with_other_keys(&mut world.server, &uplink), Reason::KeyTooShort);
+    assert_eq!(
+        refused_with_other_keys(&mut world.server, &uplink),
+        Reason::KeyTooShort
+    );
     world.server.keys = ring(32, KeyState::Active, Mode::GcmSession);
-    assert_eq!(refused_with_other_keys(&mut world.server, &uplink), Reason::TagMismatch);
+    assert_eq!(
+        refused_with_other_keys(&mut world.server, &uplink),
+        Reason::TagMismatch
+    );
     world.server.keys.promote(&IDENTITY, 2).unwrap();
-    assert_eq!(refused_with_other_keys(&mut world.server, &uplink), Reason::KeyRetired);
+    assert_eq!(
+        refused_with_other_keys(&mut world.server, &uplink),
+        Reason::KeyRetired
+    );
 }
 
 fn refused_with_other_keys(server: &mut Server, frame: &[u8]) -> Reason {
@@ -131,7 +179,10 @@ fn stale_and_cloned_counters_are_told_apart_from_repeats() {
     let (mut world, uplink) = routine(Mode::CcmStatic);
     assert!(world.server.receive(&uplink).is_some());
     world.server.now_utc_s += 2;
-    assert!(world.server.receive(&uplink).is_some(), "a repeat is answered");
+    assert!(
+        world.server.receive(&uplink).is_some(),
+        "a repeat is answered"
+    );
     assert_eq!(world.server.clones, 0);
     let mut window = world.server.durable.link.window;
     let counter = u32::from_be_bytes(uplink[11..15].try_into().unwrap());
@@ -153,7 +204,11 @@ fn every_reason_of_the_registry_has_a_label_and_texts_in_two_languages() {
     assert_eq!(labels.len(), Reason::ALL.len());
     for reason in Reason::ALL {
         let (en, ja) = reason.texts();
-        assert!(!en.is_empty() && !ja.is_empty() && !ja.is_ascii(), "{}", reason.id());
+        assert!(
+            !en.is_empty() && !ja.is_empty() && !ja.is_ascii(),
+            "{}",
+            reason.id()
+        );
         if reason.group() == FaultGroup::Authentication {
             assert_eq!(reason.on_air(), OnAir::Generic);
         }

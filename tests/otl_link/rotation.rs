@@ -25,14 +25,30 @@ fn a_new_link_key_is_installed_used_promoted_and_the_old_one_refused() {
         world.server.approve_link_key_2(1);
         world.day();
         world.day();
-        assert_eq!(world.server.durable.registration.promoted_link_version, Some(2), "{mode}");
+        assert_eq!(
+            world.server.durable.registration.promoted_link_version,
+            Some(2),
+            "{mode}"
+        );
         assert_eq!(world.terminal().keys().link.current.version, 2, "{mode}");
         assert!(world.terminal().keys().link.newer.is_none());
-        assert!(world.terminal().next_counter() > counter, "counters are not reset");
+        assert!(
+            world.terminal().next_counter() > counter,
+            "counters are not reset"
+        );
         assert!(world.server.proven.contains(&(1, 1)));
-        let old = world.uplinks.iter().rev().find(|uplink| uplink[2] == 1).unwrap().clone();
+        let old = world
+            .uplinks
+            .iter()
+            .rev()
+            .find(|uplink| uplink[2] == 1)
+            .unwrap()
+            .clone();
         assert_eq!(world.server.receive(&old), None);
-        assert_eq!(world.server.last.unwrap().unwrap_err().reason, Reason::KeyRetired);
+        assert_eq!(
+            world.server.last.unwrap().unwrap_err().reason,
+            Reason::KeyRetired
+        );
         world.check_all_in();
     }
 }
@@ -44,7 +60,7 @@ fn a_rotation_broken_off_at_any_frame_locks_nobody_out() {
         for broken in 0..8usize {
             let mut world = settled(mode);
             world.server.approve_link_key_2(1);
-            BROKEN.with(|at| at.set((world.uplinks.len() + broken / 2, world.answers.len() + broken / 2)));
+            break_at(&world, broken / 2);
             if broken.is_multiple_of(2) {
                 world.up = |i| lose(i == BROKEN.with(std::cell::Cell::get).0);
             } else {
@@ -69,6 +85,12 @@ thread_local! {
     static BROKEN: std::cell::Cell<(usize, usize)> = const { std::cell::Cell::new((0, 0)) };
 }
 
+/// Marks the uplink and the answer, counted from now, that a test loses.
+fn break_at(world: &World, later: usize) {
+    let at = (world.uplinks.len() + later, world.answers.len() + later);
+    BROKEN.with(|cell| cell.set(at));
+}
+
 fn lose(lost: bool) -> Fate {
     if lost { Fate::Lose } else { Fate::Deliver }
 }
@@ -83,17 +105,26 @@ fn a_server_restored_to_before_a_rotation_lets_the_terminal_in_and_promotes_agai
         let approved = world.server.backup();
         world.day();
         world.day();
-        assert_eq!(world.server.durable.registration.promoted_link_version, Some(2));
+        assert_eq!(
+            world.server.durable.registration.promoted_link_version,
+            Some(2)
+        );
         for backup in [before, approved] {
             world.server.now_utc_s = world.utc_s();
             world.server.restore(backup);
-            assert_ne!(world.server.durable.registration.promoted_link_version, Some(2));
+            assert_ne!(
+                world.server.durable.registration.promoted_link_version,
+                Some(2)
+            );
             world.day();
             world.day();
             let promoted = world.server.durable.registration.promoted_link_version;
             assert_eq!(promoted, Some(2), "{mode}");
             assert!(world.terminal().store().is_empty(), "{mode}");
-            assert!(world.server.durable.commands_stopped, "a person has to look");
+            assert!(
+                world.server.durable.commands_stopped,
+                "a person has to look"
+            );
         }
     }
 }
@@ -109,7 +140,10 @@ fn a_terminal_set_back_to_before_a_rotation_gets_in_once_an_operator_admits_the_
     let (_, random, meters) = world.terminal.take().unwrap().power_off();
     world.boot(old_memory, random, meters);
     world.settle_without_clock();
-    assert_eq!(world.server.last.unwrap().unwrap_err().reason, Reason::KeyRetired);
+    assert_eq!(
+        world.server.last.unwrap().unwrap_err().reason,
+        Reason::KeyRetired
+    );
     let identity = super::world::IDENTITY;
     world.server.keys.readmit(&identity, 1).unwrap();
     world.run_for(2 * 86_400_000);
@@ -119,18 +153,30 @@ fn a_terminal_set_back_to_before_a_rotation_gets_in_once_an_operator_admits_the_
 // spec: ROT-10, ROT-11, ROT-12, SEC-1
 #[test]
 fn a_mode_change_is_used_promoted_and_the_old_mode_refused() {
-    for (from, to) in [(Mode::CcmStatic, Mode::GcmSession), (Mode::CcmSession, Mode::CcmStatic)] {
+    for (from, to) in [
+        (Mode::CcmStatic, Mode::GcmSession),
+        (Mode::CcmSession, Mode::CcmStatic),
+    ] {
         let mut world = settled(from);
-        world.server.approve(1, CommandKind::MODE_CHANGE, &[to.number()]);
+        world
+            .server
+            .approve(1, CommandKind::MODE_CHANGE, &[to.number()]);
         world.day();
         world.day();
         assert_eq!(world.server.durable.registration.mode, to);
         assert_eq!(world.server.durable.registration.pending_mode, None);
         assert_eq!(world.terminal().mode().current, sim_mode(to));
-        let old = world.uplinks.iter().find(|uplink| uplink[1] >> 5 == from.number()).unwrap();
+        let old = world
+            .uplinks
+            .iter()
+            .find(|uplink| uplink[1] >> 5 == from.number())
+            .unwrap();
         let old = old.clone();
         assert_eq!(world.server.receive(&old), None);
-        assert_eq!(world.server.last.unwrap().unwrap_err().reason, Reason::ModeMismatch);
+        assert_eq!(
+            world.server.last.unwrap().unwrap_err().reason,
+            Reason::ModeMismatch
+        );
         world.check_all_in();
     }
 }
@@ -141,7 +187,7 @@ fn a_mode_change_broken_off_locks_nobody_out() {
     for broken in 0..6usize {
         let mut world = settled(Mode::CcmStatic);
         world.server.approve(1, CommandKind::MODE_CHANGE, &[3]);
-        BROKEN.with(|at| at.set((world.uplinks.len() + broken / 2, world.answers.len() + broken / 2)));
+        break_at(&world, broken / 2);
         if broken.is_multiple_of(2) {
             world.up = |i| lose(i == BROKEN.with(std::cell::Cell::get).0);
         } else {
@@ -155,6 +201,10 @@ fn a_mode_change_broken_off_locks_nobody_out() {
         world.day();
         world.check_all_in();
         let mode = *world.terminal().mode().latest();
-        assert_eq!(sim_mode(world.server.durable.registration.mode), mode, "broken at {broken}");
+        assert_eq!(
+            sim_mode(world.server.durable.registration.mode),
+            mode,
+            "broken at {broken}"
+        );
     }
 }

@@ -88,7 +88,8 @@ pub(crate) fn link_keys(registration: Registration) -> LinkKeyring {
     keys.add_utility(utility, "test");
     for version in 1..=2 {
         let key = Master::<LinkPurpose>::new(secret(master(1, version)));
-        keys.add_master(utility, version, KeyState::Active, true, key).unwrap();
+        keys.add_master(utility, version, KeyState::Active, true, key)
+            .unwrap();
     }
     keys.register(IDENTITY, registration).unwrap();
     keys
@@ -100,9 +101,11 @@ pub(crate) fn command_keys() -> CommandKeyring {
     keys.add_utility(utility, "test");
     for version in 1..=2 {
         let key = Master::<Command>::new(secret(master(2, version)));
-        keys.add_command_master(utility, version, KeyState::Active, true, key).unwrap();
+        keys.add_command_master(utility, version, KeyState::Active, true, key)
+            .unwrap();
         let key = Master::<KeyEncryption>::new(secret(master(3, version)));
-        keys.add_kek_master(utility, version, KeyState::Active, true, key).unwrap();
+        keys.add_kek_master(utility, version, KeyState::Active, true, key)
+            .unwrap();
     }
     keys.register(IDENTITY, utility).unwrap();
     keys
@@ -144,7 +147,10 @@ impl Server {
 
     /// What a backup taken now would hold.
     pub(crate) fn backup(&self) -> Durable {
-        Durable { ledger: self.signer.snapshot().unwrap(), ..self.durable.clone() }
+        Durable {
+            ledger: self.signer.snapshot().unwrap(),
+            ..self.durable.clone()
+        }
     }
 
     /// A restart that forgets all that is not on disk.
@@ -207,7 +213,11 @@ impl Server {
     pub(crate) fn approve_link_key_2(&mut self, sequence: u32) {
         let base = self.keys.base_key_for_install(&IDENTITY, 2).unwrap();
         let new = NewKey::Link { version: 2, base };
-        let parameters = self.signer.keys().install_parameters(&IDENTITY, 1, &new).unwrap();
+        let parameters = self
+            .signer
+            .keys()
+            .install_parameters(&IDENTITY, 1, &new)
+            .unwrap();
         self.approve(sequence, CommandKind::KEY_INSTALL, parameters.as_octets());
     }
 
@@ -302,7 +312,9 @@ impl Server {
 
     /// What the signer says of a result: only that resolves a command.
     fn check_result(&mut self, record: &Record, epoch: std::num::NonZeroU32) {
-        let RecordBody::CommandResult(result) = &record.body else { return };
+        let RecordBody::CommandResult(result) = &record.body else {
+            return;
+        };
         let Some(proof) = result.proof else { return };
         let octets = content(record);
         let check = ResultCheck {
@@ -359,7 +371,9 @@ fn open_again(
     header: &kenshin::wire::otl::header::UplinkHeader,
 ) -> Option<Option<kenshin::crypto::otl::LinkKey>> {
     let version = header.key_version().map_or(0, |version| version.get());
-    keys.opening_key(&IDENTITY, header.mode(), version).ok().map(|opening| opening.key)
+    keys.opening_key(&IDENTITY, header.mode(), version)
+        .ok()
+        .map(|opening| opening.key)
 }
 
 /// What the link does to a frame.
@@ -392,7 +406,10 @@ pub(crate) fn sim_mode(mode: Mode) -> keys::Mode {
 }
 
 fn owner() -> Owner {
-    Owner { utility: keys::Utility(UTILITY), identity: keys::Identity(IDENTITY) }
+    Owner {
+        utility: keys::Utility(UTILITY),
+        identity: keys::Identity(IDENTITY),
+    }
 }
 
 fn sim_keys() -> KeyRing {
@@ -409,7 +426,10 @@ fn sim_keys() -> KeyRing {
 
 fn mounted() -> Vec<Mounted<SimMeter>> {
     vec![Mounted {
-        meter: MeterRef { slot: 0, generation: 0 },
+        meter: MeterRef {
+            slot: 0,
+            generation: 0,
+        },
         medium: 3,
         unit: Unit::LITRE,
         digits: 8,
@@ -517,9 +537,15 @@ impl World {
     /// A day's record, or in between an alarm.
     pub(crate) fn push_day_or_alarm(&mut self, round: u64) {
         if round.is_multiple_of(3) {
-            let alarm = Alarm { alarm: 2, state: 1, code: *b"02" };
+            let alarm = Alarm {
+                alarm: 2,
+                state: 1,
+                code: *b"02",
+            };
             let now = self.now_ms;
-            self.terminal().raise(now, 0, &[alarm], &NoticeDetail::default()).unwrap();
+            self.terminal()
+                .raise(now, 0, &[alarm], &NoticeDetail::default())
+                .unwrap();
         } else {
             self.push_day();
         }
@@ -534,7 +560,10 @@ impl World {
     /// The terminal sets itself up: first call, clock, slot.
     pub(crate) fn settle(&mut self) {
         self.run_for(DAY_MS);
-        assert!(self.terminal().clock().is_set(), "the first answers set the clock");
+        assert!(
+            self.terminal().clock().is_set(),
+            "the first answers set the clock"
+        );
     }
 
     /// As [`Self::settle`], for a terminal that nobody answers.
@@ -554,12 +583,7 @@ impl World {
         self.boot(nvm, random, meters);
     }
 
-    pub(crate) fn boot(
-        &mut self,
-        nvm: MemoryNvm,
-        random: Seeded,
-        meters: Vec<Mounted<SimMeter>>,
-    ) {
+    pub(crate) fn boot(&mut self, nvm: MemoryNvm, random: Seeded, meters: Vec<Mounted<SimMeter>>) {
         let config = Config::new(owner());
         self.terminal = Some(Terminal::new(config, nvm, random, meters, self.now_ms).unwrap());
     }
@@ -583,14 +607,20 @@ impl World {
         for (epoch, sequence, octets) in &self.safe {
             let kept = self.server.durable.records.get(&(*epoch, *sequence));
             let kept = kept.unwrap_or_else(|| panic!("{epoch}/{sequence} told safe and not kept"));
-            assert!(octets.starts_with(kept), "{epoch}/{sequence} kept with other content");
+            assert!(
+                octets.starts_with(kept),
+                "{epoch}/{sequence} kept with other content"
+            );
         }
     }
 
     /// Everything that the terminal ever stored was told safe and is kept.
     pub(crate) fn check_all_in(&mut self) {
         self.check_custody();
-        assert!(self.terminal().store().is_empty(), "records are still waiting");
+        assert!(
+            self.terminal().store().is_empty(),
+            "records are still waiting"
+        );
     }
 }
 

@@ -7,7 +7,7 @@ use super::wire::Writer;
 /// The largest register on the link.
 pub const MAX_REGISTER: u64 = (1 << 48) - 1;
 /// The largest step inside a segment.
-pub const MAX_STEP: u64 = u32::MAX as u64;
+pub const MAX_STEP: u64 = 0xFFFF_FFFF;
 
 /// Why a segment begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -145,7 +145,8 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
             .map_err(|_| Refusal::TagMismatch)
     }
 
-    /// What every accepted answer does first: it gives the ticket, proves the suite, tells the time.
+    /// What every accepted answer does first: it gives the ticket, proves the suite, tells the
+    /// time.
     // spec: FRS-1, ANS-16, ANS-22, ROT-3, ROT-10
     fn verified(&mut self, now_ms: u64, ns: Option<[u8; 8]>) -> Result<(), TerminalError> {
         let (Some(o), Some(ns)) = (self.outstanding.as_ref(), ns) else {

@@ -55,17 +55,7 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
         let fresh = kept.is_none();
         let store = match kept {
             Some(store) => store,
-            None => {
-                let epoch = draw_epoch(&mut random, 0);
-                let records = Vec::new();
-                nvm.write(Write::Epoch {
-                    epoch,
-                    left: None,
-                    next_sequence: 1,
-                    records,
-                })?;
-                Store::empty(epoch, config.store_capacity)
-            }
+            None => new_store(&mut nvm, &mut random, config.store_capacity)?,
         };
         let mut terminal = Self {
             clock: Clock::unset(boot, now_ms, config.drift_ppm),
@@ -241,6 +231,24 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
             command: self.mark.map(|m| (m.sequence, m.outcome)),
         }
     }
+}
+
+/// A store without records, under an epoch of its own.
+// spec: REC-2, RSY-3
+fn new_store(
+    nvm: &mut impl Nvm,
+    random: &mut impl Random,
+    capacity: usize,
+) -> Result<Store, TerminalError> {
+    let epoch = draw_epoch(random, 0);
+    let records = Vec::new();
+    nvm.write(Write::Epoch {
+        epoch,
+        left: None,
+        next_sequence: 1,
+        records,
+    })?;
+    Ok(Store::empty(epoch, capacity))
 }
 
 /// A store epoch: random, never 0, never the one before.

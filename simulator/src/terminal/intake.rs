@@ -143,7 +143,8 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
         Ok(())
     }
 
-    /// Something is stored that must be told safe soon: an alarm, the result of a dangerous command.
+    /// Something is stored that must be told safe soon: an alarm, or the result of a dangerous
+    /// command.
     // spec: SES-3
     pub(crate) fn send_at_once(&mut self, now_ms: u64) {
         self.schedule.urgent = Some(Urgent::fresh(now_ms));

@@ -1,4 +1,5 @@
-//! A small server that only tests use: it opens what the terminal sends and says what it is told to.
+//! A small server that only tests use: it opens what the terminal sends and says what it is told
+//! to.
 
 #![allow(
     dead_code,

@@ -47,7 +47,10 @@ impl AnswerGate {
     // spec: NON-8
     #[must_use]
     pub const fn new(started_utc_s: u32) -> Self {
-        Self { opened_utc_s: started_utc_s, last: None }
+        Self {
+            opened_utc_s: started_utc_s,
+            last: None,
+        }
     }
 
     /// Asks what may be sent in answer to `key` at `now_utc_s`.
@@ -70,7 +73,11 @@ impl AnswerGate {
     // spec: NON-9
     pub fn sealed(&mut self, key: AnswerKey, now_utc_s: u32, frame: &[u8]) {
         let frame = frame.get(..FRAME_MAX).unwrap_or(frame).to_vec();
-        self.last = Some(Last { key, utc_s: now_utc_s, frame });
+        self.last = Some(Last {
+            key,
+            utc_s: now_utc_s,
+            frame,
+        });
     }
 }
 

@@ -36,7 +36,10 @@ impl FailedOpens {
     /// How many failures are on record for this key.
     #[must_use]
     pub fn of(&self, identity: [u8; 8], key_version: u8) -> u32 {
-        self.counts.get(&(identity, key_version)).copied().unwrap_or(0)
+        self.counts
+            .get(&(identity, key_version))
+            .copied()
+            .unwrap_or(0)
     }
 
     /// Drops the quarter of the entries with the fewest failures: a full table is swept rarely.
@@ -64,8 +67,7 @@ mod tests {
     #[test]
     fn the_alarm_comes_at_1024_failures_of_one_key_and_not_before() {
         let mut failures = FailedOpens::default();
-        let alarms: Vec<u32> =
-            (1..=2_048).filter(|_| failures.count([1; 8], 1)).collect();
+        let alarms: Vec<u32> = (1..=2_048).filter(|_| failures.count([1; 8], 1)).collect();
         assert_eq!(alarms, [1_024, 2_048]);
         assert_eq!(failures.of([1; 8], 2), 0);
     }

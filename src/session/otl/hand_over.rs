@@ -12,7 +12,7 @@ use crate::wire::otl::registry::commands::{CommandKind, Outcome, Precondition};
 use crate::wire::otl::report::Report;
 use crate::wire::otl::stamp::Stamp;
 
-/// How old a stamp may be, beyond its uncertainty, for its terminal to be waiting still, in seconds.
+/// How old a stamp may be, beyond its uncertainty, for its terminal to wait still, in seconds.
 // spec: FRS-3
 const STAMP_AGE_MAX_S: u32 = 60;
 
@@ -119,7 +119,10 @@ impl CommandState {
     // spec: REP-9, CMD-20, ROL-1, ROL-2
     pub fn take_report(&mut self, counter: u32, report: &Report) -> bool {
         let named = report.command.map_or(0, |end| end.sequence.get());
-        if let Some(HandOver::InDoubt { sequence, counter: bound_to }) = self.last
+        if let Some(HandOver::InDoubt {
+            sequence,
+            counter: bound_to,
+        }) = self.last
             && counter > bound_to
         {
             let outcome = report
@@ -176,7 +179,10 @@ impl CommandState {
     pub fn note(&mut self, command: &WaitingCommand, counter: u32) {
         self.highest = self.highest.max(command.sequence.get());
         if command.is_guarded() {
-            self.last = Some(HandOver::InDoubt { sequence: command.sequence, counter });
+            self.last = Some(HandOver::InDoubt {
+                sequence: command.sequence,
+                counter,
+            });
         }
     }
 }

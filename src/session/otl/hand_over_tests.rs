@@ -20,11 +20,19 @@ fn command(sequence: u32, kind: CommandKind) -> WaitingCommand {
 
 fn stamp(age_s: u32) -> Stamp {
     let uncertainty = Uncertainty::from_code(5).unwrap();
-    Stamp::Set { uncertainty, utc_s: NOW - age_s }
+    Stamp::Set {
+        uncertainty,
+        utc_s: NOW - age_s,
+    }
 }
 
 fn fresh() -> UplinkFacts {
-    UplinkFacts { clear_mode: false, has_ticket: true, is_highest: true, stamp: stamp(2) }
+    UplinkFacts {
+        clear_mode: false,
+        has_ticket: true,
+        is_highest: true,
+        stamp: stamp(2),
+    }
 }
 
 fn report(command: Option<(u32, Outcome)>) -> Report {
@@ -52,30 +60,69 @@ fn a_fresh_uplink_gets_the_waiting_valve_command() {
 // spec: SEC-4
 #[test]
 fn mode_0_gets_no_command_at_all() {
-    let facts = UplinkFacts { clear_mode: true, ..fresh() };
+    let facts = UplinkFacts {
+        clear_mode: true,
+        ..fresh()
+    };
     let state = CommandState::default();
-    assert_eq!(ask(&state, CommandKind::VALVE_CLOSE, &facts), Err(NotNow::ClearMode));
-    assert_eq!(ask(&state, CommandKind::READ_REGISTER, &facts), Err(NotNow::ClearMode));
+    assert_eq!(
+        ask(&state, CommandKind::VALVE_CLOSE, &facts),
+        Err(NotNow::ClearMode)
+    );
+    assert_eq!(
+        ask(&state, CommandKind::READ_REGISTER, &facts),
+        Err(NotNow::ClearMode)
+    );
 }
 
 // spec: FRS-3
 #[test]
 fn no_guarded_command_goes_to_an_uplink_that_may_have_been_held_back() {
     let state = CommandState::default();
-    let unset = Stamp::Unset { uptime_s: 5, boot: 1 };
-    let unknown = Stamp::Set { uncertainty: Uncertainty::UNKNOWN, utc_s: NOW };
+    let unset = Stamp::Unset {
+        uptime_s: 5,
+        boot: 1,
+    };
+    let unknown = Stamp::Set {
+        uncertainty: Uncertainty::UNKNOWN,
+        utc_s: NOW,
+    };
     for facts in [
-        UplinkFacts { has_ticket: false, ..fresh() },
-        UplinkFacts { is_highest: false, ..fresh() },
-        UplinkFacts { stamp: stamp(66), ..fresh() },
-        UplinkFacts { stamp: unset, ..fresh() },
-        UplinkFacts { stamp: unknown, ..fresh() },
+        UplinkFacts {
+            has_ticket: false,
+            ..fresh()
+        },
+        UplinkFacts {
+            is_highest: false,
+            ..fresh()
+        },
+        UplinkFacts {
+            stamp: stamp(66),
+            ..fresh()
+        },
+        UplinkFacts {
+            stamp: unset,
+            ..fresh()
+        },
+        UplinkFacts {
+            stamp: unknown,
+            ..fresh()
+        },
     ] {
-        assert_eq!(ask(&state, CommandKind::VALVE_CLOSE, &facts), Err(NotNow::Unfresh));
-        assert_eq!(ask(&state, CommandKind::SET_RESIDUAL_LEVELS, &facts), Err(NotNow::Unfresh));
+        assert_eq!(
+            ask(&state, CommandKind::VALVE_CLOSE, &facts),
+            Err(NotNow::Unfresh)
+        );
+        assert_eq!(
+            ask(&state, CommandKind::SET_RESIDUAL_LEVELS, &facts),
+            Err(NotNow::Unfresh)
+        );
         assert_eq!(ask(&state, CommandKind::READ_REGISTER, &facts), Ok(()));
     }
-    let just = UplinkFacts { stamp: stamp(65), ..fresh() };
+    let just = UplinkFacts {
+        stamp: stamp(65),
+        ..fresh()
+    };
     assert_eq!(ask(&state, CommandKind::VALVE_CLOSE, &just), Ok(()));
 }
 
@@ -85,12 +132,21 @@ fn after_a_hand_over_nothing_dangerous_follows_before_the_terminal_reports() {
     let mut state = CommandState::default();
     state.note(&command(7, CommandKind::VALVE_CLOSE), 100);
     let next = command(8, CommandKind::VALVE_PERMIT_REOPEN);
-    assert_eq!(ask(&state, CommandKind::VALVE_CLOSE, &fresh()), Err(NotNow::Spent));
-    assert_eq!(state.may_hand_over(&next, &fresh(), NOW, false), Err(NotNow::InDoubt));
+    assert_eq!(
+        ask(&state, CommandKind::VALVE_CLOSE, &fresh()),
+        Err(NotNow::Spent)
+    );
+    assert_eq!(
+        state.may_hand_over(&next, &fresh(), NOW, false),
+        Err(NotNow::InDoubt)
+    );
     let harmless = command(8, CommandKind::READ_VALVE_STATE);
     assert_eq!(state.may_hand_over(&harmless, &fresh(), NOW, false), Ok(()));
 
-    assert!(!state.take_report(100, &report(Some((7, Outcome::DONE)))), "not a later frame");
+    assert!(
+        !state.take_report(100, &report(Some((7, Outcome::DONE)))),
+        "not a later frame"
+    );
     assert!(matches!(state.last, Some(HandOver::InDoubt { .. })));
     assert!(!state.take_report(101, &report(Some((7, Outcome::DONE)))));
     assert_eq!(state.may_hand_over(&next, &fresh(), NOW, false), Ok(()));
@@ -103,8 +159,17 @@ fn a_report_that_does_not_name_the_command_spends_it() {
     state.note(&command(7, CommandKind::VALVE_CLOSE), 100);
     state.take_report(101, &report(Some((6, Outcome::DONE))));
     let sequence = NonZeroU32::new(7).unwrap();
-    assert_eq!(state.last, Some(HandOver::Reported { sequence, outcome: None }));
-    assert_eq!(ask(&state, CommandKind::VALVE_CLOSE, &fresh()), Err(NotNow::Spent));
+    assert_eq!(
+        state.last,
+        Some(HandOver::Reported {
+            sequence,
+            outcome: None
+        })
+    );
+    assert_eq!(
+        ask(&state, CommandKind::VALVE_CLOSE, &fresh()),
+        Err(NotNow::Spent)
+    );
 }
 
 // spec: ROL-1, ROL-2
@@ -113,13 +178,11 @@ fn a_command_that_this_server_never_gave_is_a_sign_of_rollback_and_lifts_the_seq
     let mut state = CommandState::default();
     assert!(state.take_report(5, &report(Some((7, Outcome::DONE)))));
     assert_eq!(state.highest, 7);
-    assert_eq!(ask(&state, CommandKind::VALVE_CLOSE, &fresh()), Err(NotNow::Spent));
-    let stopped = state.may_hand_over(
-        &command(8, CommandKind::VALVE_CLOSE),
-        &fresh(),
-        NOW,
-        true,
+    assert_eq!(
+        ask(&state, CommandKind::VALVE_CLOSE, &fresh()),
+        Err(NotNow::Spent)
     );
+    let stopped = state.may_hand_over(&command(8, CommandKind::VALVE_CLOSE), &fresh(), NOW, true);
     assert_eq!(stopped, Err(NotNow::Stopped));
 }
 
@@ -128,5 +191,8 @@ fn an_expired_command_stays_where_it_is() {
     let mut late = command(7, CommandKind::VALVE_CLOSE);
     late.not_after_utc_s = NOW - 1;
     let state = CommandState::default();
-    assert_eq!(state.may_hand_over(&late, &fresh(), NOW, false), Err(NotNow::Expired));
+    assert_eq!(
+        state.may_hand_over(&late, &fresh(), NOW, false),
+        Err(NotNow::Expired)
+    );
 }

@@ -146,7 +146,11 @@ impl Link {
     /// A link as it was left durable.
     #[must_use]
     pub const fn new(state: LinkState) -> Self {
-        Self { state, pending: Vec::new(), come_backs: 0 }
+        Self {
+            state,
+            pending: Vec::new(),
+            come_backs: 0,
+        }
     }
 
     /// What is durable.
@@ -171,7 +175,11 @@ impl Link {
         }
         let verdict = if is_clear {
             CounterVerdict::New
-        } else if self.pending.iter().any(|(pending, _)| *pending == counter.get()) {
+        } else if self
+            .pending
+            .iter()
+            .any(|(pending, _)| *pending == counter.get())
+        {
             CounterVerdict::Clone
         } else {
             self.state.window.judge(counter.get(), digest)
@@ -213,11 +221,17 @@ impl Link {
         }
         let offered = around.waiting.filter(|_| header.answer()).map(|waiting| {
             let stopped = around.commands_stopped;
-            (waiting, commands.may_hand_over(waiting, &facts, around.now_utc_s, stopped))
+            (
+                waiting,
+                commands.may_hand_over(waiting, &facts, around.now_utc_s, stopped),
+            )
         });
         let epoch = uplink.body.report.epoch;
-        let Sorted { new, conflicts, repeats } =
-            records::sort(uplink.body.records, epoch, previous_epoch, index);
+        let Sorted {
+            new,
+            conflicts,
+            repeats,
+        } = records::sort(uplink.body.records, epoch, previous_epoch, index);
         Commit {
             counter,
             digest: uplink.answered.tag.digest(),
@@ -316,7 +330,10 @@ impl Link {
         let facts = facts(uplink, self.is_highest(counter.get()));
         let is_safe = self.state.window.is_safe(counter.get());
         let command = around.waiting.filter(|waiting| {
-            let same = HandOver::InDoubt { sequence: waiting.sequence, counter: counter.get() };
+            let same = HandOver::InDoubt {
+                sequence: waiting.sequence,
+                counter: counter.get(),
+            };
             self.state.commands.last == Some(same)
                 && !around.commands_stopped
                 && around.now_utc_s <= waiting.not_after_utc_s
@@ -355,14 +372,23 @@ impl Link {
 
     /// Whether no higher counter is durable or under way.
     fn is_highest(&self, counter: u32) -> bool {
-        let pending = self.pending.iter().map(|(pending, _)| *pending).max().unwrap_or(0);
+        let pending = self
+            .pending
+            .iter()
+            .map(|(pending, _)| *pending)
+            .max()
+            .unwrap_or(0);
         counter >= self.state.window.highest().max(pending)
     }
 
     /// The map below a counter; mode 0 has counters that prove nothing, and an empty one.
     // spec: ANS-1, REP-8
     fn map(&self, mode: Mode, counter: u32) -> u16 {
-        if mode == Mode::Clear { 0 } else { self.state.window.map_below(counter) }
+        if mode == Mode::Clear {
+            0
+        } else {
+            self.state.window.map_below(counter)
+        }
     }
 
     // spec: ANS-18, SEC-4
@@ -384,7 +410,8 @@ impl Link {
 /// Leaves out what the terminal said it cannot take, and sets FINAL if nothing more waits.
 // spec: ANS-3, ANS-9, ANS-20
 fn finish(plan: &mut AnswerPlan, report: &Report, refused_items: &[u8]) {
-    plan.items.retain(|item| !refused_items.contains(&item.number()));
+    plan.items
+        .retain(|item| !refused_items.contains(&item.number()));
     let flags = &mut plan.flags;
     let nothing_waits = !flags.more && !flags.new_epoch && plan.command.is_none();
     flags.is_final = nothing_waits && report.slots.frames_following() == 0;
@@ -393,7 +420,10 @@ fn finish(plan: &mut AnswerPlan, report: &Report, refused_items: &[u8]) {
 fn facts(uplink: &OpenedUplink, is_highest: bool) -> UplinkFacts {
     UplinkFacts {
         clear_mode: uplink.header.mode() == Mode::Clear,
-        has_ticket: uplink.header.ticket().is_some_and(|ticket| !ticket.is_zero()),
+        has_ticket: uplink
+            .header
+            .ticket()
+            .is_some_and(|ticket| !ticket.is_zero()),
         is_highest,
         stamp: uplink.body.report.stamp,
     }
@@ -407,10 +437,15 @@ const fn is_unproven(facts: &UplinkFacts) -> bool {
 /// The epoch that the terminal says it left.
 // spec: REC-28, REC-8
 fn previous_epoch(uplink: &OpenedUplink) -> Option<NonZeroU32> {
-    uplink.body.session_items.as_slice().iter().find_map(|item| match item {
-        SessionItem::PreviousEpoch(epoch) => Some(*epoch),
-        SessionItem::AnswerRefused(_) | SessionItem::Unknown(_) => None,
-    })
+    uplink
+        .body
+        .session_items
+        .as_slice()
+        .iter()
+        .find_map(|item| match item {
+            SessionItem::PreviousEpoch(epoch) => Some(*epoch),
+            SessionItem::AnswerRefused(_) | SessionItem::Unknown(_) => None,
+        })
 }
 
 /// The answer items that the terminal says it refused.
@@ -420,5 +455,11 @@ fn refused_items(uplink: &OpenedUplink) -> Vec<u8> {
         SessionItem::AnswerRefused(number) => Some(*number),
         SessionItem::PreviousEpoch(_) | SessionItem::Unknown(_) => None,
     };
-    uplink.body.session_items.as_slice().iter().filter_map(number).collect()
+    uplink
+        .body
+        .session_items
+        .as_slice()
+        .iter()
+        .filter_map(number)
+        .collect()
 }

@@ -12,12 +12,14 @@
 //!
 //! - [`open`] verifies: before it succeeds, nothing is stored, changed or answered.
 //! - [`link::Link`] judges the counter and the records, and says what must be durable. An answer
-//!   that tells anything safe is made from a [`link::Commit`] that came back, and from nothing else.
+//!   that tells anything safe is made from a [`link::Commit`] that came back, and from nothing
+//!   else. [`records`] sorts new records from repeats and contradictions, and
+//!   [`window::ReplayWindow`] knows the counters.
 //! - [`hand_over`] decides whether a waiting command may go with the answer.
 //! - [`seal`] draws the server nonce, asks the signer, and seals; [`answer_gate`] keeps it to one
 //!   sealed answer a second.
-//! - [`ns_mark`] notices that the server itself was rolled back; [`failures`] counts failed openings;
-//!   [`refusal`] names everything that can be refused.
+//! - [`ns_mark`] notices that the server itself was rolled back; [`failures`] counts failed
+//!   openings; [`refusal`] names everything that can be refused.
 //!
 //! Timers and connections are not here: the driven machine around these rules owns them.
 

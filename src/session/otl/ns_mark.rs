@@ -37,7 +37,10 @@ impl NsMark {
             if self.gaps.len() >= GAPS_MAX {
                 self.gaps.remove(0);
             }
-            self.gaps.push(SilentGap { after: self.mark, before: now_utc_s });
+            self.gaps.push(SilentGap {
+                after: self.mark,
+                before: now_utc_s,
+            });
         }
         self.mark = self.mark.max(now_utc_s);
         self
@@ -71,7 +74,10 @@ impl NsMark {
     #[must_use]
     pub fn never_sent(&self, ticket_utc_s: u32) -> bool {
         ticket_utc_s > self.mark
-            || self.gaps.iter().any(|gap| gap.after < ticket_utc_s && ticket_utc_s < gap.before)
+            || self
+                .gaps
+                .iter()
+                .any(|gap| gap.after < ticket_utc_s && ticket_utc_s < gap.before)
     }
 }
 

@@ -140,7 +140,9 @@ fn open_uplink(header: UplinkHeader, frame: &[u8], keys: &LinkKeyring) -> Result
     let opening = keys.opening_key(&header.identity().octets(), header.mode(), version)?;
     let cut = Frame::split(Header::Uplink(header), frame, opening.mode)?;
     let mut buffer = [0; FRAME_MAX];
-    let plaintext = buffer.get_mut(..cut.ciphertext.len()).ok_or_else(Refusal::too_long)?;
+    let plaintext = buffer
+        .get_mut(..cut.ciphertext.len())
+        .ok_or_else(Refusal::too_long)?;
     plaintext.copy_from_slice(cut.ciphertext);
     if let Some(key) = &opening.key {
         let cipher = key.uplink_cipher(session_nonces(&header));
@@ -179,7 +181,9 @@ fn open_resync(header: ResyncHeader, frame: &[u8], keys: &LinkKeyring) -> Result
     let opening = keys.opening_key(&header.identity().octets(), header.mode(), version)?;
     let cut = Frame::split(Header::Resync(header), frame, opening.mode)?;
     let mut buffer = [0; FRAME_MAX];
-    let plaintext = buffer.get_mut(..cut.ciphertext.len()).ok_or_else(Refusal::too_long)?;
+    let plaintext = buffer
+        .get_mut(..cut.ciphertext.len())
+        .ok_or_else(Refusal::too_long)?;
     plaintext.copy_from_slice(cut.ciphertext);
     let Some(key) = opening.key else {
         return Err(DecodeError::new(1, ErrorKind::ModeForbidsFrame, "flags").into());
@@ -189,9 +193,16 @@ fn open_resync(header: ResyncHeader, frame: &[u8], keys: &LinkKeyring) -> Result
         .open(cut.header_octets, plaintext, cut.tag)
         .map_err(|error| refuse_open(error, &cut))?;
     let body = ResyncBody::decode(plaintext, cut.ciphertext_offset()).map_err(Refusal::verified)?;
-    let answered =
-        Answered { header: header.encode(), tag: FrameTag::new(cut.tag), key: Some(key) };
-    Ok(Opened::Resync(Box::new(OpenedResync { header, answered, body })))
+    let answered = Answered {
+        header: header.encode(),
+        tag: FrameTag::new(cut.tag),
+        key: Some(key),
+    };
+    Ok(Opened::Resync(Box::new(OpenedResync {
+        header,
+        answered,
+        body,
+    })))
 }
 
 fn refuse_open(error: OpenError, cut: &Frame<'_>) -> Refusal {

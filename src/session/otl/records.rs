@@ -77,8 +77,13 @@ pub fn sort(
     let mut in_frame: Vec<(NonZeroU32, Vec<u8>)> = Vec::with_capacity(records.len());
     for record in records {
         let content = content(&record);
-        let key = RecordKey { epoch, sequence: record.sequence };
-        let within = in_frame.iter().find(|(sequence, _)| *sequence == record.sequence);
+        let key = RecordKey {
+            epoch,
+            sequence: record.sequence,
+        };
+        let within = in_frame
+            .iter()
+            .find(|(sequence, _)| *sequence == record.sequence);
         let known = match within {
             Some((_, other)) if *other == content => Known::Same,
             Some(_) => Known::Other,

@@ -39,7 +39,10 @@ pub enum OnAir {
 }
 
 macro_rules! refusals {
-    ($($name:ident = $code:literal, $id:literal, $group:ident, $air:expr, $en:literal, $ja:literal;)+) => {
+    ($(
+        $name:ident = $code:literal, $id:literal, $group:ident, $air:expr,
+        $en:literal, $ja:literal;
+    )+) => {
         /// A reason to refuse a frame, a record or a connection.
         // spec: ERR-1
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -207,13 +210,20 @@ impl Refusal {
     /// A refusal before authentication.
     #[must_use]
     pub const fn at(reason: Reason, offset: usize) -> Self {
-        Self { reason, offset, verified: false }
+        Self {
+            reason,
+            offset,
+            verified: false,
+        }
     }
 
     /// A refusal of content whose tag had verified.
     #[must_use]
     pub fn verified(error: DecodeError) -> Self {
-        Self { verified: true, ..Self::from(error) }
+        Self {
+            verified: true,
+            ..Self::from(error)
+        }
     }
 
     /// A frame that no buffer holds; the header check refuses it before.
@@ -261,7 +271,8 @@ mod tests {
     // spec: ERR-1
     #[test]
     fn the_table_agrees_with_the_registry() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/protocol-spec/registries/close-codes.toml");
+        let root = env!("CARGO_MANIFEST_DIR");
+        let path = format!("{root}/protocol-spec/registries/close-codes.toml");
         let text = std::fs::read_to_string(path).unwrap();
         let registry: toml::Table = text.parse().unwrap();
         let rows = registry["close"].as_array().unwrap();
@@ -280,7 +291,10 @@ mod tests {
                 OnAir::Nothing => ("none", None),
             };
             assert_eq!(row["on_air"].as_str(), Some(on_air));
-            assert_eq!(row.get("close_code").and_then(toml::Value::as_integer), code);
+            assert_eq!(
+                row.get("close_code").and_then(toml::Value::as_integer),
+                code
+            );
         }
     }
 
@@ -298,8 +312,15 @@ mod tests {
     // spec: SES-10, ERR-4
     #[test]
     fn all_refusals_before_authentication_look_alike_on_the_air() {
-        let groups = [FaultGroup::Bytes, FaultGroup::Incompatible, FaultGroup::Authentication];
-        for reason in Reason::ALL.iter().filter(|reason| groups.contains(&reason.group())) {
+        let groups = [
+            FaultGroup::Bytes,
+            FaultGroup::Incompatible,
+            FaultGroup::Authentication,
+        ];
+        for reason in Reason::ALL
+            .iter()
+            .filter(|reason| groups.contains(&reason.group()))
+        {
             // The one exception is a refusal by a terminal, which never says anything.
             let expected = if *reason == Reason::UnknownCriticalItem {
                 OnAir::Nothing

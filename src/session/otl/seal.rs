@@ -103,7 +103,10 @@ pub fn seal_answer(
     if plan.mode == Mode::Clear {
         let frame = clear_answer(plan)?;
         gate.sealed(plan.key(), with.now_utc_s, &frame);
-        return Ok(Sealed::Frame { frame, left_out: None });
+        return Ok(Sealed::Frame {
+            frame,
+            left_out: None,
+        });
     }
     if !with.mark.covers(with.now_utc_s) {
         return Ok(Sealed::NeedsMark);
@@ -121,7 +124,10 @@ pub fn seal_answer(
     let mut frame = octets.as_slice().to_vec();
     answer.encode(plan.mode, &mut Writer::new(&mut frame, FRAME_MAX))?;
     let head = octets.as_slice().len();
-    let bound = AnsweredFrame { header: answered.header.as_slice(), tag: answered.tag.as_slice() };
+    let bound = AnsweredFrame {
+        header: answered.header.as_slice(),
+        tag: answered.tag.as_slice(),
+    };
     if let (Some(key), Some(buffer)) = (&answered.key, frame.get_mut(head..)) {
         let cipher = key.answer_cipher(session_nonces(header));
         let tag = cipher.seal(octets.as_slice(), bound, buffer)?;
@@ -164,7 +170,10 @@ pub fn seal_resync_answer(
     let mut frame = octets.as_slice().to_vec();
     answer.encode(&mut Writer::new(&mut frame, FRAME_MAX))?;
     let answered = &resync.answered;
-    let bound = AnsweredFrame { header: answered.header.as_slice(), tag: answered.tag.as_slice() };
+    let bound = AnsweredFrame {
+        header: answered.header.as_slice(),
+        tag: answered.tag.as_slice(),
+    };
     let head = octets.as_slice().len();
     if let (Some(link_key), Some(buffer)) = (&answered.key, frame.get_mut(head..)) {
         let cipher = link_key.resync_answer_cipher(resync.header.nr().0);
@@ -174,7 +183,10 @@ pub fn seal_resync_answer(
         return Err(SealError::Shape.into());
     }
     gate.sealed(key, with.now_utc_s, &frame);
-    Ok(Sealed::Frame { frame, left_out: None })
+    Ok(Sealed::Frame {
+        frame,
+        left_out: None,
+    })
 }
 
 /// The plan's items, with its command if the signer signs it and the answer stays short enough.
@@ -188,16 +200,23 @@ fn items_with_command(
     with: &Sealer<'_>,
 ) -> (Vec<AnswerItem>, Option<LeftOut>) {
     let mut items = plan.items.clone();
-    let Some(command) = &plan.command else { return (items, None) };
+    let Some(command) = &plan.command else {
+        return (items, None);
+    };
     match sign(command, header.identity(), answered, ns, with) {
         Ok(item) => items.push(AnswerItem::Command(item)),
         Err(refusal) => return (items, Some(LeftOut::Signer(refusal))),
     }
-    let fixed = plan.mode.answer_header_len().saturating_add(plan.mode.tag_len());
+    let fixed = plan
+        .mode
+        .answer_header_len()
+        .saturating_add(plan.mode.tag_len());
     let mut measured = Vec::new();
     let limit = WITH_COMMAND_MAX.max(uplink_len).saturating_sub(fixed);
     let fits = Answer::new(plan.flags, plan.map, items.clone()).is_ok_and(|answer| {
-        answer.encode(plan.mode, &mut Writer::new(&mut measured, limit)).is_ok()
+        answer
+            .encode(plan.mode, &mut Writer::new(&mut measured, limit))
+            .is_ok()
     });
     if fits {
         (items, None)
@@ -250,7 +269,10 @@ fn sign(
 // spec: SEC-4, ANS-13
 fn clear_answer(plan: &AnswerPlan) -> Result<Vec<u8>, SealFailure> {
     let answer = Answer::new(plan.flags, plan.map, Vec::new())?;
-    let mut frame = AnswerHeader::clear(plan.counter).encode().as_slice().to_vec();
+    let mut frame = AnswerHeader::clear(plan.counter)
+        .encode()
+        .as_slice()
+        .to_vec();
     answer.encode(Mode::Clear, &mut Writer::new(&mut frame, FRAME_MAX))?;
     Ok(frame)
 }

@@ -71,9 +71,14 @@ impl ReplayWindow {
     // spec: REP-6, RSY-2
     #[must_use]
     pub fn floor(&self, now_utc_s: u32) -> u32 {
-        let steps = now_utc_s.saturating_sub(LINE_START_UTC_S).checked_div(LINE_STEP_S);
+        let steps = now_utc_s
+            .saturating_sub(LINE_START_UTC_S)
+            .checked_div(LINE_STEP_S);
         let line = steps.unwrap_or(0).saturating_add(LINE_LEAD);
-        self.highest.saturating_add(1).max(line).min(FrameCounter::LAST.get())
+        self.highest
+            .saturating_add(1)
+            .max(line)
+            .min(FrameCounter::LAST.get())
     }
 
     /// Judges the counter of a frame whose tag has verified. Changes nothing.
@@ -104,7 +109,9 @@ impl ReplayWindow {
         if counter > self.highest {
             self.advance(counter);
         }
-        let Some(age) = self.age(counter, WINDOW_LEN) else { return };
+        let Some(age) = self.age(counter, WINDOW_LEN) else {
+            return;
+        };
         self.seen |= bit(age);
         if safe {
             self.safe |= bit32(age);
@@ -119,7 +126,8 @@ impl ReplayWindow {
     /// Whether every record of the frame under `counter` is known to be durable.
     #[must_use]
     pub fn is_safe(&self, counter: u32) -> bool {
-        self.age(counter, SAFE_LEN).is_some_and(|age| self.safe & bit32(age) != 0)
+        self.age(counter, SAFE_LEN)
+            .is_some_and(|age| self.safe & bit32(age) != 0)
     }
 
     /// Whether the frame under `counter` held a contradiction, so that its terminal is to draw a
@@ -127,7 +135,8 @@ impl ReplayWindow {
     // spec: REC-9
     #[must_use]
     pub fn is_conflict(&self, counter: u32) -> bool {
-        self.age(counter, WINDOW_LEN).is_some_and(|age| self.conflicts & bit(age) != 0)
+        self.age(counter, WINDOW_LEN)
+            .is_some_and(|age| self.conflicts & bit(age) != 0)
     }
 
     /// The map of safe frames below `counter`, as an answer carries it: bit i is `counter - 1 - i`.
@@ -227,7 +236,10 @@ mod tests {
     fn a_floor_is_above_the_highest_counter_and_above_the_line_of_the_day() {
         let mut window = ReplayWindow::default();
         let now_utc_s = 1_793_404_800;
-        assert_eq!(window.floor(now_utc_s), (1_793_404_800 - 1_577_836_800) / 256 + 1_024);
+        assert_eq!(
+            window.floor(now_utc_s),
+            (1_793_404_800 - 1_577_836_800) / 256 + 1_024
+        );
         window.note(2_000_000, A, true);
         assert_eq!(window.floor(now_utc_s), 2_000_001);
         assert_eq!(window.floor(0), 2_000_001);
