@@ -42,5 +42,5 @@ pub use link::{LinkKeyring, OpeningKey};
 pub use random::{OsRandom, RandomFailed, RandomSource};
 pub use registration::{Registration, VersionSet};
 pub use signer::{
-    CommandSigner, Journal, JournalFailed, LocalSigner, ResultCheck, ResultRefusal, VolatileJournal,
+    CommandSigner, Journal, JournalFailed, LocalSigner, ResultCheck, ResultRefusal, SignerClock, VolatileJournal,
 };

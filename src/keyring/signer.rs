@@ -37,13 +37,14 @@ pub enum ResultRefusal {
 /// Whoever signs commands and verifies their results. The server asks it and never has its keys.
 // spec: KEY-10
 pub trait CommandSigner: fmt::Debug + Send + Sync {
-    /// The MAC of a command, if its approval allows it at `now_utc_s` by the signer's own clock.
+    /// The MAC of a command, if its approval allows it now, by the signer's own clock: whoever asks
+    /// has no say in what time it is.
     ///
     /// # Errors
     ///
     /// [`SignRefusal`].
     // spec: CMD-18, CMD-19
-    fn sign(&self, request: &SignRequest<'_>, now_utc_s: u32) -> Result<CommandMac, SignRefusal>;
+    fn sign(&self, request: &SignRequest<'_>) -> Result<CommandMac, SignRefusal>;
 
     /// Verifies the MAC of a result or valve state record.
     ///
@@ -79,10 +80,28 @@ impl Journal for VolatileJournal {
     }
 }
 
-/// A signer in this process, with its own keys and ledger.
+/// The signer's own clock: UTC seconds since 1970. This layer reads none by itself.
+pub struct SignerClock(Box<dyn Fn() -> u32 + Send + Sync>);
+
+impl SignerClock {
+    /// A clock that asks `utc_s`.
+    #[must_use]
+    pub fn new(utc_s: impl Fn() -> u32 + Send + Sync + 'static) -> Self {
+        Self(Box::new(utc_s))
+    }
+}
+
+impl fmt::Debug for SignerClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SignerClock({} s)", (self.0)())
+    }
+}
+
+/// A signer in this process, with its own keys, ledger and clock.
 #[derive(Debug)]
 pub struct LocalSigner<J> {
     keys: CommandKeyring,
+    clock: SignerClock,
     state: Mutex<State<J>>,
 }
 
@@ -108,9 +127,9 @@ impl<J: Journal> State<J> {
 }
 
 impl<J: Journal> LocalSigner<J> {
-    /// A signer with these keys, the ledger as it was left, and where its transitions go.
+    /// A signer with these keys, the ledger as it was left, where its transitions go, and its clock.
     #[must_use]
-    pub const fn new(keys: CommandKeyring, ledger: Ledger, journal: J) -> Self {
+    pub const fn new(keys: CommandKeyring, ledger: Ledger, journal: J, clock: SignerClock) -> Self {
         let state = State {
             ledger,
             journal,
@@ -118,6 +137,7 @@ impl<J: Journal> LocalSigner<J> {
         };
         Self {
             keys,
+            clock,
             state: Mutex::new(state),
         }
     }
@@ -222,13 +242,17 @@ impl<J: Journal> LocalSigner<J> {
             .try_for_each(|transition| state.commit(transition))
     }
 
-    fn state(&self) -> Result<MutexGuard<'_, State<J>>, JournalFailed> {
-        self.state.lock().map_err(|_| JournalFailed)
-    }
-}
-
-impl<J: Journal> CommandSigner for LocalSigner<J> {
-    fn sign(&self, request: &SignRequest<'_>, now_utc_s: u32) -> Result<CommandMac, SignRefusal> {
+    /// As [`CommandSigner::sign`], at a time that the holder of the signer vouches for.
+    ///
+    /// # Errors
+    ///
+    /// [`SignRefusal`].
+    // spec: CMD-18, CMD-19
+    pub fn sign_at(
+        &self,
+        request: &SignRequest<'_>,
+        now_utc_s: u32,
+    ) -> Result<CommandMac, SignRefusal> {
         let mut state = self.state().map_err(|_| SignRefusal::JournalFailed)?;
         if state.has_failed {
             return Err(SignRefusal::JournalFailed);
@@ -261,6 +285,16 @@ impl<J: Journal> CommandSigner for LocalSigner<J> {
                 .map_err(|_| SignRefusal::JournalFailed)?;
         }
         Ok(mac)
+    }
+
+    fn state(&self) -> Result<MutexGuard<'_, State<J>>, JournalFailed> {
+        self.state.lock().map_err(|_| JournalFailed)
+    }
+}
+
+impl<J: Journal> CommandSigner for LocalSigner<J> {
+    fn sign(&self, request: &SignRequest<'_>) -> Result<CommandMac, SignRefusal> {
+        self.sign_at(request, (self.clock.0)())
     }
 
     fn verify_result(&self, check: &ResultCheck<'_>) -> Result<(), ResultRefusal> {

@@ -1,6 +1,8 @@
 //! Commands: what the holder of the link keys cannot do, and what restarts and restores cannot
 //! undo.
 
+use std::sync::atomic::Ordering;
+
 use kenshin::crypto::otl::{AnsweredFrame, SessionNonces};
 use kenshin::keyring::{CancelOutcome, SignRefusal};
 use kenshin::session::otl::hand_over::HandOver;
@@ -33,7 +35,7 @@ fn settled(mode: Mode) -> World {
     let mut world = World::new(mode);
     world.settle();
     world.day();
-    world.server.now_utc_s = world.utc_s();
+    world.set_server_time(world.utc_s());
     world
 }
 
@@ -143,7 +145,7 @@ fn a_server_restored_to_before_a_hand_over_does_not_run_the_command_twice() {
         let backup = world.server.backup();
         world.day();
         assert_eq!(motions(&mut world), 1);
-        world.server.now_utc_s = world.utc_s();
+        world.set_server_time(world.utc_s());
         world.server.restore(backup);
         world.day();
         world.day();
@@ -261,7 +263,7 @@ fn a_signed_command_cannot_be_moved_to_another_uplink_nonce_or_meter() {
         let mut world = settled(mode);
         world.server.approve(1, CommandKind::VALVE_CLOSE, &[1]);
         let first = uplink_of(&mut world);
-        world.server.now_utc_s = world.utc_s() + 1;
+        world.set_server_time(world.utc_s() + 1);
         let answer = world
             .server
             .receive(&first)
@@ -351,7 +353,8 @@ fn setting_the_clock_back_makes_the_signer_refuse_and_so_no_expired_command_runs
                 }),
             };
             let signer: &dyn kenshin::keyring::CommandSigner = &world.server.signer;
-            let refused = signer.sign(&request, true_now).unwrap_err();
+            world.server.signer_clock.store(true_now, Ordering::Relaxed);
+            let refused = signer.sign(&request).unwrap_err();
             assert_ne!(refused, SignRefusal::JournalFailed, "{mode}");
         }
         world.run_for(DAY_MS);

@@ -3,13 +3,17 @@
 use std::num::NonZeroU32;
 
 use kenshin::crypto::otl::SessionNonces;
-use kenshin::session::otl::link::{Commit, Link, LinkState, Step, Surroundings};
+use kenshin::session::otl::hand_over::WaitingCommand;
+use kenshin::session::otl::link::{Link, LinkState};
+use kenshin::session::otl::ns_mark::NsMark;
 use kenshin::session::otl::open::{Opened, OpenedUplink, open};
 use kenshin::session::otl::records::{Known, RecordIndex, RecordKey};
-use kenshin::wire::otl::answer::{AnswerItem, ComeBack, WakeSlot};
+use kenshin::session::otl::step::{Commit, Step, Surroundings};
+use kenshin::wire::otl::answer::{AnswerFlags, AnswerItem, ComeBack, WakeSlot};
 use kenshin::wire::otl::header::UplinkHeader;
 use kenshin::wire::otl::ident::{FrameCounter, Identity, KeyVersion, Mode, Ns};
-use kenshin::wire::otl::registry::commands::Outcome;
+use kenshin::wire::otl::meter::Meter;
+use kenshin::wire::otl::registry::commands::{CommandKind, Outcome, Precondition};
 
 use super::world::{IDENTITY, START_UTC_S, Server};
 
@@ -31,11 +35,20 @@ impl RecordIndex for Contradicting {
     }
 }
 
-const AROUND: Surroundings<'static> = Surroundings {
-    now_utc_s: START_UTC_S,
-    waiting: None,
-    commands_stopped: false,
-};
+static MARK: std::sync::LazyLock<NsMark> = std::sync::LazyLock::new(|| {
+    NsMark::default()
+        .started(START_UTC_S - 60)
+        .advanced(START_UTC_S)
+});
+
+fn around() -> Surroundings<'static> {
+    Surroundings {
+        now_utc_s: START_UTC_S,
+        waiting: None,
+        commands_stopped: false,
+        mark: &MARK,
+    }
+}
 
 /// What a frame is made from.
 #[derive(Clone)]
@@ -104,7 +117,7 @@ fn opened(made: &Made) -> OpenedUplink {
     let server = Server::new(Mode::CcmStatic);
     match open(&sealed(&server, made), &server.keys).unwrap() {
         Opened::Uplink(uplink) => *uplink,
-        Opened::Resync(_) => panic!("an uplink"),
+        Opened::Resync(_) | Opened::Unreadable(_) => panic!("an uplink"),
     }
 }
 
@@ -127,7 +140,7 @@ fn nothing_is_answered_before_the_commit_comes_back_and_nothing_at_all_if_it_fai
         items: health(1),
         ..Made::new(5)
     };
-    let first = commit(link.receive(opened(&made), &Empty, &AROUND));
+    let first = commit(link.receive(opened(&made), &Empty, &around()));
     assert_eq!(first.records.len(), 1);
     assert_eq!(
         link.state().window.highest(),
@@ -135,7 +148,7 @@ fn nothing_is_answered_before_the_commit_comes_back_and_nothing_at_all_if_it_fai
         "nothing is noted before it is durable"
     );
     link.failed(&first);
-    let again = commit(link.receive(opened(&made), &Empty, &AROUND));
+    let again = commit(link.receive(opened(&made), &Empty, &around()));
     let plan = link.committed(again).unwrap();
     assert!(plan.flags.ack && plan.flags.is_final);
 }
@@ -148,13 +161,13 @@ fn a_repeat_while_the_commit_is_under_way_joins_it_and_is_answered_once() {
         items: health(1),
         ..Made::new(5)
     };
-    let first = commit(link.receive(opened(&made), &Empty, &AROUND));
+    let first = commit(link.receive(opened(&made), &Empty, &around()));
     assert!(matches!(
-        link.receive(opened(&made), &Empty, &AROUND),
+        link.receive(opened(&made), &Empty, &around()),
         Step::Joined
     ));
     assert!(link.committed(first).is_some());
-    let step = link.receive(opened(&made), &Empty, &AROUND);
+    let step = link.receive(opened(&made), &Empty, &around());
     assert!(matches!(step, Step::Answer(plan) if plan.flags.ack));
 }
 
@@ -169,14 +182,14 @@ fn frames_that_ask_for_nothing_are_silent_and_the_last_answer_names_them() {
             items,
             ..Made::new(counter)
         };
-        let step = link.receive(opened(&made), &Empty, &AROUND);
+        let step = link.receive(opened(&made), &Empty, &around());
         assert_eq!(link.committed(commit(step)), None);
         assert!(matches!(
-            link.receive(opened(&made), &Empty, &AROUND),
+            link.receive(opened(&made), &Empty, &around()),
             Step::Silent
         ));
     }
-    let last = commit(link.receive(opened(&Made::new(8)), &Empty, &AROUND));
+    let last = commit(link.receive(opened(&Made::new(8)), &Empty, &around()));
     assert_eq!(link.committed(last).unwrap().map, 0b111);
 }
 
@@ -188,13 +201,13 @@ fn a_contradiction_quarantines_the_record_and_acknowledges_no_part_of_the_frame(
         items: [health(1), health(2)].concat(),
         ..Made::new(5)
     };
-    let first = commit(link.receive(opened(&made), &Contradicting, &AROUND));
+    let first = commit(link.receive(opened(&made), &Contradicting, &around()));
     assert_eq!((first.records.len(), first.conflicts.len()), (0, 2));
     let plan = link.committed(first).unwrap();
     assert!(plan.flags.new_epoch && !plan.flags.ack && !plan.flags.is_final);
-    let step = link.receive(opened(&made), &Empty, &AROUND);
+    let step = link.receive(opened(&made), &Empty, &around());
     assert!(matches!(step, Step::Answer(plan) if !plan.flags.ack && plan.flags.new_epoch));
-    let next = commit(link.receive(opened(&Made::new(6)), &Empty, &AROUND));
+    let next = commit(link.receive(opened(&Made::new(6)), &Empty, &around()));
     assert_eq!(link.committed(next).unwrap().map, 0, "nor does a later map");
 }
 
@@ -212,7 +225,7 @@ fn a_record_that_cannot_be_read_is_quarantined_and_its_frame_acknowledged() {
             ..Made::new(5)
         }),
         &Empty,
-        &AROUND,
+        &around(),
     ));
     assert_eq!((first.records.len(), first.damaged.len()), (2, 1));
     assert_eq!(first.damaged[0].sequence, NonZeroU32::new(2));
@@ -233,10 +246,10 @@ fn a_frame_that_was_held_back_brings_its_records_and_not_its_report() {
         items: health(2),
         ..Made::new(6)
     };
-    let newer = commit(link.receive(opened(&on_time), &Empty, &AROUND));
+    let newer = commit(link.receive(opened(&on_time), &Empty, &around()));
     assert!(newer.takes_report);
     link.committed(newer);
-    let older = commit(link.receive(opened(&late), &Empty, &AROUND));
+    let older = commit(link.receive(opened(&late), &Empty, &around()));
     assert!(!older.takes_report);
     assert_eq!(older.records.len(), 1);
     assert_eq!(older.report.command, None);
@@ -260,7 +273,7 @@ fn a_terminal_is_sent_away_twice_at_most_never_with_an_alarm_and_never_with_an_a
         assert_eq!(plan.items, [AnswerItem::ComeBack(time)]);
     }
     assert_eq!(link.come_back(&uplink, time), None);
-    let served = commit(link.receive(uplink, &Empty, &AROUND));
+    let served = commit(link.receive(uplink, &Empty, &around()));
     link.committed(served);
     assert!(
         link.come_back(&opened(&Made::new(6)), time).is_some(),
@@ -283,7 +296,7 @@ fn a_new_wake_slot_is_given_until_it_is_echoed_or_refused() {
     };
     let mut link = Link::new(state);
     let mut items_for = |made: Made| {
-        let commit = commit(link.receive(opened(&made), &Empty, &AROUND));
+        let commit = commit(link.receive(opened(&made), &Empty, &around()));
         link.committed(commit).unwrap().items
     };
     assert_eq!(items_for(Made::new(5)), [AnswerItem::Slot(slot)]);
@@ -308,8 +321,125 @@ fn commits_under_way_are_bounded() {
     let mut link = link();
     let mut shed = 0;
     for counter in 1..40 {
-        let step = link.receive(opened(&Made::new(counter)), &Empty, &AROUND);
+        let step = link.receive(opened(&Made::new(counter)), &Empty, &around());
         shed += usize::from(matches!(step, Step::Shed));
     }
     assert_eq!(shed, 39 - kenshin::session::otl::link::PENDING_MAX);
+}
+
+fn close_command(sequence: u32) -> WaitingCommand {
+    WaitingCommand {
+        key_version: KeyVersion::new(1).unwrap(),
+        sequence: NonZeroU32::new(sequence).unwrap(),
+        kind: CommandKind::VALVE_CLOSE,
+        meter: Meter::from_octet(0),
+        precondition: Precondition::NONE,
+        not_after_utc_s: START_UTC_S + 3_600,
+        parameters: vec![1],
+    }
+}
+
+// spec: CMD-20, CMD-21
+#[test]
+fn of_two_uplinks_under_way_at_once_only_one_gets_a_command() {
+    let mut link = link();
+    let (first, second) = (close_command(1), close_command(2));
+    let with = |waiting| Surroundings {
+        waiting,
+        ..around()
+    };
+    let one = commit(link.receive(opened(&Made::new(5)), &Empty, &with(Some(&first))));
+    let two = commit(link.receive(opened(&Made::new(6)), &Empty, &with(Some(&second))));
+    assert!(one.command.is_some());
+    assert_eq!(two.command, None);
+    link.committed(one);
+    link.committed(two);
+    assert_eq!(link.state().commands.highest, 1);
+}
+
+// spec: ROL-1, ROL-2, FRS-4
+#[test]
+fn the_very_frame_that_shows_a_rollback_gets_no_dangerous_command() {
+    let command = close_command(50);
+    let with = Surroundings {
+        waiting: Some(&command),
+        ..around()
+    };
+    let named = Made {
+        command: Some((9, 1)),
+        ..Made::new(5)
+    };
+    let first = commit(link().receive(opened(&named), &Empty, &with));
+    assert!(first.rollback_suspected);
+    assert_eq!(first.command, None);
+    // The mark of this server ends before the second of the ticket.
+    let old = NsMark::default().started(START_UTC_S - 1_000);
+    let with = Surroundings { mark: &old, ..with };
+    let second = commit(link().receive(opened(&Made::new(5)), &Empty, &with));
+    assert!(second.rollback_suspected);
+    assert_eq!(second.command, None);
+}
+
+// spec: REP-3, ANS-1
+#[test]
+fn a_clone_that_calls_while_the_first_frame_is_under_way_costs_both_their_ack() {
+    let mut link = link();
+    let mine = Made {
+        items: health(1),
+        ..Made::new(5)
+    };
+    let other = Made {
+        items: health(2),
+        ..Made::new(5)
+    };
+    let first = commit(link.receive(opened(&mine), &Empty, &around()));
+    assert!(matches!(
+        link.receive(opened(&other), &Empty, &around()),
+        Step::Clone
+    ));
+    let plan = link.committed(first).unwrap();
+    assert!(!plan.flags.ack && !plan.flags.new_epoch);
+    assert_eq!(link.state().window.map_below(6), 0);
+}
+
+// spec: REC-12, ANS-4
+#[test]
+fn a_verified_frame_that_cannot_be_read_at_all_is_answered_without_ack_and_items() {
+    let server = Server::new(Mode::CcmStatic);
+    let beyond = Made {
+        items: vec![0x01, 0x7F, 1],
+        ..Made::new(5)
+    };
+    let opened = open(&sealed(&server, &beyond), &server.keys).unwrap();
+    let Opened::Unreadable(uplink) = opened else {
+        panic!("it cannot be read")
+    };
+    assert!(uplink.refusal.verified);
+    let plan = link().unreadable(&uplink).unwrap();
+    assert_eq!(plan.flags, AnswerFlags::default());
+    assert_eq!((plan.map, plan.items.len()), (0, 0));
+}
+
+// spec: REP-8, REP-9
+#[test]
+fn a_clear_frame_cannot_move_the_command_sequence() {
+    let header = UplinkHeader::clear(
+        false,
+        true,
+        Identity::new(IDENTITY),
+        FrameCounter::new(5).unwrap(),
+    );
+    let mut frame = header.encode().as_slice().to_vec();
+    frame.push(5);
+    frame.extend_from_slice(&START_UTC_S.to_be_bytes());
+    frame.extend_from_slice(&[0, 0, 0, 7, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 1]);
+    let server = Server::new(Mode::Clear);
+    let Opened::Uplink(uplink) = open(&frame, &server.keys).unwrap() else {
+        panic!("an uplink")
+    };
+    let mut link = link();
+    let step = commit(link.receive(*uplink, &Empty, &around()));
+    assert!(!step.rollback_suspected);
+    link.committed(step);
+    assert_eq!(link.state().commands.highest, 0);
 }

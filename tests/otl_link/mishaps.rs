@@ -2,6 +2,7 @@
 //! and nothing is told safe that is not kept.
 
 use kenshin::session::otl::refusal::Reason;
+use kenshin::session::otl::window::Kept;
 use kenshin::wire::otl::ident::Mode;
 use simulator::nvm::Wipe;
 use simulator::terminal::Event;
@@ -195,7 +196,7 @@ fn a_counter_below_the_window_is_told_the_floor_and_goes_on_from_it() {
     world.day();
     // The server has seen a far higher counter, as after a change of the terminal's electronics.
     let mut state = world.server.durable.link;
-    state.window.note(5_000_000, [9; 4], true);
+    state.window.note(5_000_000, [9; 4], Kept::Safe);
     world.server.durable.link = state;
     world.server.restart();
     world.day();
@@ -281,7 +282,7 @@ fn a_ticket_of_a_time_that_the_server_does_not_remember_stops_its_commands() {
         let backup = world.server.backup();
         world.day();
         world.day();
-        world.server.now_utc_s = world.utc_s();
+        world.set_server_time(world.utc_s());
         world.server.restore(backup);
         assert!(!world.server.durable.commands_stopped);
         world.day();
@@ -299,7 +300,7 @@ fn an_ordinary_restart_of_the_server_is_no_sign_of_rollback_and_loses_nothing() 
         world.settle();
         for _ in 0..3 {
             world.day();
-            world.server.now_utc_s = world.utc_s();
+            world.set_server_time(world.utc_s());
             world.server.restart();
         }
         world.day();

@@ -77,7 +77,7 @@ proptest! {
         };
         let mut seen: HashMap<(Vec<u8>, Vec<u8>), Vec<u8>> = HashMap::new();
         let mut answered = 0;
-        world.server.now_utc_s = world.utc_s();
+        world.set_server_time(world.utc_s());
         for happening in happenings {
             match happening {
                 Happening::Clock(by) => {

@@ -1,6 +1,7 @@
 //! Bad input: each has its own local error, and all look alike on the air before authentication.
 
 use kenshin::session::otl::refusal::{FaultGroup, OnAir, Reason, Refusal};
+use kenshin::session::otl::window::Kept;
 use kenshin::wire::otl::ident::Mode;
 
 use super::world::{IDENTITY, Server, World};
@@ -20,7 +21,7 @@ fn routine(mode: Mode) -> (World, Vec<u8>) {
     let now = world.now_ms;
     world.terminal().wake(now);
     let uplink = world.terminal().run(now).unwrap().0.remove(0);
-    world.server.now_utc_s = world.utc_s();
+    world.set_server_time(world.utc_s());
     (world, uplink)
 }
 
@@ -186,7 +187,7 @@ fn stale_and_cloned_counters_are_told_apart_from_repeats() {
     assert_eq!(world.server.clones, 0);
     let mut window = world.server.durable.link.window;
     let counter = u32::from_be_bytes(uplink[11..15].try_into().unwrap());
-    window.note(counter + 100, [1; 4], true);
+    window.note(counter + 100, [1; 4], Kept::Safe);
     world.server.durable.link.window = window;
     world.server.restart();
     world.server.now_utc_s += 2;

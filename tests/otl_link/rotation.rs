@@ -12,7 +12,7 @@ fn settled(mode: Mode) -> World {
     let mut world = World::new(mode);
     world.settle();
     world.day();
-    world.server.now_utc_s = world.utc_s();
+    world.set_server_time(world.utc_s());
     world
 }
 
@@ -110,7 +110,7 @@ fn a_server_restored_to_before_a_rotation_lets_the_terminal_in_and_promotes_agai
             Some(2)
         );
         for backup in [before, approved] {
-            world.server.now_utc_s = world.utc_s();
+            world.set_server_time(world.utc_s());
             world.server.restore(backup);
             assert_ne!(
                 world.server.durable.registration.promoted_link_version,

@@ -1,20 +1,23 @@
 //! A terminal, a server and the link between them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use kenshin::crypto::key::{Command, KeyEncryption, KeyOctets, Link as LinkPurpose, Master};
 use kenshin::keyring::{
     Approval, CommandKeyring, CommandSigner as _, KeyState, Ledger, LedgerSnapshot, LinkKeyring,
-    LocalSigner, NewKey, Registration, ResultCheck, UtilityId, VolatileJournal,
+    LocalSigner, NewKey, Registration, ResultCheck, SignerClock, UtilityId, VolatileJournal,
 };
 use kenshin::session::otl::answer_gate::AnswerGate;
 use kenshin::session::otl::hand_over::WaitingCommand;
-use kenshin::session::otl::link::{AnswerPlan, Link, LinkState, Step, Surroundings};
+use kenshin::session::otl::link::{Link, LinkState};
 use kenshin::session::otl::ns_mark::NsMark;
-use kenshin::session::otl::open::{Opened, OpenedUplink, open};
+use kenshin::session::otl::open::{Answered, Opened, OpenedUplink, Promotion, open};
 use kenshin::session::otl::records::{Known, RecordIndex, RecordKey, content};
 use kenshin::session::otl::refusal::Refusal;
 use kenshin::session::otl::seal::{Sealed, Sealer, seal_answer, seal_resync_answer};
+use kenshin::session::otl::step::{AnswerPlan, Commit, Step, Surroundings};
 use kenshin::wire::otl::ident::{KeyVersion, Mode};
 use kenshin::wire::otl::meter::Meter;
 use kenshin::wire::otl::record::{Record, RecordBody};
@@ -76,6 +79,8 @@ pub(crate) struct Server {
     pub(crate) proven: Vec<(u32, u8)>,
     pub(crate) last: Option<Result<(), Refusal>>,
     random: Seeded,
+    /// The clock of the signer's own machine: nobody here sets it back.
+    pub(crate) signer_clock: Arc<AtomicU32>,
 }
 
 fn secret(octets: [u8; 32]) -> KeyOctets {
@@ -124,16 +129,25 @@ impl Server {
             commands_stopped: false,
             ledger: Ledger::new().snapshot(),
         };
-        Self::start(durable, Ledger::new(), START_UTC_S - 10)
+        let clock = Arc::new(AtomicU32::new(START_UTC_S));
+        Self::start(durable, Ledger::new(), START_UTC_S - 10, clock)
     }
 
     /// A process that comes up on what is on disk.
-    fn start(mut durable: Durable, ledger: Ledger, now_utc_s: u32) -> Self {
+    fn start(
+        mut durable: Durable,
+        ledger: Ledger,
+        now_utc_s: u32,
+        signer_clock: Arc<AtomicU32>,
+    ) -> Self {
         durable.mark = durable.mark.started(now_utc_s);
+        let clock = Arc::clone(&signer_clock);
+        let clock = SignerClock::new(move || clock.load(Ordering::Relaxed));
         Self {
             keys: link_keys(durable.registration.clone()),
             link: Link::new(durable.link),
-            signer: LocalSigner::new(command_keys(), ledger, VolatileJournal),
+            signer: LocalSigner::new(command_keys(), ledger, VolatileJournal, clock),
+            signer_clock,
             gate: AnswerGate::new(now_utc_s),
             now_utc_s,
             waiting: None,
@@ -156,7 +170,8 @@ impl Server {
     /// A restart that forgets all that is not on disk.
     pub(crate) fn restart(&mut self) {
         let ledger = Ledger::reopen(self.signer.snapshot().unwrap());
-        let next = Self::start(self.durable.clone(), ledger, self.now_utc_s);
+        let clock = Arc::clone(&self.signer_clock);
+        let next = Self::start(self.durable.clone(), ledger, self.now_utc_s, clock);
         let before = std::mem::replace(self, next);
         self.carry_over(before);
     }
@@ -164,7 +179,8 @@ impl Server {
     /// A restart on an older copy of the disk.
     pub(crate) fn restore(&mut self, backup: Durable) {
         let ledger = Ledger::restore(backup.ledger.clone());
-        let next = Self::start(backup, ledger, self.now_utc_s);
+        let clock = Arc::clone(&self.signer_clock);
+        let next = Self::start(backup, ledger, self.now_utc_s, clock);
         let before = std::mem::replace(self, next);
         self.carry_over(before);
     }
@@ -230,6 +246,7 @@ impl Server {
             }
             Ok(Opened::Resync(resync)) => {
                 self.last = Some(Ok(()));
+                self.promote(&resync.promotion);
                 self.advance_mark();
                 let with = Sealer {
                     now_utc_s: self.now_utc_s,
@@ -240,6 +257,11 @@ impl Server {
                 let window = self.durable.link.window;
                 frame_of(seal_resync_answer(&resync, &window, &mut self.gate, &with).unwrap())
             }
+            Ok(Opened::Unreadable(uplink)) => {
+                self.last = Some(Err(uplink.refusal));
+                let plan = self.link.unreadable(&uplink)?;
+                self.seal(&plan, &uplink.header, &uplink.answered, frame.len())
+            }
             Ok(Opened::Uplink(uplink)) => {
                 self.last = Some(Ok(()));
                 self.uplink(*uplink, frame.len())
@@ -248,31 +270,28 @@ impl Server {
     }
 
     fn uplink(&mut self, uplink: OpenedUplink, len: usize) -> Option<Vec<u8>> {
-        let (header, mode) = (uplink.header, uplink.header.mode());
-        let ticket = header.ticket().filter(|ticket| !ticket.is_zero());
-        if ticket.is_some_and(|ticket| self.durable.mark.never_sent(ticket.utc_s())) {
-            self.durable.commands_stopped = true;
-        }
-        let answered = kenshin::session::otl::open::Answered {
+        let header = uplink.header;
+        let answered = Answered {
             header: uplink.answered.header,
             tag: uplink.answered.tag,
-            key: match open_again(&self.keys, &header) {
-                Some(key) => key,
-                None => panic!("the key that opened the frame is gone"),
-            },
+            key: open_again(&self.keys, &header).expect("the key that opened the frame"),
         };
         let around = Surroundings {
             now_utc_s: self.now_utc_s,
             waiting: self.waiting.as_ref(),
             commands_stopped: self.durable.commands_stopped,
+            mark: &self.durable.mark,
         };
         let index = Index(&self.durable.records);
         let plan = match self.link.receive(uplink, &index, &around) {
             Step::Commit(commit) => {
-                self.make_durable(&commit, mode);
-                self.link.committed(*commit).inspect(|_| ())
+                self.make_durable(&commit);
+                self.link.committed(*commit)
             }
-            Step::Answer(plan) => Some(*plan),
+            Step::Answer(plan) => {
+                self.promote(&plan.promotion);
+                Some(*plan)
+            }
             Step::Clone => {
                 self.clones += 1;
                 None
@@ -283,7 +302,17 @@ impl Server {
         self.seal(&plan?, &header, &answered, len)
     }
 
-    fn make_durable(&mut self, commit: &kenshin::session::otl::link::Commit, mode: Mode) {
+    fn promote(&mut self, promotion: &Promotion) {
+        if let Some(version) = promotion.version {
+            self.keys.promote(&IDENTITY, version.get()).unwrap();
+        }
+        if let Some(mode) = promotion.mode {
+            self.keys.promote_mode(&IDENTITY, mode).unwrap();
+        }
+        self.durable.registration = self.keys.registration(&IDENTITY).unwrap().clone();
+    }
+
+    fn make_durable(&mut self, commit: &Commit) {
         let epoch = commit.report.epoch;
         for record in &commit.records {
             let key = (epoch.get(), record.sequence.get());
@@ -291,23 +320,14 @@ impl Server {
             self.check_result(record, epoch);
         }
         self.durable.quarantined += commit.conflicts.len() + commit.damaged.len();
-        if let Some(version) = commit.promotes_version {
-            self.keys.promote(&IDENTITY, version.get()).unwrap();
-        }
-        if commit.promotes_mode.is_some() {
-            self.keys.promote_mode(&IDENTITY, mode).unwrap();
-        }
+        self.durable.commands_stopped |= commit.rollback_suspected;
         if let Some(command) = &commit.command
             && command.kind == CommandKind::MODE_CHANGE
         {
             let mode = Mode::from_number(command.parameters[0]).unwrap();
             self.keys.offer_mode(&IDENTITY, mode).unwrap();
         }
-        let named = commit.report.command.map_or(0, |end| end.sequence.get());
-        if commit.takes_report && named > self.durable.link.commands.highest {
-            self.durable.commands_stopped = true;
-        }
-        self.durable.registration = self.keys.registration(&IDENTITY).unwrap().clone();
+        self.promote(&commit.promotion);
     }
 
     /// What the signer says of a result: only that resolves a command.
@@ -343,7 +363,7 @@ impl Server {
         &mut self,
         plan: &AnswerPlan,
         header: &kenshin::wire::otl::header::UplinkHeader,
-        answered: &kenshin::session::otl::open::Answered,
+        answered: &Answered,
         len: usize,
     ) -> Option<Vec<u8>> {
         self.advance_mark();
@@ -491,7 +511,7 @@ impl World {
 
     fn exchange(&mut self, frame: Vec<u8>) {
         // An uplink takes a second to arrive, and so does its answer.
-        self.server.now_utc_s = self.utc_s() + 1;
+        self.set_server_time(self.utc_s() + 1);
         let fate = (self.up)(self.uplinks.len());
         self.uplinks.push(frame.clone());
         let times = match fate {
@@ -503,8 +523,14 @@ impl World {
             if let Some(answer) = self.server.receive(&frame) {
                 self.answer(&frame, answer);
             }
-            self.server.now_utc_s += 1;
+            self.set_server_time(self.server.now_utc_s + 1);
         }
+    }
+
+    /// The server's clock and the signer's, which both tell the truth unless a test says otherwise.
+    pub(crate) fn set_server_time(&mut self, utc_s: u32) {
+        self.server.now_utc_s = utc_s;
+        self.server.signer_clock.store(utc_s, Ordering::Relaxed);
     }
 
     fn answer(&mut self, uplink: &[u8], answer: Vec<u8>) {

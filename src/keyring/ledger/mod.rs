@@ -19,6 +19,7 @@ mod refusals;
 mod rules;
 mod types;
 
+use crate::wire::otl::registry::commands::{CommandClass, CommandKind};
 use std::collections::{BTreeMap, HashMap};
 
 pub use refusals::{ApproveRefusal, CancelRefusal, SignRefusal};
@@ -46,6 +47,14 @@ struct Entry {
     approval: Approval,
     status: Status,
     held: bool,
+}
+
+impl Entry {
+    /// Whether it may be signed ahead, unbound, and so without a transition.
+    // spec: CMD-3
+    fn is_harmless(&self) -> bool {
+        CommandKind::from_code(self.approval.kind).class() == CommandClass::Harmless
+    }
 }
 
 /// The entries of one terminal.

@@ -67,6 +67,10 @@ impl Ledger {
         match &entry.status {
             // An older copy does not know what was signed since.
             Status::Approved if entry.held => Ok((CancelOutcome::MayHaveBeenSigned, transition)),
+            // What is harmless is signed without a trace.
+            Status::Approved if entry.is_harmless() => {
+                Ok((CancelOutcome::MayHaveBeenSigned, transition))
+            }
             Status::Approved => Ok((CancelOutcome::NeverSigned, transition)),
             Status::Signed(_) => Ok((CancelOutcome::MayHaveBeenSigned, transition)),
             Status::Cancelled { was_signed: false } => Ok((CancelOutcome::NeverSigned, None)),

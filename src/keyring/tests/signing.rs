@@ -90,7 +90,12 @@ impl Journal for TestJournal {
 fn signer() -> (LocalSigner<TestJournal>, TestJournal) {
     let journal = TestJournal::default();
     (
-        LocalSigner::new(command_ring(), Ledger::new(), journal.clone()),
+        LocalSigner::new(
+            command_ring(),
+            Ledger::new(),
+            journal.clone(),
+            SignerClock::new(|| NOW),
+        ),
         journal,
     )
 }
@@ -112,7 +117,9 @@ fn an_approved_command_is_signed_under_the_terminals_command_key() {
     let (approval, header) = (close_valve(), header(5));
     let signer = approved(&[(78, approval.clone())]);
     let bound_to = Some(uplink(&header));
-    let mac = signer.sign(&request(78, &approval, bound_to), NOW).unwrap();
+    let mac = signer
+        .sign_at(&request(78, &approval, bound_to), NOW)
+        .unwrap();
     let owner = KeyOwner {
         utility: UTILITY.octets(),
         identity: IDENTITY,
@@ -142,7 +149,7 @@ fn an_approved_command_is_signed_under_the_terminals_command_key() {
 fn an_unknown_approval_is_refused() {
     let (approval, header) = (close_valve(), header(5));
     let signer = approved(&[(78, approval.clone())]);
-    let sign = |request: &SignRequest<'_>| signer.sign(request, NOW).unwrap_err();
+    let sign = |request: &SignRequest<'_>| signer.sign_at(request, NOW).unwrap_err();
     assert_eq!(
         sign(&request(79, &approval, Some(uplink(&header)))),
         SignRefusal::UnknownApproval
@@ -184,9 +191,9 @@ fn a_request_that_differs_from_its_approval_is_refused() {
             ..good
         },
     ] {
-        assert_eq!(signer.sign(&wrong, NOW), Err(SignRefusal::NotAsApproved));
+        assert_eq!(signer.sign_at(&wrong, NOW), Err(SignRefusal::NotAsApproved));
     }
-    assert!(signer.sign(&good, NOW).is_ok());
+    assert!(signer.sign_at(&good, NOW).is_ok());
 }
 
 /// CMD-18: the signer's own clock decides on not_after, and on the seconds of Ns within 30 s.
@@ -201,7 +208,7 @@ fn the_signers_clock_decides_on_expiry_and_on_the_server_nonce() {
             ..uplink(&header)
         };
         signer
-            .sign(&request(78, &approval, Some(bound_to)), now)
+            .sign_at(&request(78, &approval, Some(bound_to)), now)
             .map(|_| ())
     };
     assert_eq!(at(NOT_AFTER + 1, NOT_AFTER + 1), Err(SignRefusal::Expired));
@@ -219,11 +226,11 @@ fn only_harmless_commands_are_signed_unbound() {
     let signer = approved(&[(1, read_register()), (2, config()), (3, close_valve())]);
     assert!(
         signer
-            .sign(&request(1, &read_register(), None), NOW)
+            .sign_at(&request(1, &read_register(), None), NOW)
             .is_ok()
     );
     for (sequence, approval) in [(2, config()), (3, close_valve())] {
-        let unbound = signer.sign(&request(sequence, &approval, None), NOW);
+        let unbound = signer.sign_at(&request(sequence, &approval, None), NOW);
         assert_eq!(unbound, Err(SignRefusal::Unbound));
     }
 }
@@ -242,7 +249,7 @@ fn a_binding_that_is_no_ticketed_uplink_of_the_terminal_is_refused() {
             ..uplink(header)
         });
         signer
-            .sign(&request(78, &approval, bound_to), NOW)
+            .sign_at(&request(78, &approval, bound_to), NOW)
             .unwrap_err()
     };
     let changed = |at: usize, octet: u8| {
@@ -269,10 +276,10 @@ fn a_dangerous_command_is_signed_for_one_uplink_only() {
     let (approval, first, second) = (close_valve(), header(5), header(6));
     let signer = approved(&[(78, approval.clone())]);
     let one = signer
-        .sign(&request(78, &approval, Some(uplink(&first))), NOW)
+        .sign_at(&request(78, &approval, Some(uplink(&first))), NOW)
         .unwrap();
     let again = signer
-        .sign(&request(78, &approval, Some(uplink(&first))), NOW)
+        .sign_at(&request(78, &approval, Some(uplink(&first))), NOW)
         .unwrap();
     assert_eq!(one, again);
     let other_nonce = AnsweredUplink {
@@ -280,16 +287,16 @@ fn a_dangerous_command_is_signed_for_one_uplink_only() {
         ..uplink(&first)
     };
     let another = signer
-        .sign(&request(78, &approval, Some(other_nonce)), NOW + 4)
+        .sign_at(&request(78, &approval, Some(other_nonce)), NOW + 4)
         .unwrap();
     assert_ne!(one, another);
-    let other_uplink = signer.sign(&request(78, &approval, Some(uplink(&second))), NOW);
+    let other_uplink = signer.sign_at(&request(78, &approval, Some(uplink(&second))), NOW);
     assert_eq!(other_uplink, Err(SignRefusal::OtherUplink));
     let other_tag = AnsweredUplink {
         tag: &[8; 8],
         ..uplink(&first)
     };
-    let other_tag = signer.sign(&request(78, &approval, Some(other_tag)), NOW);
+    let other_tag = signer.sign_at(&request(78, &approval, Some(other_tag)), NOW);
     assert_eq!(other_tag, Err(SignRefusal::OtherUplink));
 }
 
@@ -302,7 +309,7 @@ fn a_config_command_may_be_signed_for_a_later_uplink() {
     for header in [&first, &second] {
         assert!(
             signer
-                .sign(&request(78, &config(), Some(uplink(header))), NOW)
+                .sign_at(&request(78, &config(), Some(uplink(header))), NOW)
                 .is_ok()
         );
     }
@@ -316,7 +323,7 @@ fn a_newer_dangerous_command_waits_for_a_later_uplink() {
     let signer = approved(&[(78, approval.clone()), (79, approval.clone())]);
     let sign = |sequence, header: &[u8]| {
         signer
-            .sign(&request(sequence, &approval, Some(uplink(header))), NOW)
+            .sign_at(&request(sequence, &approval, Some(uplink(header))), NOW)
             .map(|_| ())
     };
     assert_eq!(sign(78, &first), Ok(()));
@@ -336,10 +343,10 @@ fn a_lower_sequence_is_not_signed_after_a_higher_one() {
     let signer = approved(&[(78, approval.clone()), (79, approval.clone())]);
     assert!(
         signer
-            .sign(&request(79, &approval, Some(uplink(&first))), NOW)
+            .sign_at(&request(79, &approval, Some(uplink(&first))), NOW)
             .is_ok()
     );
-    let lower = signer.sign(&request(78, &approval, Some(uplink(&second))), NOW);
+    let lower = signer.sign_at(&request(78, &approval, Some(uplink(&second))), NOW);
     assert_eq!(lower, Err(SignRefusal::Superseded));
 }
 
@@ -443,7 +450,7 @@ fn nothing_is_signed_after_a_confirmed_cancellation() {
             })
         );
         for bound_to in [None, Some(uplink(&header))] {
-            let sign = signer.sign(&request(sequence, &approval, bound_to), NOW);
+            let sign = signer.sign_at(&request(sequence, &approval, bound_to), NOW);
             assert_eq!(sign, Err(SignRefusal::Cancelled));
         }
         // Asked again the answer is the same.
@@ -466,12 +473,12 @@ fn a_late_cancellation_says_that_the_command_may_have_been_handed_over() {
     let (approval, header) = (close_valve(), header(5));
     let signer = approved(&[(78, approval.clone())]);
     let bound = request(78, &approval, Some(uplink(&header)));
-    signer.sign(&bound, NOW).unwrap();
+    signer.sign_at(&bound, NOW).unwrap();
     assert_eq!(
         signer.cancel(IDENTITY, 78),
         Ok(CancelOutcome::MayHaveBeenSigned)
     );
-    assert_eq!(signer.sign(&bound, NOW), Err(SignRefusal::Cancelled));
+    assert_eq!(signer.sign_at(&bound, NOW), Err(SignRefusal::Cancelled));
     assert_eq!(
         signer.cancel(IDENTITY, 78),
         Ok(CancelOutcome::MayHaveBeenSigned)
@@ -483,7 +490,7 @@ fn an_ended_command_is_neither_signed_nor_cancelled() {
     let (approval, header) = (close_valve(), header(5));
     let signer = approved(&[(78, approval.clone())]);
     signer.end(IDENTITY, 78).unwrap();
-    let sign = signer.sign(&request(78, &approval, Some(uplink(&header))), NOW);
+    let sign = signer.sign_at(&request(78, &approval, Some(uplink(&header))), NOW);
     assert_eq!(sign, Err(SignRefusal::Ended));
     assert_eq!(signer.cancel(IDENTITY, 78), Err(CancelRefusal::Ended));
 }
@@ -497,9 +504,9 @@ fn after_a_failed_journal_nothing_is_signed_approved_or_cancelled() {
     signer.approve(IDENTITY, 78, approval.clone()).unwrap();
     journal.0.lock().unwrap().1 = true;
     let bound = request(78, &approval, Some(uplink(&header)));
-    assert_eq!(signer.sign(&bound, NOW), Err(SignRefusal::JournalFailed));
+    assert_eq!(signer.sign_at(&bound, NOW), Err(SignRefusal::JournalFailed));
     journal.0.lock().unwrap().1 = false;
-    assert_eq!(signer.sign(&bound, NOW), Err(SignRefusal::JournalFailed));
+    assert_eq!(signer.sign_at(&bound, NOW), Err(SignRefusal::JournalFailed));
     assert_eq!(
         signer.cancel(IDENTITY, 78),
         Err(CancelRefusal::JournalFailed)
@@ -517,7 +524,7 @@ fn a_ledger_is_the_fold_of_its_journal() {
     let (approval, first, second) = (close_valve(), header(5), header(6));
     signer.approve(IDENTITY, 78, approval.clone()).unwrap();
     signer
-        .sign(&request(78, &approval, Some(uplink(&first))), NOW)
+        .sign_at(&request(78, &approval, Some(uplink(&first))), NOW)
         .unwrap();
     signer.approve(IDENTITY, 79, config()).unwrap();
     signer.cancel(IDENTITY, 79).unwrap();
@@ -547,14 +554,19 @@ fn a_restored_ledger_signs_nothing_until_a_person_releases_it() {
     let copy = old.snapshot().unwrap();
     let text = serde_json::to_string(&copy).unwrap();
     old.cancel(IDENTITY, 2).unwrap();
-    old.sign(&request(3, &approval, Some(uplink(&header))), NOW)
+    old.sign_at(&request(3, &approval, Some(uplink(&header))), NOW)
         .unwrap();
 
     let restored = Ledger::restore(serde_json::from_str(&text).unwrap());
     assert_eq!(restored.held(&IDENTITY).collect::<Vec<_>>(), [1, 2, 3]);
-    let signer = LocalSigner::new(command_ring(), restored, VolatileJournal);
+    let signer = LocalSigner::new(
+        command_ring(),
+        restored,
+        VolatileJournal,
+        SignerClock::new(|| NOW),
+    );
     for (sequence, approval) in [(1, read_register()), (2, config()), (3, approval.clone())] {
-        let sign = signer.sign(&request(sequence, &approval, Some(uplink(&header))), NOW);
+        let sign = signer.sign_at(&request(sequence, &approval, Some(uplink(&header))), NOW);
         assert_eq!(sign, Err(SignRefusal::Held));
     }
     assert_eq!(
@@ -568,7 +580,7 @@ fn a_restored_ledger_signs_nothing_until_a_person_releases_it() {
     signer.release(IDENTITY, 3).unwrap();
     assert!(
         signer
-            .sign(&request(3, &approval, Some(uplink(&header))), NOW)
+            .sign_at(&request(3, &approval, Some(uplink(&header))), NOW)
             .is_ok()
     );
 }
@@ -584,23 +596,23 @@ fn forgotten_entries_leave_their_sequence_used() {
         (80, config()),
     ]);
     signer
-        .sign(&request(78, &approval, Some(uplink(&header))), NOW)
+        .sign_at(&request(78, &approval, Some(uplink(&header))), NOW)
         .unwrap();
     signer.cancel(IDENTITY, 80).unwrap();
     signer.forget(NOT_AFTER).unwrap();
     assert!(
         signer
-            .sign(&request(78, &approval, Some(uplink(&header))), NOW)
+            .sign_at(&request(78, &approval, Some(uplink(&header))), NOW)
             .is_ok()
     );
     signer.forget(NOT_AFTER + 1).unwrap();
     // What is in doubt stays.
     assert!(
         signer
-            .sign(&request(78, &approval, Some(uplink(&header))), NOW)
+            .sign_at(&request(78, &approval, Some(uplink(&header))), NOW)
             .is_ok()
     );
-    let forgotten = signer.sign(&request(79, &approval, Some(uplink(&header))), NOW);
+    let forgotten = signer.sign_at(&request(79, &approval, Some(uplink(&header))), NOW);
     assert_eq!(forgotten, Err(SignRefusal::UnknownApproval));
     let used = signer.approve(IDENTITY, 80, approval);
     assert_eq!(used, Err(ApproveRefusal::SequenceUsed));
@@ -676,7 +688,7 @@ fn a_missing_command_key_is_told_and_signs_nothing() {
             key_version,
             ..request(78, &approval, Some(uplink(&header)))
         };
-        assert_eq!(signer.sign(&wrong, NOW), Err(SignRefusal::Key(error)));
+        assert_eq!(signer.sign_at(&wrong, NOW), Err(SignRefusal::Key(error)));
     }
     assert_eq!(signer.snapshot().unwrap(), before);
 }

@@ -27,18 +27,22 @@ pub enum Passage<'a> {
     Silent,
 }
 
+/// Answers that a gate remembers: as many uplinks of one terminal are answered in one second at
+/// most.
+const REMEMBERED_MAX: usize = 4;
+
 #[derive(Clone, Debug)]
-struct Last {
+struct Remembered {
     key: AnswerKey,
     utc_s: u32,
     frame: Vec<u8>,
 }
 
-/// The gate of one terminal. It holds at most one frame of 1,200 octets.
+/// The gate of one terminal. It holds at most four frames of 1,200 octets.
 #[derive(Clone, Debug)]
 pub struct AnswerGate {
     opened_utc_s: u32,
-    last: Option<Last>,
+    remembered: Vec<Remembered>,
 }
 
 impl AnswerGate {
@@ -49,7 +53,7 @@ impl AnswerGate {
     pub const fn new(started_utc_s: u32) -> Self {
         Self {
             opened_utc_s: started_utc_s,
-            last: None,
+            remembered: Vec::new(),
         }
     }
 
@@ -60,12 +64,18 @@ impl AnswerGate {
     // spec: NON-8, NON-9
     #[must_use]
     pub fn ask(&self, key: AnswerKey, now_utc_s: u32) -> Passage<'_> {
-        match &self.last {
-            Some(last) if last.key == key && now_utc_s <= last.utc_s => {
-                Passage::Repeat(&last.frame)
-            }
-            _ if now_utc_s == self.opened_utc_s => Passage::Silent,
-            _ => Passage::Seal,
+        let not_past = |last: &&Remembered| now_utc_s <= last.utc_s;
+        if let Some(last) = self.remembered.iter().find(|last| last.key == key)
+            && not_past(&last)
+        {
+            return Passage::Repeat(&last.frame);
+        }
+        // Forgetting one of these would let a second answer to it be sealed in its second.
+        let is_full = self.remembered.iter().filter(not_past).count() >= REMEMBERED_MAX;
+        if is_full || now_utc_s == self.opened_utc_s {
+            Passage::Silent
+        } else {
+            Passage::Seal
         }
     }
 
@@ -73,7 +83,18 @@ impl AnswerGate {
     // spec: NON-9
     pub fn sealed(&mut self, key: AnswerKey, now_utc_s: u32, frame: &[u8]) {
         let frame = frame.get(..FRAME_MAX).unwrap_or(frame).to_vec();
-        self.last = Some(Last {
+        self.remembered.retain(|last| last.key != key);
+        if self.remembered.len() >= REMEMBERED_MAX {
+            let oldest = self.remembered.iter().map(|last| last.utc_s).min();
+            let at = self
+                .remembered
+                .iter()
+                .position(|last| Some(last.utc_s) == oldest);
+            if let Some(at) = at {
+                self.remembered.remove(at);
+            }
+        }
+        self.remembered.push(Remembered {
             key,
             utc_s: now_utc_s,
             frame,
@@ -96,6 +117,22 @@ mod tests {
         assert_eq!(gate.ask(KEY, 100), Passage::Repeat(b"first"));
         assert_eq!(gate.ask(KEY, 40), Passage::Repeat(b"first"));
         assert_eq!(gate.ask(KEY, 101), Passage::Seal);
+    }
+
+    // spec: NON-8
+    #[test]
+    fn uplinks_that_take_turns_within_a_second_get_one_answer_each() {
+        let mut gate = AnswerGate::new(99);
+        for counter in 7..11 {
+            let key = AnswerKey::Counter(counter);
+            assert_eq!(gate.ask(key, 100), Passage::Seal);
+            gate.sealed(key, 100, &counter.to_be_bytes()[3..]);
+        }
+        assert_eq!(gate.ask(KEY, 100), Passage::Repeat(&[7]));
+        assert_eq!(gate.ask(AnswerKey::Counter(11), 100), Passage::Silent);
+        assert_eq!(gate.ask(AnswerKey::Counter(11), 101), Passage::Seal);
+        gate.sealed(AnswerKey::Counter(11), 101, b"next");
+        assert_eq!(gate.remembered.len(), REMEMBERED_MAX);
     }
 
     // spec: NON-8

@@ -174,6 +174,29 @@ impl CommandState {
         }
     }
 
+    /// Whether a command that was handed over with the answer to this very uplink may go with the
+    /// answer to its repeat.
+    // spec: CMD-19, CMD-20, FRS-3
+    #[must_use]
+    pub fn may_repeat(
+        &self,
+        command: &WaitingCommand,
+        counter: u32,
+        uplink: &UplinkFacts,
+        now_utc_s: u32,
+        stopped: bool,
+    ) -> bool {
+        let this = HandOver::InDoubt {
+            sequence: command.sequence,
+            counter,
+        };
+        self.last == Some(this)
+            && !stopped
+            && now_utc_s <= command.not_after_utc_s
+            && uplink.is_highest
+            && is_of_now(uplink.stamp, now_utc_s)
+    }
+
     /// Notes a hand-over, which is to be durable before the answer leaves.
     // spec: CMD-17, CMD-21
     pub fn note(&mut self, command: &WaitingCommand, counter: u32) {

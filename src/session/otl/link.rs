@@ -8,16 +8,15 @@
 use core::num::NonZeroU32;
 
 use crate::wire::otl::answer::{AnswerFlags, AnswerItem, ComeBack, WakeSlot};
-use crate::wire::otl::ident::{FrameCounter, KeyVersion, Mode};
-use crate::wire::otl::record::Record;
+use crate::wire::otl::ident::{FrameCounter, Mode};
 use crate::wire::otl::report::Report;
-use crate::wire::otl::uplink::{DamagedItem, SessionItem};
+use crate::wire::otl::uplink::SessionItem;
 
-use super::answer_gate::AnswerKey;
-use super::hand_over::{CommandState, HandOver, NotNow, UplinkFacts, WaitingCommand};
-use super::open::OpenedUplink;
+use super::hand_over::{CommandState, NotNow, UplinkFacts};
+use super::open::{OpenedUplink, Promotion, UnreadableUplink};
 use super::records::{self, RecordIndex, Sorted};
-use super::window::{CounterVerdict, ReplayWindow, TagDigest};
+use super::step::{AnswerPlan, Commit, Step, Surroundings};
+use super::window::{CounterVerdict, Kept, ReplayWindow, TagDigest};
 
 /// Commits of one terminal that may be under way at once: a whole batch and its repeats.
 pub const PENDING_MAX: usize = 16;
@@ -37,108 +36,20 @@ pub struct LinkState {
     pub slot: Option<WakeSlot>,
 }
 
-/// What is to become durable in one atomic step, before anything is answered.
-#[derive(Debug)]
-pub struct Commit {
-    /// The frame counter.
-    pub counter: FrameCounter,
-    /// What stands for the frame's tag in the window.
-    pub digest: TagDigest,
-    /// The terminal's report.
-    pub report: Report,
-    /// Whether the report is to be taken: only that of the highest counter is.
-    // spec: REP-9
-    pub takes_report: bool,
-    /// Records that are new.
-    pub records: Vec<Record>,
-    /// Records whose key is known with other content, for quarantine.
-    // spec: REC-9
-    pub conflicts: Vec<Record>,
-    /// Items that cannot be decoded, for quarantine.
-    // spec: REC-12
-    pub damaged: Vec<DamagedItem>,
-    /// How many records were repeats.
-    // spec: REC-8
-    pub repeats: usize,
-    /// Whether the records came without a ticket.
-    // spec: FRS-2
-    pub freshness_unproven: bool,
-    /// A link key version that is to be promoted.
-    // spec: ROT-5
-    pub promotes_version: Option<KeyVersion>,
-    /// A mode that is to be promoted.
-    // spec: ROT-11
-    pub promotes_mode: Option<Mode>,
-    /// A command that goes with the answer; it is handed over by this commit.
-    // spec: CMD-21
-    pub command: Option<WaitingCommand>,
-    mode: Mode,
-    wants_answer: bool,
-    asks_more: bool,
-    refused_items: Vec<u8>,
-}
-
-/// What an answer is to say. The seal adds the server nonce, the command's MAC and the tag.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct AnswerPlan {
-    /// The frame that it answers.
-    pub counter: FrameCounter,
-    /// The pinned mode.
-    pub mode: Mode,
-    /// The flags.
-    pub flags: AnswerFlags,
-    /// The acknowledgement map.
-    pub map: u16,
-    /// The items but commands.
-    pub items: Vec<AnswerItem>,
-    /// A command to be signed.
-    pub command: Option<WaitingCommand>,
-}
-
-impl AnswerPlan {
-    /// What it answers, for the answer gate.
-    #[must_use]
-    pub const fn key(&self) -> AnswerKey {
-        AnswerKey::Counter(self.counter.get())
-    }
-}
-
-/// What follows from a verified uplink.
-#[derive(Debug)]
-pub enum Step {
-    /// Make this durable, then call [`Link::committed`].
-    Commit(Box<Commit>),
-    /// Answer at once, from what is durable.
-    Answer(Box<AnswerPlan>),
-    /// A repeat of a frame whose commit is under way: its answer will serve both.
-    // spec: ANS-7
-    Joined,
-    /// A repeat of a frame that asks for no answer.
-    Silent,
-    /// The counter was seen with another tag: raise `counter_clone`, answer nothing.
-    // spec: REP-3
-    Clone,
-    /// Too many commits of this terminal are under way; the frame is dropped.
-    Shed,
-}
-
-/// What the caller knows beside the uplink.
+/// A commit that is under way.
 #[derive(Clone, Copy, Debug)]
-pub struct Surroundings<'a> {
-    /// The server's UTC seconds.
-    pub now_utc_s: u32,
-    /// The command that waits for this terminal, or that was handed over last.
-    pub waiting: Option<&'a WaitingCommand>,
-    /// Whether guarded commands of the utility are stopped after a sign of rollback.
-    // spec: ROL-1
-    pub commands_stopped: bool,
+struct Pending {
+    counter: u32,
+    digest: TagDigest,
+    hands_over: bool,
+    cloned: bool,
 }
 
 /// The link of one terminal.
 #[derive(Debug, Default)]
 pub struct Link {
     state: LinkState,
-    pending: Vec<(u32, TagDigest)>,
+    pending: Vec<Pending>,
     come_backs: u8,
 }
 
@@ -167,38 +78,61 @@ impl Link {
         index: &dyn RecordIndex,
         around: &Surroundings<'_>,
     ) -> Step {
-        let counter = uplink.header.counter();
+        let counter = uplink.header.counter().get();
         let digest = uplink.answered.tag.digest();
-        let is_clear = uplink.header.mode() == Mode::Clear;
-        if !is_clear && self.pending.contains(&(counter.get(), digest)) {
-            return Step::Joined;
-        }
-        let verdict = if is_clear {
-            CounterVerdict::New
-        } else if self
-            .pending
-            .iter()
-            .any(|(pending, _)| *pending == counter.get())
-        {
-            CounterVerdict::Clone
-        } else {
-            self.state.window.judge(counter.get(), digest)
-        };
-        match verdict {
-            CounterVerdict::New if self.pending.len() >= PENDING_MAX => Step::Shed,
-            CounterVerdict::New => {
-                self.pending.push((counter.get(), digest));
-                Step::Commit(Box::new(self.commit(uplink, index, around)))
+        match self.judge(&uplink, counter, digest) {
+            None => Step::Joined,
+            Some(CounterVerdict::New) if self.pending.len() >= PENDING_MAX => Step::Shed,
+            Some(CounterVerdict::New) => {
+                let commit = self.commit(uplink, index, around);
+                self.pending.push(Pending {
+                    counter,
+                    digest,
+                    hands_over: commit.command.is_some(),
+                    cloned: false,
+                });
+                Step::Commit(Box::new(commit))
             }
-            CounterVerdict::Clone => {
-                self.state.window.note_clone(counter.get());
+            Some(CounterVerdict::Clone) => {
+                self.note_clone(counter);
                 Step::Clone
             }
-            CounterVerdict::Duplicate | CounterVerdict::Stale if !uplink.header.answer() => {
+            Some(CounterVerdict::Duplicate | CounterVerdict::Stale) if !uplink.header.answer() => {
                 Step::Silent
             }
-            CounterVerdict::Duplicate => Step::Answer(Box::new(self.repeat(&uplink, around))),
-            CounterVerdict::Stale => Step::Answer(Box::new(self.behind(&uplink, around))),
+            Some(CounterVerdict::Duplicate) => Step::Answer(Box::new(self.repeat(&uplink, around))),
+            Some(CounterVerdict::Stale) => Step::Answer(Box::new(self.behind(&uplink, around))),
+        }
+    }
+
+    /// What the counter means; none if the same frame's commit is under way. In mode 0 a counter
+    /// proves nothing, and every frame is new.
+    // spec: REP-8, ANS-7
+    fn judge(
+        &self,
+        uplink: &OpenedUplink,
+        counter: u32,
+        digest: TagDigest,
+    ) -> Option<CounterVerdict> {
+        if uplink.header.mode() == Mode::Clear {
+            return Some(CounterVerdict::New);
+        }
+        match self
+            .pending
+            .iter()
+            .find(|pending| pending.counter == counter)
+        {
+            Some(pending) if pending.digest == digest => None,
+            Some(_) => Some(CounterVerdict::Clone),
+            None => Some(self.state.window.judge(counter, digest)),
+        }
+    }
+
+    // spec: REP-3
+    fn note_clone(&mut self, counter: u32) {
+        self.state.window.note_clone(counter);
+        for pending in &mut self.pending {
+            pending.cloned |= pending.counter == counter;
         }
     }
 
@@ -216,15 +150,17 @@ impl Link {
         let facts = facts(&uplink, takes_report);
         // The report may end what is in doubt before a new command is judged.
         let mut commands = self.state.commands;
-        if takes_report {
-            commands.take_report(counter.get(), &uplink.body.report);
+        let mut rollback_suspected = names_a_lost_time(&uplink, around);
+        if takes_report && !facts.clear_mode {
+            rollback_suspected |= commands.take_report(counter.get(), &uplink.body.report);
         }
-        let offered = around.waiting.filter(|_| header.answer()).map(|waiting| {
-            let stopped = around.commands_stopped;
-            (
-                waiting,
-                commands.may_hand_over(waiting, &facts, around.now_utc_s, stopped),
-            )
+        let stopped = around.commands_stopped || rollback_suspected;
+        // What goes with another answer that is under way is in doubt already.
+        let is_free = !self.pending.iter().any(|pending| pending.hands_over);
+        let waiting = around.waiting.filter(|_| header.answer() && is_free);
+        let offered = waiting.map(|waiting| {
+            let may = commands.may_hand_over(waiting, &facts, around.now_utc_s, stopped);
+            (waiting, may)
         });
         let epoch = uplink.body.report.epoch;
         let Sorted {
@@ -242,8 +178,8 @@ impl Link {
             damaged: uplink.damaged,
             repeats,
             freshness_unproven: is_unproven(&facts),
-            promotes_version: header.key_version().filter(|_| uplink.promotes_version),
-            promotes_mode: uplink.promotes_mode.then(|| header.mode()),
+            promotion: uplink.promotion,
+            rollback_suspected,
             command: match offered {
                 Some((waiting, Ok(()))) => Some(waiting.clone()),
                 _ => None,
@@ -258,14 +194,18 @@ impl Link {
     /// Takes a commit back that is durable now. Gives the answer, if the frame asks for one.
     // spec: GEN-4, ANS-1, ANS-2, REC-9, ANS-5
     pub fn committed(&mut self, commit: Commit) -> Option<AnswerPlan> {
-        self.forget_pending(commit.counter.get(), commit.digest);
-        let is_safe = commit.conflicts.is_empty();
         let counter = commit.counter.get();
+        let cloned = self.forget_pending(counter, commit.digest);
+        let kept = match (commit.conflicts.is_empty(), cloned) {
+            (false, _) => Kept::Conflict,
+            (true, true) => Kept::Cloned,
+            (true, false) => Kept::Safe,
+        };
         if commit.mode != Mode::Clear {
-            self.state.window.note(counter, commit.digest, is_safe);
-        }
-        if commit.takes_report {
-            self.state.commands.take_report(counter, &commit.report);
+            self.state.window.note(counter, commit.digest, kept);
+            if commit.takes_report {
+                self.state.commands.take_report(counter, &commit.report);
+            }
         }
         if let Some(command) = &commit.command {
             self.state.commands.note(command, counter);
@@ -278,8 +218,8 @@ impl Link {
             counter: commit.counter,
             mode: commit.mode,
             flags: AnswerFlags {
-                ack: is_safe,
-                new_epoch: !is_safe,
+                ack: kept == Kept::Safe,
+                new_epoch: kept == Kept::Conflict,
                 more: commit.asks_more,
                 unproven: commit.freshness_unproven,
                 is_final: false,
@@ -287,6 +227,7 @@ impl Link {
             map: self.map(commit.mode, counter),
             items: self.slot_item(commit.mode, &commit.report),
             command: commit.command,
+            promotion: Promotion::default(),
         };
         finish(&mut plan, &commit.report, &commit.refused_items);
         Some(plan)
@@ -320,6 +261,24 @@ impl Link {
             map: self.map(header.mode(), header.counter().get()),
             items: vec![AnswerItem::ComeBack(time)],
             command: None,
+            promotion: uplink.promotion,
+        })
+    }
+
+    /// The answer to a verified uplink whose content is refused whole: no ACK, no items. None if it
+    /// asks for no answer.
+    // spec: REC-12, ANS-4
+    #[must_use]
+    pub fn unreadable(&self, uplink: &UnreadableUplink) -> Option<AnswerPlan> {
+        let header = &uplink.header;
+        header.answer().then(|| AnswerPlan {
+            counter: header.counter(),
+            mode: header.mode(),
+            flags: AnswerFlags::default(),
+            map: self.map(header.mode(), header.counter().get()),
+            items: Vec::new(),
+            command: None,
+            promotion: uplink.promotion,
         })
     }
 
@@ -329,14 +288,10 @@ impl Link {
         let counter = uplink.header.counter();
         let facts = facts(uplink, self.is_highest(counter.get()));
         let is_safe = self.state.window.is_safe(counter.get());
+        let stopped = around.commands_stopped || names_a_lost_time(uplink, around);
+        let commands = &self.state.commands;
         let command = around.waiting.filter(|waiting| {
-            let same = HandOver::InDoubt {
-                sequence: waiting.sequence,
-                counter: counter.get(),
-            };
-            self.state.commands.last == Some(same)
-                && !around.commands_stopped
-                && around.now_utc_s <= waiting.not_after_utc_s
+            commands.may_repeat(waiting, counter.get(), &facts, around.now_utc_s, stopped)
         });
         let mut plan = AnswerPlan {
             counter,
@@ -351,6 +306,7 @@ impl Link {
             map: self.map(uplink.header.mode(), counter.get()),
             items: self.slot_item(uplink.header.mode(), &uplink.body.report),
             command: command.cloned(),
+            promotion: uplink.promotion,
         };
         finish(&mut plan, &uplink.body.report, &refused_items(uplink));
         plan
@@ -367,17 +323,14 @@ impl Link {
             map: 0,
             items: floor.map(AnswerItem::Floor).into_iter().collect(),
             command: None,
+            promotion: uplink.promotion,
         }
     }
 
     /// Whether no higher counter is durable or under way.
     fn is_highest(&self, counter: u32) -> bool {
-        let pending = self
-            .pending
-            .iter()
-            .map(|(pending, _)| *pending)
-            .max()
-            .unwrap_or(0);
+        let pending = self.pending.iter().map(|pending| pending.counter).max();
+        let pending = pending.unwrap_or(0);
         counter >= self.state.window.highest().max(pending)
     }
 
@@ -402,9 +355,23 @@ impl Link {
             .collect()
     }
 
-    fn forget_pending(&mut self, counter: u32, digest: TagDigest) {
-        self.pending.retain(|pending| *pending != (counter, digest));
+    /// Takes a commit off the list; says whether its counter was cloned meanwhile.
+    fn forget_pending(&mut self, counter: u32, digest: TagDigest) -> bool {
+        let is_it = |pending: &Pending| pending.counter == counter && pending.digest == digest;
+        let cloned = self
+            .pending
+            .iter()
+            .any(|pending| is_it(pending) && pending.cloned);
+        self.pending.retain(|pending| !is_it(pending));
+        cloned
     }
+}
+
+/// Whether the ticket names a second in which this server, by its state, sent nothing.
+// spec: FRS-4, ROL-1
+fn names_a_lost_time(uplink: &OpenedUplink, around: &Surroundings<'_>) -> bool {
+    let ticket = uplink.header.ticket().filter(|ticket| !ticket.is_zero());
+    ticket.is_some_and(|ticket| around.mark.never_sent(ticket.utc_s()))
 }
 
 /// Leaves out what the terminal said it cannot take, and sets FINAL if nothing more waits.

@@ -12,7 +12,7 @@
 //!
 //! - [`open`] verifies: before it succeeds, nothing is stored, changed or answered.
 //! - [`link::Link`] judges the counter and the records, and says what must be durable. An answer
-//!   that tells anything safe is made from a [`link::Commit`] that came back, and from nothing
+//!   that tells anything safe is made from a [`step::Commit`] that came back, and from nothing
 //!   else. [`records`] sorts new records from repeats and contradictions, and
 //!   [`window::ReplayWindow`] knows the counters.
 //! - [`hand_over`] decides whether a waiting command may go with the answer.
@@ -32,4 +32,5 @@ pub mod open;
 pub mod records;
 pub mod refusal;
 pub mod seal;
+pub mod step;
 pub mod window;

@@ -4,13 +4,15 @@
 //! of plaintext.
 
 use crate::crypto::otl::{LinkKey, OpenError, SessionNonces};
-use crate::keyring::LinkKeyring;
+use crate::keyring::{LinkKeyring, OpeningKey};
 use crate::wire::error::{DecodeError, ErrorKind};
 use crate::wire::otl::frame::Frame;
 use crate::wire::otl::header::{
     Direction, Header, HeaderOctets, Mode, Ns, ResyncHeader, TerminalNonce, UplinkHeader,
 };
+use crate::wire::otl::ident::KeyVersion;
 use crate::wire::otl::limits::{FRAME_MAX, TAG_MAX};
+use crate::wire::otl::padding::is_on_ladder;
 use crate::wire::otl::resync::ResyncBody;
 use crate::wire::otl::uplink::{DamagedItem, Salvage, UplinkBody};
 
@@ -82,12 +84,42 @@ pub struct OpenedUplink {
     /// Whether the alarm bit and the content disagree.
     // spec: FRM-6
     pub alarm_bit_wrong: bool,
-    /// Whether the link key version is news, to be made durable before the answer.
+    /// What it proves of keys and modes.
+    pub promotion: Promotion,
+}
+
+/// What a frame proves by verifying; to be made durable before anything is answered.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Promotion {
+    /// A link key version above the promoted one.
     // spec: ROT-5
-    pub promotes_version: bool,
-    /// Whether the mode ends a pending change, to be made durable before the answer.
+    pub version: Option<KeyVersion>,
+    /// The mode of a pending change.
     // spec: ROT-11
-    pub promotes_mode: bool,
+    pub mode: Option<Mode>,
+}
+
+impl Promotion {
+    fn of(opening: &OpeningKey, version: Option<KeyVersion>) -> Self {
+        Self {
+            version: version.filter(|_| opening.promotes_version),
+            mode: opening.promotes_mode.then_some(opening.mode),
+        }
+    }
+}
+
+/// An UPLINK that verified, and whose content is refused whole.
+// spec: REC-12
+#[derive(Debug)]
+pub struct UnreadableUplink {
+    /// Its header.
+    pub header: UplinkHeader,
+    /// What is needed to answer it.
+    pub answered: Answered,
+    /// Why it is refused.
+    pub refusal: Refusal,
+    /// What it proves of keys and modes.
+    pub promotion: Promotion,
 }
 
 /// A verified RESYNC.
@@ -97,6 +129,9 @@ pub struct OpenedResync {
     pub header: ResyncHeader,
     /// What is needed to answer it.
     pub answered: Answered,
+    /// What it proves of keys and modes: the one thing that a RESYNC may change.
+    // spec: RSY-1
+    pub promotion: Promotion,
     /// Report and reason.
     pub body: ResyncBody,
 }
@@ -106,6 +141,8 @@ pub struct OpenedResync {
 pub enum Opened {
     /// An UPLINK.
     Uplink(Box<OpenedUplink>),
+    /// An UPLINK without a readable content.
+    Unreadable(Box<UnreadableUplink>),
     /// A RESYNC.
     Resync(Box<OpenedResync>),
 }
@@ -150,20 +187,32 @@ fn open_uplink(header: UplinkHeader, frame: &[u8], keys: &LinkKeyring) -> Result
             .open(cut.header_octets, plaintext, cut.tag)
             .map_err(|error| refuse_open(error, &cut))?;
     }
-    let Salvage { body, damaged } =
-        Salvage::decode(plaintext, cut.ciphertext_offset(), opening.mode)
-            .map_err(Refusal::verified)?;
+    let salvage = Salvage::decode(plaintext, cut.ciphertext_offset(), opening.mode);
+    let promotion = Promotion::of(&opening, header.key_version());
+    let answered = Answered {
+        header: header.encode(),
+        tag: FrameTag::new(cut.tag),
+        key: opening.key,
+    };
+    let Salvage { body, damaged } = match salvage {
+        Ok(salvage) => salvage,
+        // Nobody has authenticated: it is refused like anything else.
+        Err(error) if opening.mode == Mode::Clear => return Err(error.into()),
+        Err(error) => {
+            let refusal = Refusal::verified(error);
+            return Ok(Opened::Unreadable(Box::new(UnreadableUplink {
+                header,
+                answered,
+                refusal,
+                promotion,
+            })));
+        }
+    };
     Ok(Opened::Uplink(Box::new(OpenedUplink {
-        off_ladder: opening.mode != Mode::Clear
-            && !crate::wire::otl::padding::is_on_ladder(frame.len()),
+        off_ladder: opening.mode != Mode::Clear && !is_on_ladder(frame.len()),
         alarm_bit_wrong: header.alarm() != holds_alarm(&body, &damaged),
-        promotes_version: opening.promotes_version,
-        promotes_mode: opening.promotes_mode,
-        answered: Answered {
-            header: header.encode(),
-            tag: FrameTag::new(cut.tag),
-            key: opening.key,
-        },
+        promotion,
+        answered,
         header,
         body,
         damaged,
@@ -185,6 +234,7 @@ fn open_resync(header: ResyncHeader, frame: &[u8], keys: &LinkKeyring) -> Result
         .get_mut(..cut.ciphertext.len())
         .ok_or_else(Refusal::too_long)?;
     plaintext.copy_from_slice(cut.ciphertext);
+    let promotion = Promotion::of(&opening, Some(header.key_version()));
     let Some(key) = opening.key else {
         return Err(DecodeError::new(1, ErrorKind::ModeForbidsFrame, "flags").into());
     };
@@ -201,6 +251,7 @@ fn open_resync(header: ResyncHeader, frame: &[u8], keys: &LinkKeyring) -> Result
     Ok(Opened::Resync(Box::new(OpenedResync {
         header,
         answered,
+        promotion,
         body,
     })))
 }

@@ -14,9 +14,9 @@ use crate::wire::writer::Writer;
 
 use super::answer_gate::{AnswerGate, AnswerKey, Passage};
 use super::hand_over::WaitingCommand;
-use super::link::AnswerPlan;
 use super::ns_mark::NsMark;
 use super::open::{Answered, OpenedResync, session_nonces};
+use super::step::AnswerPlan;
 use super::window::ReplayWindow;
 
 /// The longest answer with a command to an uplink that is shorter than it, in octets.
@@ -251,7 +251,7 @@ fn sign(
         parameters: &command.parameters,
         bound_to,
     };
-    let mac = with.signer.sign(&request, with.now_utc_s)?;
+    let mac = with.signer.sign(&request)?;
     Ok(CommandItem {
         key_version: command.key_version,
         sequence: command.sequence,

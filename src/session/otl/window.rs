@@ -20,6 +20,20 @@ pub const SAFE_LEN: usize = 2 * WINDOW_LEN;
 /// once in 2^32, and are then taken for a repeat, which acknowledges nothing new.
 pub type TagDigest = [u8; 4];
 
+/// What became of the records of a frame.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kept {
+    /// Every record is durable.
+    Safe,
+    /// One contradicts what is kept; the terminal is to draw a new store epoch.
+    // spec: REC-9
+    Conflict,
+    /// Every record is durable, but the counter was seen with another tag too, and nobody can know
+    /// which of the two frames the reader of an answer sent.
+    // spec: REP-3
+    Cloned,
+}
+
 /// What a verified frame counter means.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CounterVerdict {
@@ -101,11 +115,10 @@ impl ReplayWindow {
         }
     }
 
-    /// Notes a frame that was judged [`CounterVerdict::New`], and whether it is safe: that every
-    /// record of it is durable, and none contradicts what is kept. A counter below the window
-    /// changes nothing.
-    // spec: REP-1, REC-9
-    pub fn note(&mut self, counter: u32, digest: TagDigest, safe: bool) {
+    /// Notes a frame that was judged [`CounterVerdict::New`], and what became of its records. A
+    /// counter below the window changes nothing.
+    // spec: REP-1, REP-3, REC-9
+    pub fn note(&mut self, counter: u32, digest: TagDigest, kept: Kept) {
         if counter > self.highest {
             self.advance(counter);
         }
@@ -113,10 +126,10 @@ impl ReplayWindow {
             return;
         };
         self.seen |= bit(age);
-        if safe {
-            self.safe |= bit32(age);
-        } else {
-            self.conflicts |= bit(age);
+        match kept {
+            Kept::Safe => self.safe |= bit32(age),
+            Kept::Conflict => self.conflicts |= bit(age),
+            Kept::Cloned => {}
         }
         if let Some(slot) = self.digests.get_mut(age) {
             *slot = digest;
@@ -204,7 +217,7 @@ mod tests {
     fn a_seen_counter_is_a_duplicate_with_its_tag_and_a_clone_with_another() {
         let mut window = ReplayWindow::default();
         assert_eq!(window.judge(7, A), CounterVerdict::New);
-        window.note(7, A, true);
+        window.note(7, A, Kept::Safe);
         assert_eq!(window.judge(7, A), CounterVerdict::Duplicate);
         assert_eq!(window.judge(7, B), CounterVerdict::Clone);
     }
@@ -213,10 +226,10 @@ mod tests {
     #[test]
     fn a_gap_inside_the_window_is_still_new_after_later_frames() {
         let mut window = ReplayWindow::default();
-        window.note(10, A, true);
-        window.note(12, B, true);
+        window.note(10, A, Kept::Safe);
+        window.note(12, B, Kept::Safe);
         assert_eq!(window.judge(11, A), CounterVerdict::New);
-        window.note(11, B, true);
+        window.note(11, B, Kept::Safe);
         assert_eq!(window.judge(11, B), CounterVerdict::Duplicate);
         assert_eq!(window.judge(10, A), CounterVerdict::Duplicate);
         assert_eq!(window.judge(12, B), CounterVerdict::Duplicate);
@@ -226,7 +239,7 @@ mod tests {
     #[test]
     fn a_counter_below_the_window_is_stale() {
         let mut window = ReplayWindow::default();
-        window.note(100, A, true);
+        window.note(100, A, Kept::Safe);
         assert_eq!(window.judge(85, A), CounterVerdict::New);
         assert_eq!(window.judge(84, A), CounterVerdict::Stale);
     }
@@ -240,7 +253,7 @@ mod tests {
             window.floor(now_utc_s),
             (1_793_404_800 - 1_577_836_800) / 256 + 1_024
         );
-        window.note(2_000_000, A, true);
+        window.note(2_000_000, A, Kept::Safe);
         assert_eq!(window.floor(now_utc_s), 2_000_001);
         assert_eq!(window.floor(0), 2_000_001);
     }
@@ -250,7 +263,7 @@ mod tests {
     fn the_map_names_exactly_the_noted_frames_before_a_counter() {
         let mut window = ReplayWindow::default();
         for counter in [3, 4, 6] {
-            window.note(counter, A, true);
+            window.note(counter, A, Kept::Safe);
         }
         assert_eq!(window.map_below(7), 0b1101);
         assert_eq!(window.map_below(1), 0);
@@ -262,11 +275,11 @@ mod tests {
     fn the_answer_to_the_oldest_repeat_still_names_all_frames_of_its_batch() {
         let mut window = ReplayWindow::default();
         for counter in 1..=8 {
-            window.note(counter, A, true);
+            window.note(counter, A, Kept::Safe);
         }
         let first = window.map_below(8);
         for counter in 9..=23 {
-            window.note(counter, A, true);
+            window.note(counter, A, Kept::Safe);
             assert_eq!(window.judge(8, A), CounterVerdict::Duplicate);
             assert_eq!(window.map_below(8), first);
         }
@@ -276,8 +289,8 @@ mod tests {
     #[test]
     fn a_counter_seen_with_two_tags_is_never_named_safe_again() {
         let mut window = ReplayWindow::default();
-        window.note(5, A, true);
-        window.note(6, A, true);
+        window.note(5, A, Kept::Safe);
+        window.note(6, A, Kept::Safe);
         assert_eq!(window.judge(5, B), CounterVerdict::Clone);
         window.note_clone(5);
         assert_eq!(window.map_below(7), 0b01);
@@ -288,7 +301,7 @@ mod tests {
     #[test]
     fn a_frame_that_was_seen_but_not_kept_is_never_named_safe() {
         let mut window = ReplayWindow::default();
-        window.note(5, A, false);
+        window.note(5, A, Kept::Conflict);
         assert!(!window.is_safe(5));
         assert_eq!(window.map_below(6), 0);
         assert_eq!(window.judge(5, A), CounterVerdict::Duplicate);
@@ -314,7 +327,7 @@ mod tests {
                 };
                 prop_assert_eq!(window.judge(counter, A), expected);
                 if expected == CounterVerdict::New {
-                    window.note(counter, A, true);
+                    window.note(counter, A, Kept::Safe);
                     seen.insert(counter);
                     highest = highest.max(counter);
                 }

@@ -1,0 +1,117 @@
+//! What follows from an uplink: what must become durable, and what may be answered.
+
+use crate::wire::otl::answer::{AnswerFlags, AnswerItem};
+use crate::wire::otl::ident::{FrameCounter, Mode};
+use crate::wire::otl::record::Record;
+use crate::wire::otl::report::Report;
+use crate::wire::otl::uplink::DamagedItem;
+
+use super::answer_gate::AnswerKey;
+use super::hand_over::WaitingCommand;
+use super::ns_mark::NsMark;
+use super::open::Promotion;
+use super::window::TagDigest;
+
+/// What is to become durable in one atomic step, before anything is answered.
+#[derive(Debug)]
+pub struct Commit {
+    /// The frame counter.
+    pub counter: FrameCounter,
+    /// What stands for the frame's tag in the window.
+    pub digest: TagDigest,
+    /// The terminal's report.
+    pub report: Report,
+    /// Whether the report is to be taken: only that of the highest counter is.
+    // spec: REP-9
+    pub takes_report: bool,
+    /// Records that are new.
+    pub records: Vec<Record>,
+    /// Records whose key is known with other content, for quarantine.
+    // spec: REC-9
+    pub conflicts: Vec<Record>,
+    /// Items that cannot be decoded, for quarantine.
+    // spec: REC-12
+    pub damaged: Vec<DamagedItem>,
+    /// How many records were repeats.
+    // spec: REC-8
+    pub repeats: usize,
+    /// Whether the records came without a ticket.
+    // spec: FRS-2
+    pub freshness_unproven: bool,
+    /// What the frame proves of keys and modes.
+    pub promotion: Promotion,
+    /// Whether the terminal knows more than this server's state: it was restored from an older
+    /// copy. Guarded commands of the utility are to stop until a person releases them.
+    // spec: ROL-1
+    pub rollback_suspected: bool,
+    /// A command that goes with the answer; it is handed over by this commit.
+    // spec: CMD-21
+    pub command: Option<WaitingCommand>,
+    pub(super) mode: Mode,
+    pub(super) wants_answer: bool,
+    pub(super) asks_more: bool,
+    pub(super) refused_items: Vec<u8>,
+}
+
+/// What an answer is to say. The seal adds the server nonce, the command's MAC and the tag.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AnswerPlan {
+    /// The frame that it answers.
+    pub counter: FrameCounter,
+    /// The pinned mode.
+    pub mode: Mode,
+    /// The flags.
+    pub flags: AnswerFlags,
+    /// The acknowledgement map.
+    pub map: u16,
+    /// The items but commands.
+    pub items: Vec<AnswerItem>,
+    /// A command to be signed.
+    pub command: Option<WaitingCommand>,
+    /// What the frame proves of keys and modes; to be durable before this plan is sealed.
+    // spec: ROT-5, ROT-11
+    pub promotion: Promotion,
+}
+
+impl AnswerPlan {
+    /// What it answers, for the answer gate.
+    #[must_use]
+    pub const fn key(&self) -> AnswerKey {
+        AnswerKey::Counter(self.counter.get())
+    }
+}
+
+/// What follows from a verified uplink.
+#[derive(Debug)]
+pub enum Step {
+    /// Make this durable, then call [`Link::committed`](super::link::Link::committed).
+    Commit(Box<Commit>),
+    /// Answer at once, from what is durable.
+    Answer(Box<AnswerPlan>),
+    /// A repeat of a frame whose commit is under way: its answer will serve both.
+    // spec: ANS-7
+    Joined,
+    /// A repeat of a frame that asks for no answer.
+    Silent,
+    /// The counter was seen with another tag: raise `counter_clone`, answer nothing, and make
+    /// [`Link::state`](super::link::Link::state) durable, which has changed.
+    // spec: REP-3
+    Clone,
+    /// Too many commits of this terminal are under way; the frame is dropped.
+    Shed,
+}
+
+/// What the caller knows beside the uplink.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// The server's UTC seconds.
+    pub now_utc_s: u32,
+    /// The command that waits for this terminal, or that was handed over last.
+    pub waiting: Option<&'a WaitingCommand>,
+    /// Whether guarded commands of the utility are stopped after a sign of rollback.
+    // spec: ROL-1
+    pub commands_stopped: bool,
+    /// What is known of the server nonces that were sent.
+    // spec: FRS-4
+    pub mark: &'a NsMark,
+}
