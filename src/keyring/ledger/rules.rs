@@ -73,6 +73,9 @@ impl Ledger {
             }
             Status::Approved => Ok((CancelOutcome::NeverSigned, transition)),
             Status::Signed(_) => Ok((CancelOutcome::MayHaveBeenSigned, transition)),
+            Status::Cancelled { was_signed: false } if entry.is_harmless() => {
+                Ok((CancelOutcome::MayHaveBeenSigned, None))
+            }
             Status::Cancelled { was_signed: false } => Ok((CancelOutcome::NeverSigned, None)),
             Status::Cancelled { was_signed: true } => Ok((CancelOutcome::MayHaveBeenSigned, None)),
             Status::Ended => Err(CancelRefusal::Ended),
