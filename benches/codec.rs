@@ -21,10 +21,14 @@ use std::time::Duration;
 use criterion::Criterion;
 
 fn main() {
-    let is_test = std::env::args().any(|argument| argument == "--test");
-    let is_list = std::env::args().any(|argument| argument == "--list");
-    if !is_list {
-        ratio::run(is_test);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    let mut filters = arguments
+        .iter()
+        .filter(|argument| !argument.starts_with('-'));
+    let wants_ratio = filters.clone().count() == 0 || filters.any(|filter| filter == "ratio");
+    if wants_ratio && !has("--list") {
+        ratio::run(has("--test"));
     }
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(200))

@@ -47,7 +47,9 @@ fn plaintexts() -> BTreeMap<&'static str, Vec<u8>> {
             continue;
         };
         let of_master = header.mode() == Mode::CcmStatic
-            && header.key_version().is_some_and(|version| version.get() == KEY_VERSION)
+            && header
+                .key_version()
+                .is_some_and(|version| version.get() == KEY_VERSION)
             && header.identity().octets() == fixture::identity(0);
         if !of_master {
             continue;
@@ -60,7 +62,9 @@ fn plaintexts() -> BTreeMap<&'static str, Vec<u8>> {
         if let [record] = body.records.as_slice() {
             let unpadded = plaintext.len() - usize::from(body.padding);
             let id = record.body.id();
-            found.entry(id).or_insert_with(|| plaintext[..unpadded].to_vec());
+            found
+                .entry(id)
+                .or_insert_with(|| plaintext[..unpadded].to_vec());
         }
     }
     found
@@ -91,9 +95,13 @@ fn records(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decode");
     group.measurement_time(Duration::from_millis(400));
     for (name, plaintext) in &plaintexts {
-        group.bench_with_input(BenchmarkId::from_parameter(name), plaintext, |bencher, input| {
-            bencher.iter(|| decode(black_box(input)));
-        });
+        group.bench_with_input(
+            BenchmarkId::from_parameter(name),
+            plaintext,
+            |bencher, input| {
+                bencher.iter(|| decode(black_box(input)));
+            },
+        );
     }
     group.finish();
     let mut group = criterion.benchmark_group("encode");
@@ -156,8 +164,13 @@ fn series(criterion: &mut Criterion) {
 fn answer(criterion: &mut Criterion) {
     let identity = fixture::identity(0);
     let base = fixture::master().derive_base(fixture::owner(identity), KEY_VERSION);
-    let link = LinkKey::new(&base, fixture::owner(identity), AeadMode::CcmStatic, KEY_VERSION)
-        .expect("mode 1 takes both lengths");
+    let link = LinkKey::new(
+        &base,
+        fixture::owner(identity),
+        AeadMode::CcmStatic,
+        KEY_VERSION,
+    )
+    .expect("mode 1 takes both lengths");
     let flags = AnswerFlags {
         ack: true,
         is_final: true,
@@ -186,7 +199,9 @@ fn answer(criterion: &mut Criterion) {
     };
     let mut group = criterion.benchmark_group("answer_seal");
     let kept = link.answer_cipher(NO_NONCES);
-    group.bench_function("key kept", |bencher| bencher.iter(|| seal(black_box(&kept))));
+    group.bench_function("key kept", |bencher| {
+        bencher.iter(|| seal(black_box(&kept)))
+    });
     group.bench_function("key derived", |bencher| {
         bencher.iter(|| seal(&black_box(&link).answer_cipher(NO_NONCES)));
     });
@@ -200,13 +215,17 @@ fn framer(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("framer");
     group.throughput(Throughput::Bytes(stream.len().try_into().expect("short")));
     for chunk in [16_usize, 130, 1_448, 65_536] {
-        group.bench_with_input(BenchmarkId::new("chunk", chunk), &stream, |bencher, stream| {
-            bencher.iter(|| {
-                let mut framer = TcpFramer::new();
-                let pieces = stream.chunks(chunk).map(|part| feed(&mut framer, part));
-                assert_eq!(pieces.sum::<usize>(), 512);
-            });
-        });
+        group.bench_with_input(
+            BenchmarkId::new("chunk", chunk),
+            &stream,
+            |bencher, stream| {
+                bencher.iter(|| {
+                    let mut framer = TcpFramer::new();
+                    let pieces = stream.chunks(chunk).map(|part| feed(&mut framer, part));
+                    assert_eq!(pieces.sum::<usize>(), 512);
+                });
+            },
+        );
     }
     group.finish();
 }

@@ -126,7 +126,11 @@ const PAIRS: [(usize, usize, bool, &str); 4] = [
 
 /// As the vectors' formula has it: base key and traffic key, with RustCrypto's CMAC alone.
 fn traffic_key(master: &AesCmac, identity: [u8; 8]) -> [u8; 16] {
-    let base = kdf(master, b"OTL1 base", &[UTILITY.as_slice(), &identity, &[1, KEY_VERSION]]);
+    let base = kdf(
+        master,
+        b"OTL1 base",
+        &[UTILITY.as_slice(), &identity, &[1, KEY_VERSION]],
+    );
     let base = AesCmac::new(&base.into());
     let context: [&[u8]; 3] = [&UTILITY, &identity, &[1, 1, 1, KEY_VERSION]];
     kdf(&base, b"OTL1 traffic", &context)
@@ -160,7 +164,10 @@ fn bare_prepared(input: &Input, index: usize) {
 }
 
 fn bare_key_schedule(input: &Input, index: usize) {
-    bare_open(&BareCipher::new(&input.keys[index].into()), &input.frames[index]);
+    bare_open(
+        &BareCipher::new(&input.keys[index].into()),
+        &input.frames[index],
+    );
 }
 
 fn bare_derived_cmac(input: &Input, index: usize) {
@@ -211,8 +218,12 @@ fn ours_without_crypto(input: &Input, index: usize) {
     let registration = input.ring.registration(&identity).expect("registered");
     let cut = Frame::split(header, frame, registration.mode).expect("a frame of mode 1");
     PLAINTEXT.with(|plaintext| {
-        black_box(Salvage::decode(plaintext, cut.ciphertext_offset(), Mode::CcmStatic))
-            .expect("a valid plaintext");
+        black_box(Salvage::decode(
+            plaintext,
+            cut.ciphertext_offset(),
+            Mode::CcmStatic,
+        ))
+        .expect("a valid plaintext");
     });
 }
 
@@ -279,7 +290,10 @@ fn measure(terminals: u64, extent: &Extent) {
 }
 
 fn report(terminals: u64, rounds: &[[f64; CONTENDERS.len()]]) {
-    println!("\n{terminals} terminals, {} rounds, ns a frame", rounds.len());
+    println!(
+        "\n{terminals} terminals, {} rounds, ns a frame",
+        rounds.len()
+    );
     println!("{:36} {:>8} {:>8} {:>8}", "", "best", "median", "worst");
     let mut contenders = Vec::new();
     for (index, (name, _)) in CONTENDERS.iter().enumerate() {
@@ -290,7 +304,10 @@ fn report(terminals: u64, rounds: &[[f64; CONTENDERS.len()]]) {
             "worst_ns": worst.round(),
         }));
     }
-    println!("{:36} {:>8} {:>8} {:>8}", "ratio", "best", "median", "worst");
+    println!(
+        "{:36} {:>8} {:>8} {:>8}",
+        "ratio", "best", "median", "worst"
+    );
     let mut ratios = Vec::new();
     for (ours, bare, required, name) in PAIRS {
         let [best, median, worst] = summary(rounds.iter().map(|round| round[ours] / round[bare]));

@@ -17,8 +17,9 @@ use toml::{Table, Value};
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// The files of vectors with frames, and the fields that hold one.
-const FILES: [&str; 7] =
-    ["answer", "call", "commands", "errors", "records", "resync", "uplink"];
+const FILES: [&str; 7] = [
+    "answer", "call", "commands", "errors", "records", "resync", "uplink",
+];
 
 /// The octets of the chunk lengths that the framer's target reads first.
 const CHUNKS: [&[u8]; 3] = [&[0], &[1, 7], &[3, 2, 130, 0]];
@@ -47,7 +48,13 @@ fn main() -> Outcome<()> {
         }
         seeds.stream(&stream);
     }
-    for name in ["otl_framer", "otl_frame", "otl_records", "otl_roundtrip", "otl_open"] {
+    for name in [
+        "otl_framer",
+        "otl_frame",
+        "otl_records",
+        "otl_roundtrip",
+        "otl_open",
+    ] {
         let folder = root.join("corpus").join(name);
         fs::create_dir_all(&folder)?;
         for octets in seeds.of(name) {
@@ -71,9 +78,11 @@ fn octets(hex: &str) -> Outcome<Vec<u8>> {
 
 /// A name that depends on the content alone: FNV-1a of 64 bits.
 fn file_name(octets: &[u8]) -> String {
-    let hash = octets.iter().fold(0xCBF2_9CE4_8422_2325_u64, |hash, octet| {
-        (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01B3)
-    });
+    let hash = octets
+        .iter()
+        .fold(0xCBF2_9CE4_8422_2325_u64, |hash, octet| {
+            (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01B3)
+        });
     format!("seed-{hash:016x}")
 }
 
@@ -133,7 +142,8 @@ impl Seeds {
         if let Some(cipher) = Cipher::of(&header).filter(|_| answered.is_some())
             && let Some((ciphertext, tag)) = sealed(&cipher, cut.header_octets, &plaintext)
         {
-            self.sealed.insert([cut.header_octets, &ciphertext, &tag].concat());
+            self.sealed
+                .insert([cut.header_octets, &ciphertext, &tag].concat());
         } else {
             self.sealed.insert(octets.to_vec());
         }

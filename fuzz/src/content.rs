@@ -31,9 +31,7 @@ impl Content {
         mode: Mode,
     ) -> Result<Self, DecodeError> {
         Ok(match kind {
-            FrameKind::Uplink => {
-                Self::Uplink(UplinkBody::decode(plaintext, base_offset, mode)?)
-            }
+            FrameKind::Uplink => Self::Uplink(UplinkBody::decode(plaintext, base_offset, mode)?),
             FrameKind::Resync => Self::Resync(ResyncBody::decode(plaintext, base_offset)?),
             FrameKind::Answer => Self::Answer(Answer::decode(plaintext, base_offset, mode)?),
             FrameKind::ResyncAnswer => {
@@ -141,13 +139,20 @@ pub(crate) fn salvage_agrees(
         }
         (Err(error), Ok(salvage)) => {
             let first = salvage.damaged.first().map(|damaged| damaged.error);
-            assert_eq!(first, Some(error), "the first damage stops the strict decoder");
+            assert_eq!(
+                first,
+                Some(error),
+                "the first damage stops the strict decoder"
+            );
             let octets: usize = salvage.damaged.iter().map(|item| item.octets.len()).sum();
             assert!(octets <= plaintext.len(), "damage is kept once");
             Some((salvage.body.clone(), salvage))
         }
         (Err(strict), Err(salvage)) => {
-            assert!(strict.offset <= salvage.offset, "salvage goes on at least as far");
+            assert!(
+                strict.offset <= salvage.offset,
+                "salvage goes on at least as far"
+            );
             None
         }
         (Ok(_), Err(error)) => panic!("strict decoding accepts what salvage refuses: {error}"),

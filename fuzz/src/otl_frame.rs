@@ -28,13 +28,21 @@ fn header(data: &[u8], from: Direction) -> Option<Header> {
             assert!(error.offset <= data.len(), "an error stands in the frame");
             assert_eq!(view.error, Some(error));
             let message = error.to_string();
-            content::print(&json::refused(error.kind.id(), error.offset, &message, None));
+            content::print(&json::refused(
+                error.kind.id(),
+                error.offset,
+                &message,
+                None,
+            ));
             None
         }
         Ok(header) => {
             assert_eq!(header.kind().from(), from);
             let encoded = header.encode();
-            assert!(data.starts_with(encoded.as_slice()), "one encoding a header");
+            assert!(
+                data.starts_with(encoded.as_slice()),
+                "one encoding a header"
+            );
             for pinned in Mode::ALL {
                 split(header, data, pinned);
             }
@@ -72,7 +80,10 @@ fn split(header: Header, data: &[u8], pinned: Mode) {
 
     // A plaintext of another length is none.
     let longer = [ciphertext, &[0]].concat();
-    covers(&annotate::view(data, kind.from(), Some(&longer)), data.len());
+    covers(
+        &annotate::view(data, kind.from(), Some(&longer)),
+        data.len(),
+    );
 }
 
 /// The spans of a view cover each octet of the frame once, in order.

@@ -99,7 +99,10 @@ fn feed_chunk(framer: &mut TcpFramer, chunk: &[u8], outcome: &mut Outcome) -> bo
             Some(TcpPiece::KeepAlive) => outcome.pieces.push(Vec::new()),
             None => assert!(after.is_empty(), "octets are left and nothing became whole"),
         }
-        assert!(framer.reserved() <= FRAME_MAX, "more than one frame is held");
+        assert!(
+            framer.reserved() <= FRAME_MAX,
+            "more than one frame is held"
+        );
         if after.is_empty() {
             return true;
         }

@@ -55,7 +55,10 @@ fn open(cipher: &Cipher, frame: &Frame<'_>) -> Vec<u8> {
     let mut wiped = sealed;
     let refused = cipher.open(header, &mut wiped, &wrong_tag);
     assert_eq!(refused, Err(OpenError::TagMismatch));
-    assert!(wiped.iter().all(|octet| *octet == 0), "no plaintext is left");
+    assert!(
+        wiped.iter().all(|octet| *octet == 0),
+        "no plaintext is left"
+    );
     plaintext
 }
 

@@ -13,7 +13,9 @@ const FILES_MAX: usize = 400;
 const OCTETS_MAX: usize = 300_000;
 
 fn corpus(target: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("corpus")
+        .join(target)
 }
 
 /// The inputs of a target, each with its file name.
