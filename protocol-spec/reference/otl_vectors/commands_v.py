@@ -90,7 +90,8 @@ def command_vectors() -> list[Vector]:
 
 
 def _results() -> list[Vector]:
-    out, report = [], s.report(command=78)
+    out, after = [], s.stamp(s.NOW + 4)
+    report = s.report(command=78, when=after)
     for mode in (1, 2, 3):
         name = TERMINALS[mode][0]
         result = {"type": "command_result", "sequence": 901, "stamp": s.stamp(s.NOW + 3), "command_key_version": 1,
@@ -108,7 +109,7 @@ def _results() -> list[Vector]:
         result = {"type": "command_result", "sequence": 903, "stamp": s.stamp(s.NOW + 3), "command_key_version": 1,
                   "command": 78, "kind": "valve_close", "meter": s.meter(), "valve": "open", "outcome": word, "data": ""}
         out.append(good(f"result_{word}", "CMD-13", up(1, 300030 + outcome, [with_mac("mode1", result, report["epoch"])],
-                                                         s.report(command=78, outcome=word), ticket=s.ns())))
+                                                         s.report(command=78, outcome=word, when=after), ticket=s.ns())))
     return out
 
 
@@ -128,9 +129,9 @@ def rotation_vectors() -> list[Vector]:
         vector.fields["wrap_key"] = crypto.wrap_key(who.base("kek", 1), who.utility.id, who.identity, 1).hex()
         out.append(vector)
     for name, version in (("mode1", 3), ("mode2", 3), ("mode3", 2)):
-        who, report = entry(name), s.report(command=80)
+        who, report = entry(name), s.report(command=78, when=s.stamp(s.NOW + 4))
         result = {"type": "command_result", "sequence": 950, "stamp": s.stamp(s.NOW + 3), "command_key_version": 1,
-                  "command": 80, "kind": "key_install", "meter": s.meter(), "valve": "unknown", "outcome": "done", "data": ""}
+                  "command": 78, "kind": "key_install", "meter": s.meter(), "valve": "unknown", "outcome": "done", "data": ""}
         ask = frames.uplink(who, version, 300100, report, [with_mac(name, result, report["epoch"])], s.ns(), s.NT)
         out.append(good(f"first_uplink_under_new_key_{name}", "ROT-2 ROT-5", ask))
         out.append(good(f"answer_under_new_key_{name}", "ROT-3 ROT-5",

@@ -52,7 +52,7 @@ def header_errors() -> list[Vector]:
     clear_answer, _ = answered(b"\x01\x00\x00", 0)
     out = [
         bad("empty_frame", "ERR-2", b"", "truncated", 0),
-        bad("one_octet", "ERR-2", ok[:1], "truncated", 1),
+        bad("one_octet", "ERR-2", ok[:1], "truncated", 1, receiver="server"),
         bad("oversize_1201", "FRM-4", ok + bytes(1201 - len(ok)), "oversize", 1200),
         bad("oversize_before_version", "ERR-2", b"\x21" + bytes(1300), "oversize", 1200),
         bad("version_0", "FRM-1", changed(ok, 0, 0x01), "unsupported_version", 0),

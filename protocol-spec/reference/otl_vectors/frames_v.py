@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """uplink.toml, resync.toml, answer.toml, call.toml: whole frames of every type in every mode."""
 
-from otl import frames, wire
+from otl import frames, schedule, wire
 from otl.answers import encode_answer
 from otl.wire import parse
 from . import samples as s
 from .keys import entry
 from .toml import Vector, good, text
 
+FLOOR = schedule.floor(0, s.NOW)  # the counter line stands above every counter of the usual terminals
 TERMINALS = {0: ("mode0", 0), 1: ("mode1", 2), 2: ("mode2", 2), 3: ("mode3", 1)}
 
 
@@ -122,7 +123,7 @@ def resync_vectors() -> list[Vector]:
         header = parse(ask)
         out += [good(f"resync_mode_{mode}", "FRM-14 RSY-1 NON-1", ask),
                 good(f"resync_answer_mode_{mode}", "RSY-2 SEC-7 REP-6",
-                     frames.resync_answer(who, header, s.ns(), {"floor": 864000 + mode, "items": []}), ask)]
+                     frames.resync_answer(who, header, s.ns(), {"floor": FLOOR, "items": []}), ask)]
     ask = frames.resync(entry("mode1"), 2, s.NR, s.report(command=2**32 - 1, when=s.unset()), 3)
     out += [
         good("resync_longest_report", "FRM-14", ask),
@@ -151,13 +152,12 @@ def answer_vectors() -> list[Vector]:
             out.append(good(f"come_back_and_slot_mode_{mode}", "ANS-11 ANS-18",
                             down(ask, answer_content([come_back, slot])), ask))
             out.append(good(f"floor_mode_{mode}", "REP-5 REP-6 ANS-14",
-                            down(ask, answer_content([{"item": "floor", "counter": 864001}], ack=False)), ask))
+                            down(ask, answer_content([{"item": "floor", "counter": FLOOR}], ack=False)), ask))
     ask = up(1)
     cases = {
         "more": ("ANS-8", answer_content(final=False, more=True)),
         "neither_final_nor_more": ("ANS-8", answer_content(final=False)),
         "new_epoch_without_ack": ("REC-9", answer_content(ack=False, final=False, new_epoch=True)),
-        "unproven": ("FRS-2", answer_content(unproven=True)),
         "no_ack_empty_map": ("ANS-4", answer_content(ack=False, final=False)),
         "map_of_a_batch": ("ANS-2 REC-31", answer_content(bitmap=0x007F)),
         "map_full": ("ANS-2", answer_content(bitmap=0xFFFF)),
@@ -173,6 +173,8 @@ def answer_vectors() -> list[Vector]:
              {"item": "unknown", "number": 0x7E, "critical": False, "body": ""}])),
     }
     out += [good(name, clauses, down(ask, content), ask) for name, (clauses, content) in cases.items()]
+    fresh = up(1, 100028, ticket=bytes(8))
+    out.append(good("unproven", "FRS-2", down(fresh, answer_content(unproven=True)), fresh))
     out.append(good("answer_without_its_uplink", "SEC-7", down(ask, answer_content())))
     out.append(good("second_answer_other_ns", "NON-8 ANS-6", down(ask, answer_content(), s.ns(s.NOW + 1, 2)), ask))
     assert len(encode_answer(answer_content())) == wire.ANSWER_FIXED

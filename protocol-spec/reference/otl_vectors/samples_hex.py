@@ -5,7 +5,7 @@ from otl import frames
 from otl.wire import parse
 from . import samples as s
 from .commands_v import signed, with_mac
-from .frames_v import TERMINALS, alarm, answer_content, down, up
+from .frames_v import FLOOR, TERMINALS, alarm, answer_content, down, up
 from .keys import entry
 from .toml import LICENCE
 
@@ -49,7 +49,7 @@ def sample_frames() -> str:
         ask, answer_content([{"item": "come_back", "seconds": 3600}])))
     lost = s.report(when=s.unset(), slot=0, epoch=0x0C0FFEE1)
     ask = add("mode 1: RESYNC, the terminal lost its memory", frames.resync(entry("mode1"), 2, s.NR, lost, 1))
-    add("its answer: the floor", frames.resync_answer(entry("mode1"), parse(ask), s.ns(), {"floor": 864001, "items": []}))
+    add("its answer: the floor", frames.resync_answer(entry("mode1"), parse(ask), s.ns(), {"floor": FLOOR, "items": []}))
     add("mode 1: CALL_NOW", frames.call_now(entry("mode1"), 2, s.NOW))
     return out
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Part 12 of the specification: two sessions, octet by octet."""
+"""Part 12 of the specification: three sessions, octet by octet."""
 
 from dataclasses import dataclass, field
 
@@ -59,9 +59,10 @@ def _line(name: str, octets: bytes) -> str:
 
 def _kdf(what: str, key_name: str, key: bytes, label: bytes, context: bytes, bits: int) -> tuple[bytes, str]:
     out = crypto.kdf(key, label, context, bits)
-    block = u(1, 4) + label + b"\x00" + context + u(bits, 4)
+    blocks = "".join(_line(f"block {i}, the octets under CMAC", u(i, 4) + label + b"\x00" + context + u(bits, 4))
+                     for i in range(1, bits // 128 + 1))
     text = (f"**{what}** = KDF({key_name}, `{label.decode()}`, context, {bits}):\n\n" + _line("key", key) + _line("context", context)
-            + _line("block 1, the octets under CMAC", block) + _line("result", out) + "\n")
+            + blocks + _line("result", out) + "\n")
     return out, text
 
 
@@ -167,7 +168,8 @@ def _uplink(title: str, who: TerminalEntry, frame: bytes, report: Json, records:
         (_everyday if record["type"] == "everyday" else _maced)(inner, record)
     inner.add(bytes(len(plaintext) - len(inner.total)), f"padding, so that the frame has {len(frame)} octets")
     out = f"{title}\n\n" + clear.text(header.raw) + inner.text(plaintext)
-    out += _sealed("Sealed with AES-128-CCM", header, header.raw, plaintext, frames.frame_key(who, "uplink", header))
+    cipher = "AES-256-GCM" if header.mode == 3 else "AES-128-CCM"
+    out += _sealed(f"Sealed with {cipher}", header, header.raw, plaintext, frames.frame_key(who, "uplink", header))
     return out + f"The frame, {len(frame)} octets:\n\n```\n{_lines(frame)}```\n\n"
 
 
@@ -274,6 +276,19 @@ def _result_part(name: str, who: TerminalEntry, version: int, key: bytes, ns: by
     return out + _answer("### The second answer", who, down, header, content, later)
 
 
+def _gcm_session() -> str:
+    name, version = TERMINALS[3]
+    who, report = entry(name), s.report()
+    up = frames.uplink(who, version, 4711, report, [], s.TICKET, s.NT)
+    header, content = parse(up), answer_content()
+    down = frames.answer(who, header, s.ns(), content)
+    out = "## A session in mode 3\n\nAn uplink without records, one answer. Keys have 32 octets, so CMAC runs with AES-256; tags have 16 octets.\n\n"
+    out += "### Keys\n\n"
+    out += _keys(who, version, [("UPLINK key", 1, header), ("ANSWER key", 2, header)])
+    out += _uplink("### The uplink", who, up, report, [])
+    return out + _answer("### The answer", who, down, header, content, s.ns())
+
+
 def text() -> str:
     """The text of part 12."""
-    return (_TOP + "\n" + _routine() + _command_session()).rstrip("\n") + "\n"
+    return (_TOP + "\n" + _routine() + _command_session() + _gcm_session()).rstrip("\n") + "\n"
