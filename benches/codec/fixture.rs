@@ -76,7 +76,7 @@ pub(crate) fn ring(terminals: u64) -> LinkKeyring {
     ring
 }
 
-/// The routine plaintext in frames of different terminals, spread over so many of them.
+/// The routine plaintext in frames of so many terminals, spread over those of a ring.
 pub(crate) fn frames(count: u64, terminals: u64) -> Vec<[u8; 128]> {
     let master = master();
     let plaintext = plaintext();
