@@ -6,9 +6,6 @@
 use super::error::EncodeError;
 use super::writer::Writer;
 
-/// Bits that hold most codes whole.
-const COMMON: u32 = 40;
-
 /// Reads bits from octets.
 ///
 /// `available` never exceeds 63, so that shifts by it, and by one more than a run of ones that
@@ -16,7 +13,8 @@ const COMMON: u32 = 40;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BitReader<'a> {
     rest: &'a [u8],
-    /// The next bits, from bit 63 down. Bits beyond `available` are a preview of `rest` or zero.
+    /// The next bits, inverted, from bit 63 down: a run of ones is then counted without a detour.
+    /// Bits beyond `available` are a preview of `rest` or zero.
     window: u64,
     available: u32,
 }
@@ -29,6 +27,22 @@ pub(crate) enum BitFault {
     /// A run of ones is longer than the caller permits.
     RunTooLong,
 }
+
+/// A code that is held whole by a window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ShortCode {
+    /// All ones if the code begins with a one, else 0.
+    pub(crate) some: u64,
+    /// The ones before the first zero.
+    pub(crate) ones: u64,
+    /// The bits after the zero; 0 without ones.
+    pub(crate) bits: u64,
+    /// The bits of the whole code, at most 63.
+    used: u32,
+}
+
+/// Bits that hold most codes whole.
+const COMMON: u32 = 40;
 
 impl<'a> BitReader<'a> {
     /// Reads from the first bit of `octets` on.
@@ -48,7 +62,6 @@ impl<'a> BitReader<'a> {
     }
 
     /// Reads `count` bits, at most 32, as a number.
-    #[inline]
     pub(crate) fn read(&mut self, count: u32) -> Result<u64, BitFault> {
         if self.available < count {
             self.refill();
@@ -63,41 +76,14 @@ impl<'a> BitReader<'a> {
 
     /// Reads ones up to a zero, at most `longest`, and after at least one of them `count` bits, at
     /// most 31. Returns how many ones there were, and the bits.
-    #[inline]
     pub(crate) fn ones_and_bits(
-        &mut self,
-        longest: u64,
-        count: u32,
-    ) -> Result<(u64, u64), BitFault> {
-        if self.available < COMMON {
-            self.refill();
-        }
-        // Without a branch on whether there are ones: in real data nobody can foretell it.
-        let ones = self.window.leading_ones();
-        let after = count & u32::from(ones == 0).wrapping_sub(1);
-        let used = ones.wrapping_add(1).wrapping_add(after);
-        if used > self.available {
-            return self.ones_and_bits_over_refills(longest, count);
-        }
-        self.window = self.window.wrapping_shl(ones.wrapping_add(1));
-        let bits = self.peek(after);
-        self.window = self.window.wrapping_shl(after);
-        self.available = self.available.wrapping_sub(used);
-        if u64::from(ones) > longest {
-            return Err(BitFault::RunTooLong);
-        }
-        Ok((u64::from(ones), bits))
-    }
-
-    #[cold]
-    fn ones_and_bits_over_refills(
         &mut self,
         longest: u64,
         count: u32,
     ) -> Result<(u64, u64), BitFault> {
         let mut ones = 0_u64;
         loop {
-            let run = self.window.leading_ones().min(self.available);
+            let run = self.window.leading_zeros().min(self.available);
             ones = ones.saturating_add(u64::from(run));
             if ones > longest {
                 return Err(BitFault::RunTooLong);
@@ -116,15 +102,53 @@ impl<'a> BitReader<'a> {
         Ok((ones, bits))
     }
 
-    /// The next `count` bits, at most 63, as a number.
+    /// As [`Self::ones_and_bits`], for a code that the window holds whole; otherwise none. The code
+    /// is not taken yet.
+    ///
+    /// `mask` is 2^`count` − 1. There is no branch on whether there are ones: in real data nobody
+    /// can foretell it.
     #[inline]
-    const fn peek(&self, count: u32) -> u64 {
-        (self.window >> 1).wrapping_shr(63_u32.wrapping_sub(count))
+    pub(crate) fn short_code(&mut self, count: u32, mask: u64) -> Option<ShortCode> {
+        if self.available < COMMON {
+            self.refill();
+        }
+        let window = self.window;
+        if window == 0 {
+            return None;
+        }
+        // All ones if the code begins with a one.
+        let some = (window >> 63).wrapping_sub(1);
+        // The place of the first zero, from 63 down. The next code can begin only when this is
+        // known, so nothing else stands on the way to it.
+        let zero_at = 63_u32.wrapping_sub(window.leading_zeros());
+        let after = if some == 0 { 0 } else { count };
+        let used = after.wrapping_add(64).wrapping_sub(zero_at);
+        if used > self.available {
+            return None;
+        }
+        Some(ShortCode {
+            some,
+            ones: u64::from(63_u32.wrapping_sub(zero_at)),
+            bits: (!window).wrapping_shr(zero_at.wrapping_sub(count)) & mask & some,
+            used,
+        })
+    }
+
+    /// Takes a code.
+    #[inline]
+    pub(crate) fn take(&mut self, code: &ShortCode) {
+        self.consume(code.used);
     }
 
     /// Takes the bits up to the end of the octet; false if one of them is set.
     pub(crate) fn fill_is_zero(&mut self) -> bool {
         self.read(self.available & 7) == Ok(0)
+    }
+
+    /// The next `count` bits, at most 63, as a number.
+    #[inline]
+    const fn peek(&self, count: u32) -> u64 {
+        (!self.window >> 1).wrapping_shr(63_u32.wrapping_sub(count))
     }
 
     /// Takes bits that are available.
@@ -135,25 +159,30 @@ impl<'a> BitReader<'a> {
     }
 
     /// Brings at least 56 bits into the window, or all that are left.
+    #[inline]
     fn refill(&mut self) {
-        let mut padded = [0; 8];
-        let chunk = match self.rest.first_chunk::<8>() {
-            Some(chunk) => chunk,
-            None => {
-                for (place, octet) in padded.iter_mut().zip(self.rest) {
-                    *place = *octet;
-                }
-                &padded
-            }
+        let word = match self.rest.first_chunk::<8>() {
+            Some(chunk) => u64::from_be_bytes(*chunk),
+            None => tail(self.rest),
         };
-        self.window |= u64::from_be_bytes(*chunk).wrapping_shr(self.available);
+        self.window |= (!word).wrapping_shr(self.available);
         // Whole octets only count; the part of the last one is read again, to the same bits.
-        let room = 63_u32.saturating_sub(self.available) >> 3;
-        let octets = self.rest.len().min(usize::try_from(room).unwrap_or(0));
+        let room = usize::try_from(63_u32.wrapping_sub(self.available) >> 3).unwrap_or(0);
+        let octets = self.rest.len().min(room);
         self.rest = self.rest.get(octets..).unwrap_or(&[]);
         let bits = u32::try_from(octets << 3).unwrap_or(0);
         self.available = self.available.wrapping_add(bits);
     }
+}
+
+/// Fewer than eight octets, followed by zeros.
+#[inline]
+fn tail(octets: &[u8]) -> u64 {
+    let mut place = 64_u32;
+    octets.iter().fold(0, |word, octet| {
+        place = place.wrapping_sub(8);
+        word | u64::from(*octet).wrapping_shl(place)
+    })
 }
 
 /// Writes bits, and zeros to the end of the last octet.

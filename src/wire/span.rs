@@ -112,22 +112,22 @@ impl<'a> Input for Span<'a> {
     type Iter = Copied<Iter<'a, u8>>;
     type IterIndices = Enumerate<Self::Iter>;
 
-    #[inline]
+    #[inline(always)]
     fn input_len(&self) -> usize {
         self.octets.len()
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&self, index: usize) -> Self {
         self.take_split(index).1
     }
 
-    #[inline]
+    #[inline(always)]
     fn take_from(&self, index: usize) -> Self {
         self.take_split(index).0
     }
 
-    #[inline]
+    #[inline(always)]
     fn take_split(&self, index: usize) -> (Self, Self) {
         let (head, rest) = self
             .octets
@@ -145,7 +145,7 @@ impl<'a> Input for Span<'a> {
         (rest, head)
     }
 
-    #[inline]
+    #[inline(always)]
     fn position<P>(&self, predicate: P) -> Option<usize>
     where
         P: Fn(u8) -> bool,
@@ -153,17 +153,17 @@ impl<'a> Input for Span<'a> {
         self.octets.iter().position(|octet| predicate(*octet))
     }
 
-    #[inline]
+    #[inline(always)]
     fn iter_elements(&self) -> Self::Iter {
         self.octets.iter().copied()
     }
 
-    #[inline]
+    #[inline(always)]
     fn iter_indices(&self) -> Self::IterIndices {
         self.iter_elements().enumerate()
     }
 
-    #[inline]
+    #[inline(always)]
     fn slice_index(&self, count: usize) -> Result<usize, Needed> {
         if count <= self.octets.len() {
             Ok(count)
@@ -182,7 +182,7 @@ where
     P: Parser<Span<'a>, Error = DecodeError>,
     P::Output: Display,
 {
-    #[inline]
+    #[inline(always)]
     move |input: Span<'a>| match parser.parse(input) {
         Ok((rest, value)) => {
             input.note(rest, name, &value);
@@ -200,7 +200,7 @@ pub(crate) fn refine<'a, P, T>(
 where
     P: Parser<Span<'a>, Error = DecodeError>,
 {
-    #[inline]
+    #[inline(always)]
     move |input: Span<'a>| {
         let (rest, raw) = parser.parse(input)?;
         match check(raw) {

@@ -227,8 +227,18 @@ proptest! {
         bits.finish().unwrap();
         let mut reader = BitReader::new(&out);
         for (ones, value, count) in &codes {
-            let low = if *ones > 0 { value & ((1 << count) - 1) } else { 0 };
-            prop_assert_eq!(reader.ones_and_bits(90, *count), Ok((*ones, low)));
+            let mask = (1 << count) - 1;
+            let low = if *ones > 0 { value & mask } else { 0 };
+            if let Some(code) = reader.short_code(*count, mask) {
+                prop_assert_eq!((code.ones, code.bits), (*ones, low));
+                prop_assert_eq!(code.some != 0, *ones > 0);
+                let mut after = reader;
+                after.take(&code);
+                prop_assert_eq!(reader.ones_and_bits(90, *count), Ok((*ones, low)));
+                prop_assert_eq!(after.left(), reader.left());
+            } else {
+                prop_assert_eq!(reader.ones_and_bits(90, *count), Ok((*ones, low)));
+            }
         }
         prop_assert!(reader.left() < 8);
         prop_assert!(reader.fill_is_zero());

@@ -12,13 +12,13 @@ use crate::wire::span::{Parsed, Span, field, ranged};
 use crate::wire::writer::Writer;
 
 use super::limits::GAUGE_MAX;
-use super::steps::{StepFault, StepReader, write_steps};
+use super::steps::{StepReader, write_steps};
 
 /// Marks in place of a value that was not measured; above [`GAUGE_MAX`].
 const NOT_MEASURED: u16 = u16::MAX;
 
-/// The largest coded difference is 2 × 65,533; the coder takes it less one.
-const CODE_LIMIT: u64 = 2 * 65_533 - 1;
+/// The largest coded difference: a rise from 0 to the largest gauge.
+const CODE_MAX: u32 = 2 * 65_533;
 
 /// Values at marks 1 to the count; at least one was measured.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -113,19 +113,15 @@ fn code(before: u16, after: u16) -> u64 {
     }
 }
 
-/// The value that a coded difference leads to.
+/// The difference of a code, modulo 2^32.
+///
+/// Rises and falls alternate at random, so this does without a branch.
 // spec: SER-8
 #[inline]
-fn apply(before: u16, code: u64) -> Result<u16, StepFault> {
-    // All ones for a difference below zero. Rises and falls alternate at random, so this does
-    // without a branch; below zero the sum wraps to a value far above the largest gauge.
+const fn difference(code: u32) -> u32 {
     let sign = (code & 1).wrapping_neg();
-    let size = code.wrapping_add(1) >> 1;
-    let after = u64::from(before).wrapping_add((size ^ sign).wrapping_sub(sign));
-    u16::try_from(after)
-        .ok()
-        .filter(|value| *value <= GAUGE_MAX)
-        .ok_or(StepFault::TooLarge)
+    let size = (code >> 1).wrapping_add(code & 1);
+    (size ^ sign).wrapping_sub(sign)
 }
 
 /// Reads gauges of `count` marks.
@@ -179,7 +175,7 @@ fn bitmap(input: Span<'_>, count: u8) -> Parsed<'_, &[u8]> {
 
 /// Reads the values at the marks of the bitmap, at all marks if it is empty.
 fn values<'a>(input: Span<'a>, count: u8, bitmap: &[u8]) -> Parsed<'a, Gauges> {
-    let mut reader = StepReader::new(input, CODE_LIMIT);
+    let mut reader = StepReader::new(input, CODE_MAX);
     let (_, first) = named(reader.number(16), "first gauge")?;
     let first = u16::try_from(first).unwrap_or(NOT_MEASURED);
     if first > GAUGE_MAX {
@@ -196,15 +192,29 @@ fn values<'a>(input: Span<'a>, count: u8, bitmap: &[u8]) -> Parsed<'a, Gauges> {
     // At most 250 entries of two octets, whatever the octets say.
     let mut values = Vec::with_capacity(usize::from(count));
     values.push(first);
-    let mut last = first;
-    let read = reader.steps(
-        usize::try_from(marks).unwrap_or(0).saturating_sub(1),
-        |code| {
-            last = apply(last, code)?;
-            values.push(last);
-            Ok(())
-        },
-    );
+    let mut last = u32::from(first);
+    let steps = usize::try_from(marks).unwrap_or(0).saturating_sub(1);
+    let read = reader.steps(steps, |codes, read| {
+        // A value below zero wraps to one far above the largest.
+        let differences = codes.map(difference);
+        let run = differences.get(..read).unwrap_or(&[]);
+        let mut before = last;
+        let mut highest = 0;
+        values.extend(run.iter().map(|difference| {
+            last = last.wrapping_add(*difference);
+            highest = last.max(highest);
+            let [low, high, ..] = last.to_le_bytes();
+            u16::from_le_bytes([low, high])
+        }));
+        if highest <= u32::from(GAUGE_MAX) {
+            return Ok(());
+        }
+        let bad = run.iter().position(|difference| {
+            before = before.wrapping_add(*difference);
+            before > u32::from(GAUGE_MAX)
+        });
+        Err(bad.unwrap_or(0))
+    });
     named(read, "gauges")?;
     let (rest, k) = named(reader.finish(), "gauges")?;
     input.note(rest, "gauges", &format_args!("k = {k}"));

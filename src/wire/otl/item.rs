@@ -53,6 +53,7 @@ pub(crate) struct Registered {
 /// Reads the next item. `registry` knows the numbers; `judge` may refuse an item by its type
 /// octet alone.
 // spec: FRM-19, FRM-20, FRM-21, GEN-6
+#[inline(always)]
 pub(crate) fn item<'a>(
     input: Span<'a>,
     registry: fn(u8) -> Option<Registered>,
@@ -106,6 +107,7 @@ pub(crate) fn put(
 
 /// Reads a body to its end.
 // spec: FRM-19
+#[inline(always)]
 pub(crate) fn whole<'a, T>(
     body: Span<'a>,
     parser: impl FnOnce(Span<'a>) -> Parsed<'a, T>,

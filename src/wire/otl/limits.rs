@@ -51,7 +51,7 @@ pub const REGISTER_MAX: u64 = 0xFFFF_FFFF_FFFF;
 
 /// The largest step within a segment of a series, 2^32 − 1.
 // spec: SER-1
-pub const STEP_MAX: u64 = 0xFFFF_FFFF;
+pub const STEP_MAX: u32 = 0xFFFF_FFFF;
 
 /// The largest gauge.
 // spec: SER-8

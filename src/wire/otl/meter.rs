@@ -129,6 +129,11 @@ impl Register {
         }
     }
 
+    /// A register whose value the caller checks before it hands it out.
+    pub(super) const fn unchecked(value: u64) -> Self {
+        Self(value)
+    }
+
     /// The value.
     #[must_use]
     pub const fn get(self) -> u64 {
@@ -167,18 +172,21 @@ impl RegisterValue {
 }
 
 /// Reads the octet of a meter.
+#[inline(always)]
 pub(crate) fn meter<'a>(name: &'static str) -> impl FnMut(Span<'a>) -> Parsed<'a, Meter> {
     field(name, ranged(be_u8, |octet| Some(Meter::from_octet(octet))))
 }
 
 /// Reads the octet of a unit.
 // spec: REC-16
+#[inline(always)]
 pub(crate) fn unit<'a>(name: &'static str) -> impl FnMut(Span<'a>) -> Parsed<'a, Unit> {
     field(name, ranged(be_u8, Unit::from_code))
 }
 
 /// Reads a register.
 // spec: REC-16
+#[inline(always)]
 pub(crate) fn register<'a>(name: &'static str) -> impl FnMut(Span<'a>) -> Parsed<'a, Register> {
     field(
         name,

@@ -95,11 +95,13 @@ impl Report {
 
 /// Reads a store epoch, which is never 0.
 // spec: REC-2
+#[inline(always)]
 pub(crate) fn epoch<'a>(name: &'static str) -> impl FnMut(Span<'a>) -> Parsed<'a, NonZeroU32> {
     field(name, ranged(be_u32, NonZeroU32::new))
 }
 
 /// Reads a report.
+#[inline(always)]
 pub(crate) fn report(input: Span<'_>) -> Parsed<'_, Report> {
     let (rest, stamp) = stamp(input)?;
     let (rest, epoch) = epoch("store epoch")(rest)?;
@@ -123,6 +125,7 @@ pub(crate) fn report(input: Span<'_>) -> Parsed<'_, Report> {
 }
 
 /// Reads an outcome; one that is not registered is kept.
+#[inline(always)]
 pub(crate) fn outcome(input: Span<'_>) -> Parsed<'_, Outcome> {
     field(
         "outcome",

@@ -12,9 +12,9 @@ use crate::wire::span::{Parsed, Span, field, ranged};
 use crate::wire::writer::Writer;
 
 use super::coded::coded;
-use super::limits::{INTERVAL_MARKS_MAX, STEP_MAX};
+use super::limits::{INTERVAL_MARKS_MAX, REGISTER_MAX, STEP_MAX};
 use super::meter::{Register, register};
-use super::steps::{StepFault, StepReader, write_steps};
+use super::steps::{StepReader, write_steps};
 
 coded! {
     /// Why a segment begins. Codes from 7 on are refused.
@@ -128,7 +128,9 @@ impl Series {
             if range.check(from, count).is_err() {
                 return Err(OutOfRange("place of a segment"));
             }
-            if steps(segment.registers).any(|step| step.is_none_or(|step| step > STEP_MAX)) {
+            if steps(segment.registers)
+                .any(|step| step.is_none_or(|step| step > u64::from(STEP_MAX)))
+            {
                 return Err(OutOfRange("step within a segment"));
             }
             from = range.end();
@@ -247,12 +249,12 @@ pub(crate) fn series<'a>(count: u8) -> impl Fn(Span<'a>) -> Parsed<'a, Series> {
                 },
             ));
         }
-        let mut reader = StepReader::new(rest, STEP_MAX.wrapping_sub(1));
+        let mut reader = StepReader::new(rest, STEP_MAX);
         named(reader.begin())?;
         for (range, start) in ranges.iter().zip(starts) {
             run(&mut reader, &mut registers, start, range.length)?;
         }
-        let rest = finish(rest, reader)?;
+        let rest = finish(rest, &mut reader)?;
         Ok((
             rest,
             Series {
@@ -273,14 +275,15 @@ fn capacity(rest: Span<'_>, measured: usize, segments: usize) -> usize {
 }
 
 /// Reads the steps of a series without breaks.
+#[inline(always)]
 fn whole<'a>(input: Span<'a>, count: u8, start: Register) -> Parsed<'a, Series> {
     let mut registers = Vec::with_capacity(capacity(input, usize::from(count), 1));
     let mut rest = input;
     if count > 1 {
-        let mut reader = StepReader::new(input, STEP_MAX.wrapping_sub(1));
+        let mut reader = StepReader::new(input, STEP_MAX);
         named(reader.begin())?;
         run(&mut reader, &mut registers, start, count)?;
-        rest = finish(input, reader)?;
+        rest = finish(input, &mut reader)?;
     } else {
         registers.push(start);
     }
@@ -333,26 +336,42 @@ fn ranges(input: Span<'_>, count: u8, number: u8) -> Parsed<'_, (Vec<Range>, Vec
 
 /// Reads the registers of a segment whose first one is known.
 // spec: SER-6
+#[inline(always)]
 fn run<'a>(
     reader: &mut StepReader<'a>,
     registers: &mut Vec<Register>,
     start: Register,
     length: u8,
 ) -> Result<(), nom::Err<DecodeError>> {
-    let mut register = start;
-    registers.push(register);
+    let mut register = start.get();
+    registers.push(start);
     let steps = usize::from(length).saturating_sub(1);
-    let read = reader.steps(steps, |step| {
-        register =
-            Register::new(register.get().saturating_add(step)).map_err(|_| StepFault::TooLarge)?;
-        registers.push(register);
-        Ok(())
+    let read = reader.steps(steps, |chunk, read| {
+        let run = chunk.get(..read).unwrap_or(&[]);
+        let mut before = register;
+        registers.extend(run.iter().map(|step| {
+            register = register.wrapping_add(u64::from(*step));
+            Register::unchecked(register)
+        }));
+        // Registers never fall: the last one is the largest.
+        if register <= REGISTER_MAX {
+            return Ok(());
+        }
+        let bad = run.iter().position(|step| {
+            before = before.wrapping_add(u64::from(*step));
+            before > REGISTER_MAX
+        });
+        Err(bad.unwrap_or(0))
     });
     named(read)
 }
 
 /// Ends the stream, and names it in a view.
-fn finish<'a>(input: Span<'a>, reader: StepReader<'a>) -> Result<Span<'a>, nom::Err<DecodeError>> {
+#[inline(always)]
+fn finish<'a>(
+    input: Span<'a>,
+    reader: &mut StepReader<'a>,
+) -> Result<Span<'a>, nom::Err<DecodeError>> {
     let (rest, k) = reader
         .finish()
         .map_err(|error| error.map(|error| error.in_field("steps")))?;

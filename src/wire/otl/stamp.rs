@@ -117,6 +117,7 @@ impl fmt::Display for Quality {
 
 /// Reads a stamp.
 // spec: REC-3
+#[inline(always)]
 pub(crate) fn stamp(input: Span<'_>) -> Parsed<'_, Stamp> {
     let (rest, quality) = field(
         "stamp quality",

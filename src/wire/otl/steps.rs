@@ -10,7 +10,7 @@
 //! exactly when k − 1 is longer and k + 1 is not shorter, and the decoder can tell from two sums.
 
 use crate::wire::bits::{BitFault, BitReader, BitWriter};
-use crate::wire::error::{EncodeError, ErrorKind};
+use crate::wire::error::{DecodeError, EncodeError, ErrorKind};
 use crate::wire::span::{Parsed, Span};
 use nom::Input as _;
 
@@ -21,37 +21,32 @@ const K_MAX: u32 = 31;
 pub(crate) struct StepReader<'a> {
     input: Span<'a>,
     bits: BitReader<'a>,
-    /// The largest step − 1.
-    limit: u64,
+    /// The largest step.
+    max: u32,
     k: u32,
     /// The octet in which k begins.
     k_at: usize,
     costs: Costs,
 }
 
-/// By how many bits the stream would be longer with another k.
-#[derive(Clone, Copy, Default)]
-struct Costs {
-    /// With k − 1; has to be above 0.
-    lower: i64,
-    /// With k + 1; has to be at least 0.
-    higher: i64,
-}
+/// Steps that are read before they are looked at, which is faster than one by one.
+pub(crate) const CHUNK: usize = 32;
 
 impl<'a> StepReader<'a> {
-    /// A stream that begins with the first bit of `input`, with steps of at most `limit` + 1.
-    pub(crate) fn new(input: Span<'a>, limit: u64) -> Self {
+    /// A stream that begins with the first bit of `input`, with steps of at most `max`.
+    pub(crate) fn new(input: Span<'a>, max: u32) -> Self {
         Self {
             bits: BitReader::new(input.octets()),
             k_at: input.offset(),
             input,
-            limit,
+            max,
             k: 0,
             costs: Costs::default(),
         }
     }
 
     /// Reads a number of up to 32 bits that stands before k.
+    #[inline(always)]
     pub(crate) fn number(&mut self, bits: u32) -> Parsed<'a, u64> {
         match self.bits.read(bits) {
             Ok(value) => Ok((self.input, value)),
@@ -60,6 +55,7 @@ impl<'a> StepReader<'a> {
     }
 
     /// Reads k.
+    #[inline(always)]
     pub(crate) fn begin(&mut self) -> Parsed<'a, ()> {
         self.k_at = self.at(self.bits);
         let (input, k) = self.number(K_BITS)?;
@@ -73,35 +69,94 @@ impl<'a> StepReader<'a> {
         self.input.end().saturating_sub(whole)
     }
 
-    /// Reads `count` steps and gives each to `take`, which may refuse one as too large.
-    ///
-    /// The state is held in local copies: the loop is on the path of every uplink.
+    /// Reads `count` steps and gives them to `take` in runs: a chunk that is filled with zeros, and
+    /// how many steps it holds. `take` says which step leads to a value out of range, if one does.
     // spec: SER-6, SER-8
-    #[inline]
     pub(crate) fn steps(
         &mut self,
         count: usize,
-        mut take: impl FnMut(u64) -> Result<(), StepFault>,
+        mut take: impl FnMut(&[u32; CHUNK], usize) -> Result<(), usize>,
     ) -> Parsed<'a, ()> {
-        let (mut bits, mut costs) = (self.bits, self.costs);
-        let (k, limit) = (self.k, self.limit);
-        for index in 0..count {
-            if let Err(fault) = step(&mut bits, &mut costs, k, limit).and_then(&mut take) {
-                return self.refuse_step(index, fault);
+        let mut left = count;
+        while left > 0 {
+            let mut chunk = [0; CHUNK];
+            let before = self.bits;
+            let wanted = chunk.get_mut(..left.min(CHUNK)).unwrap_or(&mut []);
+            let mut read = self.short_steps(wanted);
+            if read == 0 {
+                if let Some(first) = wanted.first_mut() {
+                    *first = self.any_step()?;
+                }
+                read = 1;
             }
+            if let Err(index) = take(&chunk, read) {
+                return self.refuse_step(before, index);
+            }
+            // Steps of zero cost the same with any k, so those that fill the chunk do no harm.
+            self.costs.add(&chunk, self.k);
+            left = left.saturating_sub(read);
         }
-        (self.bits, self.costs) = (bits, costs);
         Ok((self.input, ()))
     }
 
-    /// Refuses a step of a run that [`Self::steps`] began. Its place is found by reading again.
-    #[cold]
-    fn refuse_step(&mut self, index: usize, fault: StepFault) -> Parsed<'a, ()> {
-        if fault == StepFault::End {
-            return Err(nom::Err::Error(self.input.truncated()));
+    /// Reads steps up to one that is unusual: long, or out of range, or not there.
+    #[inline]
+    fn short_steps(&mut self, steps: &mut [u32]) -> usize {
+        let (mut bits, k, max) = (self.bits, self.k & K_MAX, u64::from(self.max));
+        let mask = 1_u64.wrapping_shl(k).wrapping_sub(1);
+        let mut read = 0_usize;
+        for place in steps {
+            let Some(code) = bits.short_code(k, mask) else {
+                break;
+            };
+            // One less than the ones, if there are any; without ones the step is zero.
+            let high = code.ones.wrapping_add(code.some);
+            let step = (high.wrapping_shl(k) | code.bits).wrapping_sub(code.some);
+            match u32::try_from(step) {
+                Ok(step) if u64::from(step) <= max => *place = step,
+                _ => break,
+            }
+            bits.take(&code);
+            read = read.wrapping_add(1);
         }
+        self.bits = bits;
+        read
+    }
+
+    /// Reads one step with all checks.
+    #[cold]
+    fn any_step(&mut self) -> Result<u32, nom::Err<DecodeError>> {
+        let at = self.at(self.bits);
+        match self.checked_step() {
+            Ok(step) => Ok(step),
+            Err(BitFault::End) => Err(nom::Err::Error(self.input.truncated())),
+            Err(BitFault::RunTooLong) => {
+                let error = DecodeError::new(at, ErrorKind::BadValue, "");
+                Err(nom::Err::Error(error))
+            }
+        }
+    }
+
+    fn checked_step(&mut self) -> Result<u32, BitFault> {
+        let limit = u64::from(self.max).saturating_sub(1);
+        let longest = limit.unbounded_shr(self.k).saturating_add(1);
+        let (ones, low) = self.bits.ones_and_bits(longest, self.k)?;
+        let Some(high) = ones.checked_sub(1) else {
+            return Ok(0);
+        };
+        let value = high.unbounded_shl(self.k) | low;
+        u32::try_from(value.saturating_add(1))
+            .ok()
+            .filter(|step| *step <= self.max)
+            .ok_or(BitFault::RunTooLong)
+    }
+
+    /// Refuses a step of a run that began at `before`. Its place is found by reading again.
+    #[cold]
+    fn refuse_step<T>(&mut self, before: BitReader<'a>, index: usize) -> Parsed<'a, T> {
+        self.bits = before;
         for _ in 0..index {
-            if step(&mut self.bits, &mut self.costs, self.k, self.limit).is_err() {
+            if self.checked_step().is_err() {
                 break;
             }
         }
@@ -111,10 +166,9 @@ impl<'a> StepReader<'a> {
 
     /// Checks k and the fill bits, and returns what follows the stream.
     // spec: SER-3, SER-4
-    pub(crate) fn finish(mut self) -> Parsed<'a, u32> {
-        let lower_is_longer = self.k == 0 || self.costs.lower > 0;
-        let higher_is_not_shorter = self.k == K_MAX || self.costs.higher >= 0;
-        if !(lower_is_longer && higher_is_not_shorter) {
+    #[inline(always)]
+    pub(crate) fn finish(&mut self) -> Parsed<'a, u32> {
+        if !self.costs.k_is_best(self.k) {
             return self.input.refuse_at(self.k_at, ErrorKind::NonCanonical);
         }
         let last = self.at(self.bits);
@@ -127,44 +181,44 @@ impl<'a> StepReader<'a> {
     }
 }
 
-/// Reads a step and counts what it would cost with another k.
-#[inline]
-fn step(bits: &mut BitReader<'_>, costs: &mut Costs, k: u32, limit: u64) -> Result<u64, StepFault> {
-    let longest = (limit >> (k & K_MAX)).saturating_add(1);
-    let (ones, low) = bits.ones_and_bits(longest, k)?;
-    // The rest does without a branch on whether the step is zero, for which `low` is zero too.
-    let some = u64::from(ones != 0);
-    let high = ones.wrapping_sub(some);
-    let step = (high.wrapping_shl(k) | low).wrapping_add(some);
-    if step > limit.wrapping_add(1) {
-        return Err(StepFault::TooLarge);
-    }
-    // With k − 1 the upper part is 2 × high and the top bit of `low`, and one bit less follows;
-    // with k + 1 it is half of `high`, rounded down, and one bit more follows.
-    let top = (low << 1).wrapping_shr(k);
-    let lower = high.wrapping_add(top).wrapping_sub(some);
-    let higher = (high.wrapping_add(1) >> 1).wrapping_sub(some);
-    costs.lower = costs.lower.wrapping_add(lower.cast_signed());
-    costs.higher = costs.higher.wrapping_sub(higher.cast_signed());
-    Ok(step)
+/// What the stream would cost with another k. No sum exceeds twice the bits of a frame.
+#[derive(Clone, Copy, Default)]
+struct Costs {
+    /// Steps that are not zero: what k − 1 saves and k + 1 costs.
+    changes: u32,
+    /// Bits that k − 1 costs.
+    lower_costs: u32,
+    /// Bits that k + 1 saves.
+    higher_saves: u32,
 }
 
-/// Why a step could not be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StepFault {
-    /// The octets end first.
-    End,
-    /// The step, or the value that it leads to, is above its limit.
-    TooLarge,
-}
-
-impl From<BitFault> for StepFault {
-    fn from(fault: BitFault) -> Self {
-        match fault {
-            BitFault::End => Self::End,
-            BitFault::RunTooLong => Self::TooLarge,
+impl Costs {
+    #[inline]
+    fn add(&mut self, steps: &[u32; CHUNK], k: u32) {
+        let below = k.saturating_sub(1);
+        for step in steps {
+            let some = u32::from(*step != 0);
+            let value = step.wrapping_sub(some);
+            self.changes = self.changes.wrapping_add(some);
+            let upper = value.wrapping_shr(below);
+            self.lower_costs = self.lower_costs.wrapping_add(half(upper));
+            let upper = value.wrapping_shr(k);
+            self.higher_saves = self.higher_saves.wrapping_add(half(upper));
         }
     }
+
+    /// Whether k − 1 is longer and k + 1 is not shorter.
+    const fn k_is_best(self, k: u32) -> bool {
+        let lower_is_longer = k == 0 || self.lower_costs > self.changes;
+        let higher_is_not_shorter = k == K_MAX || self.higher_saves <= self.changes;
+        lower_is_longer && higher_is_not_shorter
+    }
+}
+
+/// Half of a number, rounded up.
+#[inline]
+const fn half(number: u32) -> u32 {
+    (number >> 1).wrapping_add(number & 1)
 }
 
 /// The smallest k that makes the stream of `steps` shortest.

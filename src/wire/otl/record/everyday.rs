@@ -154,6 +154,7 @@ pub(crate) fn everyday(input: Span<'_>) -> Parsed<'_, Everyday> {
 
 /// Reads flags whose low four bits are a valve state.
 // spec: REC-21
+#[inline(always)]
 pub(super) fn flags(input: Span<'_>) -> Parsed<'_, (u8, ValveState)> {
     let (rest, flags) = field(
         "flags and valve state",
@@ -166,6 +167,7 @@ pub(super) fn flags(input: Span<'_>) -> Parsed<'_, (u8, ValveState)> {
 }
 
 /// Reads a value that a flag has announced.
+#[inline(always)]
 fn optional<'a, T>(
     input: Span<'a>,
     present: bool,

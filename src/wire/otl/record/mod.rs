@@ -267,6 +267,7 @@ impl Record {
 
 /// Reads a record sequence.
 // spec: REC-6
+#[inline(always)]
 pub(crate) fn sequence(input: Span<'_>) -> Parsed<'_, NonZeroU32> {
     field(
         "record sequence",

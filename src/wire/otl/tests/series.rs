@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use crate::wire::error::ErrorKind;
 use crate::wire::otl::gauges::{Gauges, gauges};
-use crate::wire::otl::limits::{REGISTER_MAX, STEP_MAX};
+use crate::wire::otl::limits::REGISTER_MAX;
 use crate::wire::otl::meter::Register;
 use crate::wire::otl::series::{Segment, SegmentReason, Series, series};
 use crate::wire::otl::steps::smallest_k;
@@ -13,6 +13,8 @@ use crate::wire::span::{Parsed, Span, plain};
 use crate::wire::writer::Writer;
 
 use super::octets;
+
+const STEP_MAX: u64 = crate::wire::otl::limits::STEP_MAX as u64;
 
 /// Runs a parser over all octets: the value, or the refusal and its offset.
 fn run<'a, T>(

@@ -9,7 +9,7 @@ use crate::wire::otl::command::CommandItem;
 use crate::wire::otl::gauges::Gauges;
 use crate::wire::otl::health::{Health, HealthParts, ResetCause};
 use crate::wire::otl::ident::{FrameCounter, KeyVersion};
-use crate::wire::otl::limits::{REGISTER_MAX, STEP_MAX};
+use crate::wire::otl::limits::REGISTER_MAX;
 use crate::wire::otl::meter::{Meter, Register, RegisterValue, Unit};
 use crate::wire::otl::record::alarm::FlowCategory;
 use crate::wire::otl::record::{
@@ -70,6 +70,8 @@ fn register_value() -> impl Strategy<Value = RegisterValue> {
 fn valve() -> impl Strategy<Value = ValveState> {
     one_of(ValveState::ALL)
 }
+
+const STEP_MAX: u64 = crate::wire::otl::limits::STEP_MAX as u64;
 
 /// A series of `count` marks: steps, and at some marks a gap or a break.
 pub(super) fn series(count: u8) -> impl Strategy<Value = Series> {
