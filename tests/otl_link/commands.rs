@@ -355,10 +355,38 @@ fn setting_the_clock_back_makes_the_signer_refuse_and_so_no_expired_command_runs
             let signer: &dyn kenshin::keyring::CommandSigner = &world.server.signer;
             world.server.signer_clock.store(true_now, Ordering::Relaxed);
             let refused = signer.sign(&request).unwrap_err();
-            assert_ne!(refused, SignRefusal::JournalFailed, "{mode}");
+            assert_eq!(refused, SignRefusal::Expired, "{mode}");
         }
         world.run_for(DAY_MS);
         assert_eq!(valve_of(&mut world), valve::OPEN, "{mode}");
+    }
+}
+
+// spec: CMD-18
+#[test]
+fn a_server_whose_clock_is_set_back_gets_no_signature_for_an_expired_or_a_present_command() {
+    for mode in MODES {
+        for back_s in [31, 3_600, 4 * 86_400] {
+            let mut world = settled(mode);
+            world.server.approve(1, CommandKind::VALVE_CLOSE, &[1]);
+            world.up = |_| Fate::Lose;
+            if back_s > 86_400 {
+                // By the true time the command has expired.
+                world.run_for(3 * DAY_MS);
+            }
+            let uplink = uplink_of(&mut world);
+            let true_now = world.utc_s() + 1;
+            world.set_server_time(true_now);
+            world.server.now_utc_s = true_now - back_s;
+            world.server.durable.mark = Default::default();
+            world.server.durable.mark = world.server.durable.mark.clone().started(true_now);
+            if let Some(answer) = world.server.receive(&uplink) {
+                let now = world.now_ms + 2_000;
+                world.terminal().handle(now, &answer).unwrap();
+            }
+            assert_eq!(valve_of(&mut world), valve::OPEN, "{mode}, {back_s} s back");
+            assert_eq!(recorded(&mut world), [], "{mode}, {back_s} s back");
+        }
     }
 }
 

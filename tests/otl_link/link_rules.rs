@@ -59,6 +59,8 @@ struct Made {
     slot_version: u8,
     command: Option<(u8, u8)>,
     items: Vec<u8>,
+    ticket: bool,
+    octets: usize,
 }
 
 impl Made {
@@ -70,6 +72,8 @@ impl Made {
             slot_version: 0,
             command: None,
             items: vec![],
+            ticket: true,
+            octets: 128,
         }
     }
 }
@@ -92,7 +96,11 @@ fn sealed(server: &Server, made: &Made) -> Vec<u8> {
         KeyVersion::new(1).unwrap(),
         Identity::new(IDENTITY),
         FrameCounter::new(made.counter).unwrap(),
-        Ns::from_parts(START_UTC_S - 9, 1),
+        if made.ticket {
+            Ns::from_parts(START_UTC_S - 9, 1)
+        } else {
+            Ns::ZERO
+        },
     )
     .encode();
     let mut plaintext = vec![5];
@@ -103,7 +111,7 @@ fn sealed(server: &Server, made: &Made) -> Vec<u8> {
         Some((sequence, outcome)) => plaintext.extend_from_slice(&[sequence, outcome]),
     }
     plaintext.extend_from_slice(&made.items);
-    plaintext.resize(128 - 23 - 8, 0);
+    plaintext.resize(made.octets - 23 - 8, 0);
     let opening = server
         .keys
         .opening_key(&IDENTITY, Mode::CcmStatic, 1)
@@ -252,7 +260,7 @@ fn a_frame_that_was_held_back_brings_its_records_and_not_its_report() {
     let older = commit(link.receive(opened(&late), &Empty, &around()));
     assert!(!older.takes_report);
     assert_eq!(older.records.len(), 1);
-    assert_eq!(older.report.command, None);
+    assert_eq!(older.report.unwrap().command, None);
     link.committed(older);
     assert_eq!(link.state().commands.highest, 9);
     assert_eq!(Outcome::DONE.code(), 1);
@@ -395,7 +403,7 @@ fn a_clone_that_calls_while_the_first_frame_is_under_way_costs_both_their_ack() 
     let first = commit(link.receive(opened(&mine), &Empty, &around()));
     assert!(matches!(
         link.receive(opened(&other), &Empty, &around()),
-        Step::Clone
+        Step::Clone { .. }
     ));
     let plan = link.committed(first).unwrap();
     assert!(!plan.flags.ack && !plan.flags.new_epoch);
@@ -410,14 +418,22 @@ fn a_verified_frame_that_cannot_be_read_at_all_is_answered_without_ack_and_items
         items: vec![0x01, 0x7F, 1],
         ..Made::new(5)
     };
-    let opened = open(&sealed(&server, &beyond), &server.keys).unwrap();
-    let Opened::Unreadable(uplink) = opened else {
+    let unreadable = open(&sealed(&server, &beyond), &server.keys).unwrap();
+    let Opened::Unreadable(uplink) = unreadable else {
         panic!("it cannot be read")
     };
     assert!(uplink.refusal.verified);
-    let plan = link().unreadable(&uplink).unwrap();
+    let mut link = link();
+    let first = commit(link.receive_unreadable(&uplink, &around()));
+    assert!(first.unreadable.is_some());
+    let plan = link.committed(first).unwrap();
     assert_eq!(plan.flags, AnswerFlags::default());
     assert_eq!((plan.map, plan.items.len()), (0, 0));
+    // Its counter is used up: a repeat hears the same, another frame under it is a clone.
+    let again = link.receive_unreadable(&uplink, &around());
+    assert!(matches!(again, Step::Answer(plan) if plan.flags == AnswerFlags::default()));
+    let other = link.receive(opened(&Made::new(5)), &Empty, &around());
+    assert!(matches!(other, Step::Clone { .. }));
 }
 
 // spec: REP-8, REP-9
@@ -442,4 +458,35 @@ fn a_clear_frame_cannot_move_the_command_sequence() {
     assert!(!step.rollback_suspected);
     link.committed(step);
     assert_eq!(link.state().commands.highest, 0);
+}
+
+// spec: FRM-6, FRM-12, FRS-2
+#[test]
+fn what_is_odd_about_a_frame_is_kept_and_marked() {
+    let server = Server::new(Mode::CcmStatic);
+    let frame = sealed(
+        &server,
+        &Made {
+            alarm: true,
+            ..Made::new(5)
+        },
+    );
+    let Opened::Uplink(uplink) = open(&frame, &server.keys).unwrap() else {
+        panic!("an uplink")
+    };
+    assert!(uplink.alarm_bit_wrong());
+    assert!(!uplink.off_ladder);
+    let mut link = link();
+    let first = commit(link.receive(*uplink, &Empty, &around()));
+    assert!(!first.freshness_unproven);
+    let unproven = Made {
+        ticket: false,
+        octets: 130,
+        ..Made::new(6)
+    };
+    let uplink = opened(&unproven);
+    assert!(uplink.off_ladder && !uplink.alarm_bit_wrong());
+    let second = commit(link.receive(uplink, &Empty, &around()));
+    assert!(second.freshness_unproven);
+    assert!(link.committed(second).unwrap().flags.unproven);
 }

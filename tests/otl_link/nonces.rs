@@ -77,6 +77,9 @@ proptest! {
         };
         let mut seen: HashMap<(Vec<u8>, Vec<u8>), Vec<u8>> = HashMap::new();
         let mut answered = 0;
+        // One process seals at most once for a counter in a second, repeats apart.
+        let mut sealed: HashMap<(usize, Vec<u8>), Vec<u8>> = HashMap::new();
+        let mut process = 0;
         world.set_server_time(world.utc_s());
         for happening in happenings {
             match happening {
@@ -84,8 +87,14 @@ proptest! {
                     let now = world.server.now_utc_s;
                     world.server.now_utc_s = now.saturating_add_signed(by);
                 }
-                Happening::Restart => world.server.restart(),
-                Happening::Restore => world.server.restore(backup.clone()),
+                Happening::Restart => {
+                    process += 1;
+                    world.server.restart();
+                }
+                Happening::Restore => {
+                    process += 1;
+                    world.server.restore(backup.clone());
+                }
                 Happening::LaterFrame => {
                     if let Some(answer) = world.server.receive(&later) {
                         let octets = seen
@@ -97,6 +106,10 @@ proptest! {
             }
             if let Some(answer) = world.server.receive(&uplink) {
                 answered += 1;
+                // Octets 6 to 9 are the second in which it was sealed.
+                let second = (process, answer[6..10].to_vec());
+                let octets = sealed.entry(second).or_insert_with(|| answer.clone());
+                prop_assert_eq!(&*octets, &answer, "two seals in one second");
                 let octets = seen
                     .entry(key_and_nonce(&uplink, &answer))
                     .or_insert_with(|| answer.clone());

@@ -1,6 +1,7 @@
 //! A terminal, a server and the link between them.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -259,7 +260,14 @@ impl Server {
             }
             Ok(Opened::Unreadable(uplink)) => {
                 self.last = Some(Err(uplink.refusal));
-                let plan = self.link.unreadable(&uplink)?;
+                let around = Surroundings {
+                    now_utc_s: self.now_utc_s,
+                    waiting: None,
+                    commands_stopped: self.durable.commands_stopped,
+                    mark: &self.durable.mark,
+                };
+                let step = self.link.receive_unreadable(&uplink, &around);
+                let plan = self.take(step)?;
                 self.seal(&plan, &uplink.header, &uplink.answered, frame.len())
             }
             Ok(Opened::Uplink(uplink)) => {
@@ -283,7 +291,14 @@ impl Server {
             mark: &self.durable.mark,
         };
         let index = Index(&self.durable.records);
-        let plan = match self.link.receive(uplink, &index, &around) {
+        let step = self.link.receive(uplink, &index, &around);
+        let plan = self.take(step)?;
+        self.seal(&plan, &header, &answered, len)
+    }
+
+    /// Makes durable what is to be, and gives what is to be answered.
+    fn take(&mut self, step: Step) -> Option<AnswerPlan> {
+        let plan = match step {
             Step::Commit(commit) => {
                 self.make_durable(&commit);
                 self.link.committed(*commit)
@@ -292,14 +307,15 @@ impl Server {
                 self.promote(&plan.promotion);
                 Some(*plan)
             }
-            Step::Clone => {
+            Step::Clone { window } => {
+                self.durable.link.window = window;
                 self.clones += 1;
                 None
             }
             Step::Joined | Step::Silent | Step::Shed => None,
         };
         self.durable.link = *self.link.state();
-        self.seal(&plan?, &header, &answered, len)
+        plan
     }
 
     fn promote(&mut self, promotion: &Promotion) {
@@ -313,7 +329,7 @@ impl Server {
     }
 
     fn make_durable(&mut self, commit: &Commit) {
-        let epoch = commit.report.epoch;
+        let epoch = commit.report.map_or(NonZeroU32::MAX, |report| report.epoch);
         for record in &commit.records {
             let key = (epoch.get(), record.sequence.get());
             self.durable.records.insert(key, content(record));
@@ -331,7 +347,7 @@ impl Server {
     }
 
     /// What the signer says of a result: only that resolves a command.
-    fn check_result(&mut self, record: &Record, epoch: std::num::NonZeroU32) {
+    fn check_result(&mut self, record: &Record, epoch: NonZeroU32) {
         let RecordBody::CommandResult(result) = &record.body else {
             return;
         };

@@ -64,14 +64,17 @@ impl AnswerGate {
     // spec: NON-8, NON-9
     #[must_use]
     pub fn ask(&self, key: AnswerKey, now_utc_s: u32) -> Passage<'_> {
-        let not_past = |last: &&Remembered| now_utc_s <= last.utc_s;
         if let Some(last) = self.remembered.iter().find(|last| last.key == key)
-            && not_past(&last)
+            && now_utc_s <= last.utc_s
         {
             return Passage::Repeat(&last.frame);
         }
-        // Forgetting one of these would let a second answer to it be sealed in its second.
-        let is_full = self.remembered.iter().filter(not_past).count() >= REMEMBERED_MAX;
+        // Forgetting one of these would let a second answer to it be sealed in this second.
+        let of_now = self
+            .remembered
+            .iter()
+            .filter(|last| last.utc_s == now_utc_s);
+        let is_full = of_now.count() >= REMEMBERED_MAX;
         if is_full || now_utc_s == self.opened_utc_s {
             Passage::Silent
         } else {
@@ -85,12 +88,8 @@ impl AnswerGate {
         let frame = frame.get(..FRAME_MAX).unwrap_or(frame).to_vec();
         self.remembered.retain(|last| last.key != key);
         if self.remembered.len() >= REMEMBERED_MAX {
-            let oldest = self.remembered.iter().map(|last| last.utc_s).min();
-            let at = self
-                .remembered
-                .iter()
-                .position(|last| Some(last.utc_s) == oldest);
-            if let Some(at) = at {
+            let other_second = |last: &Remembered| last.utc_s != now_utc_s;
+            if let Some(at) = self.remembered.iter().position(other_second) {
                 self.remembered.remove(at);
             }
         }
@@ -132,6 +131,21 @@ mod tests {
         assert_eq!(gate.ask(AnswerKey::Counter(11), 100), Passage::Silent);
         assert_eq!(gate.ask(AnswerKey::Counter(11), 101), Passage::Seal);
         gate.sealed(AnswerKey::Counter(11), 101, b"next");
+        assert_eq!(gate.remembered.len(), REMEMBERED_MAX);
+    }
+
+    // spec: NON-8
+    #[test]
+    fn a_clock_that_goes_back_silences_no_new_uplink() {
+        let mut gate = AnswerGate::new(99);
+        for counter in 7..11 {
+            gate.sealed(AnswerKey::Counter(counter), 5_000, b"before");
+        }
+        for counter in 11..30 {
+            let key = AnswerKey::Counter(counter);
+            assert_eq!(gate.ask(key, 100 + counter), Passage::Seal);
+            gate.sealed(key, 100 + counter, b"after");
+        }
         assert_eq!(gate.remembered.len(), REMEMBERED_MAX);
     }
 

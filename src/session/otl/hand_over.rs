@@ -12,6 +12,10 @@ use crate::wire::otl::registry::commands::{CommandKind, Outcome, Precondition};
 use crate::wire::otl::report::Report;
 use crate::wire::otl::stamp::Stamp;
 
+/// How far a terminal's report may lift the command sequence at a time.
+// spec: ROL-2
+const SEQUENCE_JUMP_MAX: u32 = 65_536;
+
 /// How old a stamp may be, beyond its uncertainty, for its terminal to wait still, in seconds.
 // spec: FRS-3
 const STAMP_AGE_MAX_S: u32 = 60;
@@ -112,18 +116,22 @@ pub struct CommandState {
 }
 
 impl CommandState {
-    /// Takes in the report of the highest frame.
+    /// Takes in the report of the highest frame; `asks` says that the frame waits for an answer.
+    ///
+    /// Only a frame that asks ends the wait for the answer that carried a command (SES-1), and so
+    /// only it, or one that names the command, says what became of it.
     ///
     /// Returns true if the terminal names a command that was never handed over: a sign that this
     /// state is older than what the server once was.
     // spec: REP-9, CMD-20, ROL-1, ROL-2
-    pub fn take_report(&mut self, counter: u32, report: &Report) -> bool {
+    pub fn take_report(&mut self, counter: u32, asks: bool, report: &Report) -> bool {
         let named = report.command.map_or(0, |end| end.sequence.get());
         if let Some(HandOver::InDoubt {
             sequence,
             counter: bound_to,
         }) = self.last
             && counter > bound_to
+            && (asks || named >= sequence.get())
         {
             let outcome = report
                 .command
@@ -132,7 +140,9 @@ impl CommandState {
             self.last = Some(HandOver::Reported { sequence, outcome });
         }
         let rolled_back = named > self.highest;
-        self.highest = self.highest.max(named);
+        // One terminal must not be able to use up its sequences by one word.
+        let limit = self.highest.saturating_add(SEQUENCE_JUMP_MAX);
+        self.highest = self.highest.max(named.min(limit));
         rolled_back
     }
 
@@ -216,7 +226,7 @@ fn is_of_now(stamp: Stamp, now_utc_s: u32) -> bool {
     match stamp {
         Stamp::Set { uncertainty, utc_s } => uncertainty.seconds().is_some_and(|seconds| {
             let tolerance = STAMP_AGE_MAX_S.saturating_add(u32::from(seconds));
-            now_utc_s.saturating_sub(utc_s) <= tolerance
+            now_utc_s.abs_diff(utc_s) <= tolerance
         }),
         Stamp::Unset { .. } => false,
     }

@@ -144,11 +144,11 @@ fn after_a_hand_over_nothing_dangerous_follows_before_the_terminal_reports() {
     assert_eq!(state.may_hand_over(&harmless, &fresh(), NOW, false), Ok(()));
 
     assert!(
-        !state.take_report(100, &report(Some((7, Outcome::DONE)))),
+        !state.take_report(100, true, &report(Some((7, Outcome::DONE)))),
         "not a later frame"
     );
     assert!(matches!(state.last, Some(HandOver::InDoubt { .. })));
-    assert!(!state.take_report(101, &report(Some((7, Outcome::DONE)))));
+    assert!(!state.take_report(101, true, &report(Some((7, Outcome::DONE)))));
     assert_eq!(state.may_hand_over(&next, &fresh(), NOW, false), Ok(()));
 }
 
@@ -157,7 +157,7 @@ fn after_a_hand_over_nothing_dangerous_follows_before_the_terminal_reports() {
 fn a_report_that_does_not_name_the_command_spends_it() {
     let mut state = CommandState::default();
     state.note(&command(7, CommandKind::VALVE_CLOSE), 100);
-    state.take_report(101, &report(Some((6, Outcome::DONE))));
+    state.take_report(101, true, &report(Some((6, Outcome::DONE))));
     let sequence = NonZeroU32::new(7).unwrap();
     assert_eq!(
         state.last,
@@ -176,7 +176,7 @@ fn a_report_that_does_not_name_the_command_spends_it() {
 #[test]
 fn a_command_that_this_server_never_gave_is_a_sign_of_rollback_and_lifts_the_sequence() {
     let mut state = CommandState::default();
-    assert!(state.take_report(5, &report(Some((7, Outcome::DONE)))));
+    assert!(state.take_report(5, true, &report(Some((7, Outcome::DONE)))));
     assert_eq!(state.highest, 7);
     assert_eq!(
         ask(&state, CommandKind::VALVE_CLOSE, &fresh()),
@@ -195,4 +195,23 @@ fn an_expired_command_stays_where_it_is() {
         state.may_hand_over(&late, &fresh(), NOW, false),
         Err(NotNow::Expired)
     );
+}
+
+// spec: CMD-20
+#[test]
+fn a_frame_that_asks_for_nothing_leaves_a_command_in_doubt_unless_it_names_it() {
+    let mut state = CommandState::default();
+    state.note(&command(7, CommandKind::VALVE_CLOSE), 100);
+    state.take_report(101, false, &report(None));
+    assert!(matches!(state.last, Some(HandOver::InDoubt { .. })));
+    state.take_report(102, false, &report(Some((7, Outcome::DONE))));
+    assert!(matches!(state.last, Some(HandOver::Reported { .. })));
+}
+
+// spec: ROL-2
+#[test]
+fn one_report_cannot_use_up_the_sequences() {
+    let mut state = CommandState::default();
+    assert!(state.take_report(5, true, &report(Some((u32::MAX, Outcome::DONE)))));
+    assert_eq!(state.highest, 65_536);
 }

@@ -8,6 +8,7 @@
 use core::num::NonZeroU32;
 
 use crate::wire::otl::answer::{AnswerFlags, AnswerItem, ComeBack, WakeSlot};
+use crate::wire::otl::header::UplinkHeader;
 use crate::wire::otl::ident::{FrameCounter, Mode};
 use crate::wire::otl::report::Report;
 use crate::wire::otl::uplink::SessionItem;
@@ -34,6 +35,26 @@ pub struct LinkState {
     pub commands: CommandState,
     /// The wake slot that the server wants it to have.
     pub slot: Option<WakeSlot>,
+}
+
+impl LinkState {
+    /// Folds a commit in: the one function by which this state changes with a frame, now and when
+    /// it is rebuilt from what was made durable.
+    // spec: REP-1, REP-9, CMD-21
+    pub fn apply(&mut self, commit: &Commit, kept: Kept) {
+        let counter = commit.counter.get();
+        if commit.mode == Mode::Clear {
+            return;
+        }
+        self.window.note(counter, commit.digest, kept);
+        if let Some(report) = commit.report.filter(|_| commit.takes_report) {
+            self.commands
+                .take_report(counter, commit.wants_answer, &report);
+        }
+        if let Some(command) = &commit.command {
+            self.commands.note(command, counter);
+        }
+    }
 }
 
 /// A commit that is under way.
@@ -80,7 +101,7 @@ impl Link {
     ) -> Step {
         let counter = uplink.header.counter().get();
         let digest = uplink.answered.tag.digest();
-        match self.judge(&uplink, counter, digest) {
+        match self.judge(uplink.header.mode(), counter, digest) {
             None => Step::Joined,
             Some(CounterVerdict::New) if self.pending.len() >= PENDING_MAX => Step::Shed,
             Some(CounterVerdict::New) => {
@@ -93,10 +114,9 @@ impl Link {
                 });
                 Step::Commit(Box::new(commit))
             }
-            Some(CounterVerdict::Clone) => {
-                self.note_clone(counter);
-                Step::Clone
-            }
+            Some(CounterVerdict::Clone) => Step::Clone {
+                window: self.note_clone(counter),
+            },
             Some(CounterVerdict::Duplicate | CounterVerdict::Stale) if !uplink.header.answer() => {
                 Step::Silent
             }
@@ -108,13 +128,8 @@ impl Link {
     /// What the counter means; none if the same frame's commit is under way. In mode 0 a counter
     /// proves nothing, and every frame is new.
     // spec: REP-8, ANS-7
-    fn judge(
-        &self,
-        uplink: &OpenedUplink,
-        counter: u32,
-        digest: TagDigest,
-    ) -> Option<CounterVerdict> {
-        if uplink.header.mode() == Mode::Clear {
+    fn judge(&self, mode: Mode, counter: u32, digest: TagDigest) -> Option<CounterVerdict> {
+        if mode == Mode::Clear {
             return Some(CounterVerdict::New);
         }
         match self
@@ -129,10 +144,66 @@ impl Link {
     }
 
     // spec: REP-3
-    fn note_clone(&mut self, counter: u32) {
+    fn note_clone(&mut self, counter: u32) -> ReplayWindow {
         self.state.window.note_clone(counter);
         for pending in &mut self.pending {
             pending.cloned |= pending.counter == counter;
+        }
+        self.state.window
+    }
+
+    /// Judges a verified uplink whose content is refused whole: its counter is used up like any
+    /// other, and its terminal hears no ACK.
+    // spec: REC-12, REP-1, REP-3, REP-5, ANS-4
+    pub fn receive_unreadable(
+        &mut self,
+        uplink: &UnreadableUplink,
+        around: &Surroundings<'_>,
+    ) -> Step {
+        let header = &uplink.header;
+        let counter = header.counter().get();
+        let digest = uplink.answered.tag.digest();
+        match self.judge(header.mode(), counter, digest) {
+            None => Step::Joined,
+            Some(CounterVerdict::New) if self.pending.len() >= PENDING_MAX => Step::Shed,
+            Some(CounterVerdict::New) => {
+                self.pending.push(Pending {
+                    counter,
+                    digest,
+                    hands_over: false,
+                    cloned: false,
+                });
+                Step::Commit(Box::new(Commit {
+                    unreadable: Some(uplink.refusal),
+                    ..Commit::empty(header, digest, uplink.promotion)
+                }))
+            }
+            Some(CounterVerdict::Clone) => Step::Clone {
+                window: self.note_clone(counter),
+            },
+            Some(_) if !header.answer() => Step::Silent,
+            Some(CounterVerdict::Duplicate) => {
+                Step::Answer(Box::new(self.bare(header, uplink.promotion)))
+            }
+            Some(CounterVerdict::Stale) => {
+                let mut plan = self.bare(header, uplink.promotion);
+                plan.map = 0;
+                plan.items = self.floor_item(around);
+                Step::Answer(Box::new(plan))
+            }
+        }
+    }
+
+    /// An answer that tells nothing about the frame that it answers.
+    fn bare(&self, header: &UplinkHeader, promotion: Promotion) -> AnswerPlan {
+        AnswerPlan {
+            counter: header.counter(),
+            mode: header.mode(),
+            flags: AnswerFlags::default(),
+            map: self.map(header.mode(), header.counter().get()),
+            items: Vec::new(),
+            command: None,
+            promotion,
         }
     }
 
@@ -152,7 +223,8 @@ impl Link {
         let mut commands = self.state.commands;
         let mut rollback_suspected = names_a_lost_time(&uplink, around);
         if takes_report && !facts.clear_mode {
-            rollback_suspected |= commands.take_report(counter.get(), &uplink.body.report);
+            let report = &uplink.body.report;
+            rollback_suspected |= commands.take_report(counter.get(), header.answer(), report);
         }
         let stopped = around.commands_stopped || rollback_suspected;
         // What goes with another answer that is under way is in doubt already.
@@ -168,26 +240,23 @@ impl Link {
             conflicts,
             repeats,
         } = records::sort(uplink.body.records, epoch, previous_epoch, index);
+        let digest = uplink.answered.tag.digest();
         Commit {
-            counter,
-            digest: uplink.answered.tag.digest(),
-            report: uplink.body.report,
+            report: Some(uplink.body.report),
             takes_report,
             records: new,
             conflicts,
             damaged: uplink.damaged,
             repeats,
             freshness_unproven: is_unproven(&facts),
-            promotion: uplink.promotion,
             rollback_suspected,
             command: match offered {
                 Some((waiting, Ok(()))) => Some(waiting.clone()),
                 _ => None,
             },
-            mode: header.mode(),
-            wants_answer: header.answer(),
             asks_more: matches!(offered, Some((_, Err(NotNow::Unfresh)))),
             refused_items,
+            ..Commit::empty(&header, digest, uplink.promotion)
         }
     }
 
@@ -196,20 +265,8 @@ impl Link {
     pub fn committed(&mut self, commit: Commit) -> Option<AnswerPlan> {
         let counter = commit.counter.get();
         let cloned = self.forget_pending(counter, commit.digest);
-        let kept = match (commit.conflicts.is_empty(), cloned) {
-            (false, _) => Kept::Conflict,
-            (true, true) => Kept::Cloned,
-            (true, false) => Kept::Safe,
-        };
-        if commit.mode != Mode::Clear {
-            self.state.window.note(counter, commit.digest, kept);
-            if commit.takes_report {
-                self.state.commands.take_report(counter, &commit.report);
-            }
-        }
-        if let Some(command) = &commit.command {
-            self.state.commands.note(command, counter);
-        }
+        let kept = commit.kept(cloned);
+        self.state.apply(&commit, kept);
         self.come_backs = 0;
         if !commit.wants_answer {
             return None;
@@ -225,11 +282,11 @@ impl Link {
                 is_final: false,
             },
             map: self.map(commit.mode, counter),
-            items: self.slot_item(commit.mode, &commit.report),
+            items: self.slot_item(commit.mode, commit.report.as_ref()),
             command: commit.command,
             promotion: Promotion::default(),
         };
-        finish(&mut plan, &commit.report, &commit.refused_items);
+        finish(&mut plan, commit.report.as_ref(), &commit.refused_items);
         Some(plan)
     }
 
@@ -241,45 +298,25 @@ impl Link {
     }
 
     /// The answer to a verified uplink whose records cannot be taken now; none if it holds an
-    /// alarm, or was sent away twice already.
-    // spec: OVL-1, OVL-3, OVL-4
+    /// alarm, was sent away twice already, or is no new frame: a repeat costs nothing.
+    // spec: OVL-1, OVL-3, OVL-4, ANS-6
     pub fn come_back(&mut self, uplink: &OpenedUplink, time: ComeBack) -> Option<AnswerPlan> {
         let header = &uplink.header;
+        let counter = header.counter().get();
+        let verdict = self.judge(header.mode(), counter, uplink.answered.tag.digest());
         let may = header.answer()
+            && verdict == Some(CounterVerdict::New)
             && !header.alarm()
-            && !uplink.body.holds_alarm()
+            && !uplink.holds_alarm()
             && header.mode() != Mode::Clear
             && self.come_backs < COME_BACKS_MAX;
         if !may {
             return None;
         }
         self.come_backs = self.come_backs.saturating_add(1);
-        Some(AnswerPlan {
-            counter: header.counter(),
-            mode: header.mode(),
-            flags: AnswerFlags::default(),
-            map: self.map(header.mode(), header.counter().get()),
-            items: vec![AnswerItem::ComeBack(time)],
-            command: None,
-            promotion: uplink.promotion,
-        })
-    }
-
-    /// The answer to a verified uplink whose content is refused whole: no ACK, no items. None if it
-    /// asks for no answer.
-    // spec: REC-12, ANS-4
-    #[must_use]
-    pub fn unreadable(&self, uplink: &UnreadableUplink) -> Option<AnswerPlan> {
-        let header = &uplink.header;
-        header.answer().then(|| AnswerPlan {
-            counter: header.counter(),
-            mode: header.mode(),
-            flags: AnswerFlags::default(),
-            map: self.map(header.mode(), header.counter().get()),
-            items: Vec::new(),
-            command: None,
-            promotion: uplink.promotion,
-        })
+        let mut plan = self.bare(header, uplink.promotion);
+        plan.items = vec![AnswerItem::ComeBack(time)];
+        Some(plan)
     }
 
     /// The answer to a repeat, from what is durable.
@@ -304,27 +341,27 @@ impl Link {
                 is_final: false,
             },
             map: self.map(uplink.header.mode(), counter.get()),
-            items: self.slot_item(uplink.header.mode(), &uplink.body.report),
+            items: self.slot_item(uplink.header.mode(), Some(&uplink.body.report)),
             command: command.cloned(),
             promotion: uplink.promotion,
         };
-        finish(&mut plan, &uplink.body.report, &refused_items(uplink));
+        finish(&mut plan, Some(&uplink.body.report), &refused_items(uplink));
         plan
     }
 
     /// The answer to a counter below the window.
     // spec: REP-5, ANS-14
     fn behind(&self, uplink: &OpenedUplink, around: &Surroundings<'_>) -> AnswerPlan {
+        let mut plan = self.bare(&uplink.header, uplink.promotion);
+        plan.map = 0;
+        plan.items = self.floor_item(around);
+        plan
+    }
+
+    // spec: REP-6
+    fn floor_item(&self, around: &Surroundings<'_>) -> Vec<AnswerItem> {
         let floor = FrameCounter::new(self.state.window.floor(around.now_utc_s));
-        AnswerPlan {
-            counter: uplink.header.counter(),
-            mode: uplink.header.mode(),
-            flags: AnswerFlags::default(),
-            map: 0,
-            items: floor.map(AnswerItem::Floor).into_iter().collect(),
-            command: None,
-            promotion: uplink.promotion,
-        }
+        floor.map(AnswerItem::Floor).into_iter().collect()
     }
 
     /// Whether no higher counter is durable or under way.
@@ -345,11 +382,11 @@ impl Link {
     }
 
     // spec: ANS-18, SEC-4
-    fn slot_item(&self, mode: Mode, report: &Report) -> Vec<AnswerItem> {
-        let in_force = report.slots.wake_slot_version();
+    fn slot_item(&self, mode: Mode, report: Option<&Report>) -> Vec<AnswerItem> {
+        let in_force = report.map(|report| report.slots.wake_slot_version());
         self.state
             .slot
-            .filter(|slot| mode != Mode::Clear && slot.version() != in_force)
+            .filter(|slot| mode != Mode::Clear && in_force.is_some_and(|v| slot.version() != v))
             .map(AnswerItem::Slot)
             .into_iter()
             .collect()
@@ -376,12 +413,13 @@ fn names_a_lost_time(uplink: &OpenedUplink, around: &Surroundings<'_>) -> bool {
 
 /// Leaves out what the terminal said it cannot take, and sets FINAL if nothing more waits.
 // spec: ANS-3, ANS-9, ANS-20
-fn finish(plan: &mut AnswerPlan, report: &Report, refused_items: &[u8]) {
+fn finish(plan: &mut AnswerPlan, report: Option<&Report>, refused_items: &[u8]) {
     plan.items
         .retain(|item| !refused_items.contains(&item.number()));
     let flags = &mut plan.flags;
     let nothing_waits = !flags.more && !flags.new_epoch && plan.command.is_none();
-    flags.is_final = nothing_waits && report.slots.frames_following() == 0;
+    let nothing_follows = report.is_some_and(|report| report.slots.frames_following() == 0);
+    flags.is_final = nothing_waits && nothing_follows;
 }
 
 fn facts(uplink: &OpenedUplink, is_highest: bool) -> UplinkFacts {

@@ -81,11 +81,24 @@ pub struct OpenedUplink {
     /// The frame's length, as the ladder has it or not.
     // spec: FRM-12
     pub off_ladder: bool,
-    /// Whether the alarm bit and the content disagree.
-    // spec: FRM-6
-    pub alarm_bit_wrong: bool,
     /// What it proves of keys and modes.
     pub promotion: Promotion,
+}
+
+impl OpenedUplink {
+    /// Whether an alarm notice is in the frame, readable or not.
+    // spec: OVL-4
+    #[must_use]
+    pub fn holds_alarm(&self) -> bool {
+        self.body.holds_alarm() || self.damaged.iter().any(|item| item.number == ALARM_NOTICE)
+    }
+
+    /// Whether the alarm bit and the content disagree, to be counted.
+    // spec: FRM-6
+    #[must_use]
+    pub fn alarm_bit_wrong(&self) -> bool {
+        self.header.alarm() != self.holds_alarm()
+    }
 }
 
 /// What a frame proves by verifying; to be made durable before anything is answered.
@@ -210,19 +223,12 @@ fn open_uplink(header: UplinkHeader, frame: &[u8], keys: &LinkKeyring) -> Result
     };
     Ok(Opened::Uplink(Box::new(OpenedUplink {
         off_ladder: opening.mode != Mode::Clear && !is_on_ladder(frame.len()),
-        alarm_bit_wrong: header.alarm() != holds_alarm(&body, &damaged),
         promotion,
         answered,
         header,
         body,
         damaged,
     })))
-}
-
-/// Whether an alarm notice is in the frame, readable or not.
-// spec: FRM-6
-fn holds_alarm(body: &UplinkBody, damaged: &[DamagedItem]) -> bool {
-    body.holds_alarm() || damaged.iter().any(|item| item.number == ALARM_NOTICE)
 }
 
 fn open_resync(header: ResyncHeader, frame: &[u8], keys: &LinkKeyring) -> Result<Opened, Refusal> {

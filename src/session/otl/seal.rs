@@ -116,10 +116,7 @@ pub fn seal_answer(
         return Err(EncodeError::ModeForbids.into());
     };
     let (items, left_out) = items_with_command(plan, header, answered, uplink_len, ns, with);
-    let mut flags = plan.flags;
-    // Nothing waits any more if the command did not go.
-    flags.more &= left_out.is_none();
-    let answer = Answer::new(flags, plan.map, items)?;
+    let answer = Answer::new(plan.flags, plan.map, items)?;
     let octets = answer_header.encode();
     let mut frame = octets.as_slice().to_vec();
     answer.encode(plan.mode, &mut Writer::new(&mut frame, FRAME_MAX))?;

@@ -1,6 +1,7 @@
 //! What follows from an uplink: what must become durable, and what may be answered.
 
 use crate::wire::otl::answer::{AnswerFlags, AnswerItem};
+use crate::wire::otl::header::UplinkHeader;
 use crate::wire::otl::ident::{FrameCounter, Mode};
 use crate::wire::otl::record::Record;
 use crate::wire::otl::report::Report;
@@ -10,7 +11,8 @@ use super::answer_gate::AnswerKey;
 use super::hand_over::WaitingCommand;
 use super::ns_mark::NsMark;
 use super::open::Promotion;
-use super::window::TagDigest;
+use super::refusal::Refusal;
+use super::window::{Kept, ReplayWindow, TagDigest};
 
 /// What is to become durable in one atomic step, before anything is answered.
 #[derive(Debug)]
@@ -19,8 +21,11 @@ pub struct Commit {
     pub counter: FrameCounter,
     /// What stands for the frame's tag in the window.
     pub digest: TagDigest,
-    /// The terminal's report.
-    pub report: Report,
+    /// The terminal's report; none if the content cannot be read.
+    pub report: Option<Report>,
+    /// Why the content is refused whole, if it is.
+    // spec: REC-12
+    pub unreadable: Option<Refusal>,
     /// Whether the report is to be taken: only that of the highest counter is.
     // spec: REP-9
     pub takes_report: bool,
@@ -47,10 +52,54 @@ pub struct Commit {
     /// A command that goes with the answer; it is handed over by this commit.
     // spec: CMD-21
     pub command: Option<WaitingCommand>,
-    pub(super) mode: Mode,
-    pub(super) wants_answer: bool,
+    /// The pinned mode.
+    pub mode: Mode,
+    /// Whether the frame waits for an answer.
+    pub wants_answer: bool,
     pub(super) asks_more: bool,
     pub(super) refused_items: Vec<u8>,
+}
+
+impl Commit {
+    /// A commit of a frame with nothing in it.
+    pub(super) const fn empty(
+        header: &UplinkHeader,
+        digest: TagDigest,
+        promotion: Promotion,
+    ) -> Self {
+        Self {
+            counter: header.counter(),
+            digest,
+            report: None,
+            unreadable: None,
+            takes_report: false,
+            records: Vec::new(),
+            conflicts: Vec::new(),
+            damaged: Vec::new(),
+            repeats: 0,
+            freshness_unproven: false,
+            promotion,
+            rollback_suspected: false,
+            command: None,
+            mode: header.mode(),
+            wants_answer: header.answer(),
+            asks_more: false,
+            refused_items: Vec::new(),
+        }
+    }
+
+    /// What the window is to know of the frame; `cloned` says that its counter was seen with another
+    /// tag while the commit was under way.
+    #[must_use]
+    pub const fn kept(&self, cloned: bool) -> Kept {
+        if !self.conflicts.is_empty() {
+            Kept::Conflict
+        } else if cloned || self.unreadable.is_some() {
+            Kept::Seen
+        } else {
+            Kept::Safe
+        }
+    }
 }
 
 /// What an answer is to say. The seal adds the server nonce, the command's MAC and the tag.
@@ -93,10 +142,13 @@ pub enum Step {
     Joined,
     /// A repeat of a frame that asks for no answer.
     Silent,
-    /// The counter was seen with another tag: raise `counter_clone`, answer nothing, and make
-    /// [`Link::state`](super::link::Link::state) durable, which has changed.
+    /// The counter was seen with another tag: raise `counter_clone`, and answer
+    /// nothing.
     // spec: REP-3
-    Clone,
+    Clone {
+        /// The window as it is to be made durable now.
+        window: ReplayWindow,
+    },
     /// Too many commits of this terminal are under way; the frame is dropped.
     Shed,
 }

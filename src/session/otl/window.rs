@@ -28,10 +28,11 @@ pub enum Kept {
     /// One contradicts what is kept; the terminal is to draw a new store epoch.
     // spec: REC-9
     Conflict,
-    /// Every record is durable, but the counter was seen with another tag too, and nobody can know
-    /// which of the two frames the reader of an answer sent.
-    // spec: REP-3
-    Cloned,
+    /// The frame was seen, and may not be called safe: its content cannot be read, or its counter was
+    /// seen with another tag too, so that nobody can know which of the two frames the reader of an
+    /// answer sent.
+    // spec: REP-3, REC-12
+    Seen,
 }
 
 /// What a verified frame counter means.
@@ -129,7 +130,7 @@ impl ReplayWindow {
         match kept {
             Kept::Safe => self.safe |= bit32(age),
             Kept::Conflict => self.conflicts |= bit(age),
-            Kept::Cloned => {}
+            Kept::Seen => {}
         }
         if let Some(slot) = self.digests.get_mut(age) {
             *slot = digest;
