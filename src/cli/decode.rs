@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use super::key;
 use crate::keyring::LinkKeyring;
 
 pub mod decoder;
@@ -29,6 +30,10 @@ pub struct DecodeArgs {
     /// The key file (TOML). Without it, sealed parts are shown as they are.
     #[arg(long, value_name = "FILE")]
     pub keys: Option<PathBuf>,
+
+    /// The master key, if `--keys` is a sealed link ring; else KENSHIN_MASTER_KEY is looked for.
+    #[arg(long, value_name = "FILE", requires = "keys")]
+    pub master_key_file: Option<PathBuf>,
 
     /// Show each frame octet by octet, damaged ones included, for reading by people.
     #[arg(long)]
@@ -69,7 +74,9 @@ pub enum StreamError {
 #[must_use]
 pub fn run(args: &DecodeArgs) -> ExitCode {
     let Protocol::Otl = args.protocol;
-    let keys = match args.keys.as_deref().map(key_file::load).transpose() {
+    let master = args.master_key_file.as_deref();
+    let load = |path| key::load_link_keys(path, master);
+    let keys = match args.keys.as_deref().map(load).transpose() {
         Ok(keys) => keys,
         Err(error) => return fail(&error),
     };

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub mod decode;
+pub mod key;
 
 /// The arguments of the program.
 #[derive(Debug, Parser)]
@@ -26,6 +27,8 @@ pub struct Cli {
 pub enum Command {
     /// Show what is in frames, one frame in hexadecimal a line on standard input.
     Decode(decode::DecodeArgs),
+    /// Make master keys, seal key rings under them, and show what a sealed ring holds.
+    Key(key::KeyArgs),
 }
 
 /// Runs the subcommand that the arguments name.
@@ -36,5 +39,6 @@ pub enum Command {
 pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Decode(args) => decode::run(&args),
+        Command::Key(args) => key::run(&args),
     }
 }

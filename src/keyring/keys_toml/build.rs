@@ -155,7 +155,7 @@ impl Rings {
         let identity = scope.octets_8("identity", errors);
         let utility = scope.octets_8("utility", errors).map(UtilityId::new);
         let mode = scope.mode(errors);
-        let pending_mode = scope.mode_or_none("pending_mode", errors);
+        let pending_mode = scope.pending_mode(errors);
         let allow_mode0 = scope.flag("allow_mode0", false, errors);
         let promoted_link_version = scope.version_or_none("promoted_link_version", errors);
         let mut is_registered = false;

@@ -184,12 +184,15 @@ impl<'a, 'i> Scope<'a, 'i> {
         self.need("mode", errors, mode)
     }
 
-    pub(super) fn mode_or_none(
-        &mut self,
-        name: &'static str,
-        errors: &mut Errors<'_>,
-    ) -> Option<Mode> {
-        self.may(name, errors, mode)
+    /// The mode of a pending change; never mode 0.
+    // spec: ROT-12
+    pub(super) fn pending_mode(&mut self, errors: &mut Errors<'_>) -> Option<Mode> {
+        self.may("pending_mode", errors, |value| {
+            small_number(value)?
+                .and_then(Mode::from_number)
+                .filter(|mode| *mode != Mode::Clear)
+                .ok_or(Problem::NotAPendingMode)
+        })
     }
 
     /// The state; in an imported key it may be left out.

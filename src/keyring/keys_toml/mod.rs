@@ -14,7 +14,7 @@
 //! identity = "00000002dfdc1c35"     # maker u16, serial u48
 //! utility = "a1b2c3d4e5f60718"
 //! mode = 1                          # the pinned one, 0 to 3
-//! pending_mode = 2                  # may be left out
+//! pending_mode = 2                  # 1 to 3, may be left out
 //! allow_mode0 = false               # may be left out
 //! promoted_link_version = 2         # may be left out
 //! [[terminal.imported]]
@@ -24,8 +24,8 @@
 //! key = "…"
 //! ```
 //!
-//! Only tests and tools that show recorded frames may read such a file: it can hold link and
-//! command masters together, which no server and no signer may (KEY-10).
+//! Only tests, tools that show recorded frames, and `kenshin key seal` may read such a file: it can
+//! hold link and command masters together, which no server and no signer may (KEY-10).
 //!
 //! All errors of a text are found in one pass. An error names line and field, and never repeats
 //! anything that stands in the file, since that may be a key.
@@ -79,6 +79,9 @@ pub enum Problem {
     /// A mode is 0 to 3.
     #[error("a mode is 0 to 3")]
     NotAMode,
+    /// A change goes to mode 1 to 3.
+    #[error("a pending mode is 1 to 3")]
+    NotAPendingMode,
     /// A key version is 1 to 255.
     #[error("a key version is 1 to 255")]
     NotAVersion,

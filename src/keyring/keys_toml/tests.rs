@@ -118,6 +118,12 @@ fn each_wrong_field_is_named_with_its_line() {
         (11, "mode = 4", "terminal[0].mode", Problem::NotAMode),
         (
             11,
+            "mode = 1\npending_mode = 4",
+            "terminal[0].pending_mode",
+            Problem::NotAPendingMode,
+        ),
+        (
+            11,
             "mode = 1\nallow_mode0 = 1",
             "terminal[0].allow_mode0",
             Problem::WrongType("true or false"),
@@ -129,6 +135,19 @@ fn each_wrong_field_is_named_with_its_line() {
             found.contains(&(line_of_error, field.to_owned(), problem)),
             "{text}: {found:?}"
         );
+    }
+}
+
+/// ROT-12: no change goes to mode 0, and so none can be pending.
+// spec: ROT-12
+#[test]
+fn a_pending_change_to_mode_0_is_refused() {
+    let found = with_line(11, "mode = 1\npending_mode = 0");
+    let field = "terminal[0].pending_mode".to_owned();
+    assert_eq!(found, [(12, field, Problem::NotAPendingMode)]);
+    for mode in 1..=3 {
+        let text = GOOD.replace("mode = 1", &format!("mode = 1\npending_mode = {mode}"));
+        assert!(parse(&text).is_ok(), "{mode}");
     }
 }
 

@@ -27,6 +27,21 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Whether a file begins as a sealed key ring does.
+#[must_use]
+pub fn is_sealed(file: &[u8]) -> bool {
+    file.starts_with(MAGIC)
+}
+
+/// The role that a file claims, before anything of it is verified; none if it is no known one.
+#[must_use]
+pub fn claimed_role(file: &[u8]) -> Option<Role> {
+    let [_version, role, ..] = file.strip_prefix(MAGIC)? else {
+        return None;
+    };
+    Role::from_code(*role)
+}
+
 fn file_head(role: Role, entries: u32) -> [u8; 16] {
     let [m0, m1, m2, m3, m4, m5, m6, m7] = *MAGIC;
     let [n0, n1, n2, n3] = entries.to_be_bytes();

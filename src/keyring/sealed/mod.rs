@@ -38,7 +38,7 @@
 //!
 //! ```text
 //!    0    1   pinned mode
-//!    1    1   mode of a pending change, 0xFF: none
+//!    1    1   mode of a pending change, 1 to 3; 0xFF: none
 //!    2    1   bit 0: mode 0 allowed, bit 1: entered by hand
 //!    3    1   promoted link key version, 0: none
 //!    4        link key versions that were admitted again, one octet each, ascending
@@ -48,10 +48,13 @@
 
 mod codec;
 mod rings;
+mod summary;
 #[cfg(test)]
 mod tests;
 
+pub use codec::{claimed_role, is_sealed};
 pub use rings::{open_command, open_link, seal_command, seal_link};
+pub use summary::{KeySummary, Origin, Summary, UtilitySummary};
 use zeroize::Zeroizing;
 
 use super::hex;
@@ -75,31 +78,65 @@ impl Role {
             Self::Command => 2,
         }
     }
+
+    const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            1 => Some(Self::Link),
+            2 => Some(Self::Command),
+            _ => None,
+        }
+    }
+
+    /// Its name on the command line and in messages.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Link => "link",
+            Self::Command => "command",
+        }
+    }
 }
 
 /// The master key of sealed files.
 #[derive(Debug, Eq, PartialEq)]
 pub struct FileKey(Key256);
 
-/// A master key is neither 32 octets nor 64 hexadecimal digits.
+/// Why octets are no master key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a master key is 32 octets, or 64 hexadecimal digits")]
-pub struct FileKeyError;
+pub enum FileKeyError {
+    /// Digits of a key of 16 octets. As 32 octets they would be a key, but a far weaker one.
+    #[error("32 hexadecimal digits are a key of 16 octets; a master key has 64 digits")]
+    TooShort,
+    /// Neither 64 hexadecimal digits nor 32 raw octets.
+    #[error("a master key is 64 hexadecimal digits, or in a file 32 raw octets")]
+    NotAKey,
+}
 
 impl FileKey {
-    /// Reads a master key: 32 octets as they are, or 64 hexadecimal digits with white space around
-    /// them.
+    /// Reads a master key: 64 hexadecimal digits with white space around them, or 32 octets as they
+    /// are. Octets that are nothing but digits and white space around them are never taken raw.
     ///
     /// # Errors
     ///
     /// [`FileKeyError`].
     pub fn read(octets: &[u8]) -> Result<Self, FileKeyError> {
-        if let Ok(raw) = <&[u8; 32]>::try_from(octets) {
-            return Ok(Self(Key256::from(*raw)));
+        let is_text = octets.trim_ascii().iter().all(u8::is_ascii_hexdigit);
+        match <&[u8; 32]>::try_from(octets) {
+            Ok(raw) if !is_text => Ok(Self(Key256::take(&mut Zeroizing::new(*raw)))),
+            Ok(_) | Err(_) => Self::read_digits(octets),
         }
-        match hex::read(octets.trim_ascii()) {
+    }
+
+    /// Reads a master key as 64 hexadecimal digits with white space around them.
+    ///
+    /// # Errors
+    ///
+    /// [`FileKeyError`].
+    pub fn read_digits(text: &[u8]) -> Result<Self, FileKeyError> {
+        match hex::read(text.trim_ascii()) {
             Some((mut key, 32)) => Ok(Self(Key256::take(&mut key))),
-            Some(_) | None => Err(FileKeyError),
+            Some((_, 16)) => Err(FileKeyError::TooShort),
+            Some(_) | None => Err(FileKeyError::NotAKey),
         }
     }
 }
@@ -135,7 +172,7 @@ pub enum OpenFileError {
     },
     /// The other ring. A link ring and a command ring never meet in one process.
     // spec: KEY-10
-    #[error("the file holds another ring than the {wanted:?} ring (role {found})")]
+    #[error("it holds the {} ring, and the {} ring is wanted", role_name(*found), wanted.id())]
     WrongRole {
         /// The role octet in the file.
         found: u8,
@@ -166,6 +203,10 @@ pub enum OpenFileError {
     /// Octets follow after the last entry.
     #[error("octets follow after the last entry")]
     TrailingBytes,
+}
+
+fn role_name(code: u8) -> &'static str {
+    Role::from_code(code).map_or("unknown", Role::id)
 }
 
 /// An entry in clear.

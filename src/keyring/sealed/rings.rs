@@ -282,9 +282,11 @@ fn registration(utility: UtilityId, payload: &[u8]) -> Option<Registration> {
     Some(Registration {
         utility,
         mode: Mode::from_number(*mode)?,
-        pending_mode: match *pending {
-            NO_MODE => None,
-            number => Some(Mode::from_number(number)?),
+        // spec: ROT-12
+        pending_mode: match Mode::from_number(*pending) {
+            None if *pending == NO_MODE => None,
+            None | Some(Mode::Clear) => return None,
+            mode => mode,
         },
         allow_mode0: flags & FLAG_ALLOW_MODE0 != 0,
         by_hand: flags & FLAG_BY_HAND != 0,

@@ -222,6 +222,46 @@ fn a_genuine_but_impossible_entry_is_named() {
     );
 }
 
+/// ROT-12: a genuine registration whose pending change goes to mode 0.
+// spec: ROT-12
+#[test]
+fn a_pending_change_to_mode_0_is_refused() {
+    for (pending, is_accepted) in [(0, false), (1, true), (3, true), (4, false), (0xFF, true)] {
+        let utility = EntryId {
+            kind: 1,
+            ..EntryId::default()
+        };
+        let terminal = EntryId {
+            kind: 2,
+            ..EntryId::default()
+        };
+        let entries = [(utility, vec![b'A']), (terminal, vec![2, pending, 0, 0])];
+        let entries = entries.map(|(id, payload)| Entry {
+            id,
+            payload: Zeroizing::new(payload),
+        });
+        let random = &mut Counting::default();
+        let file = codec::seal(Role::Link, entries.into(), &master(), random).unwrap();
+        let opened = open_link(&file, &master());
+        if is_accepted {
+            assert_eq!(opened.unwrap().terminals.len(), 1);
+        } else {
+            assert_eq!(opened, Err(OpenFileError::BadEntry { index: 1 }));
+        }
+    }
+}
+
+#[test]
+fn the_role_that_a_file_claims_is_told_without_a_key() {
+    let (link, command) = (unhex(GOLDEN_LINK), unhex(GOLDEN_COMMAND));
+    assert!(is_sealed(&link) && is_sealed(&command) && !is_sealed(KEYS.as_bytes()));
+    assert_eq!(claimed_role(&link), Some(Role::Link));
+    assert_eq!(claimed_role(&command), Some(Role::Command));
+    assert_eq!(claimed_role(&link[..9]), None);
+    assert_eq!(claimed_role(b"KENSHINK\x01\x03"), None);
+    assert_eq!(claimed_role(KEYS.as_bytes()), None);
+}
+
 #[test]
 fn a_master_key_is_read_raw_or_as_digits() {
     let digits = "4b".repeat(32);
@@ -239,8 +279,17 @@ fn a_master_key_is_read_raw_or_as_digits() {
         &[b'g'; 64],
         &[b'0'; 62],
         &[b'0'; 66],
+        &[b' '; 32],
+        b"0123456789abcdef0123456789abcd\r\n",
     ] {
-        assert_eq!(FileKey::read(wrong), Err(FileKeyError));
+        assert_eq!(FileKey::read(wrong), Err(FileKeyError::NotAKey));
     }
+    for short in ["4b".repeat(16), format!(" {}\n", "4B".repeat(16))] {
+        assert_eq!(FileKey::read(short.as_bytes()), Err(FileKeyError::TooShort));
+    }
+    assert_eq!(
+        FileKey::read_digits(&[0x4B; 32]),
+        Err(FileKeyError::NotAKey)
+    );
     assert!(format!("{:?}", master()).contains("[redacted]"));
 }
