@@ -10,6 +10,9 @@ use crate::wire::otl::limits::FRAME_MAX;
 /// The longest line that is looked at, in octets; of a longer one the rest is read and dropped.
 pub const LINE_MAX: usize = 65_536;
 
+/// What some editors put before the first line; it says nothing in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// What stands in a line.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Line {
@@ -25,10 +28,12 @@ pub enum Line {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum LineError {
     /// A character is no hexadecimal digit.
-    #[error("a hexadecimal digit is wanted at character {offset}")]
+    #[error("a hexadecimal digit is wanted at character {offset}, not {character:?}")]
     NotADigit {
-        /// The octet of the line where it begins, from 0.
+        /// Which character of the line, from 0. All before it are ASCII.
         offset: usize,
+        /// The character; U+FFFD if it is not UTF-8.
+        character: char,
     },
     /// The second digit of the last octet is missing.
     #[error("the number of hexadecimal digits is odd")]
@@ -55,7 +60,7 @@ impl LineError {
     #[must_use]
     pub fn json(&self) -> Value {
         let offset = match self {
-            Self::NotADigit { offset } | Self::OddDigits { offset } => *offset,
+            Self::NotADigit { offset, .. } | Self::OddDigits { offset } => *offset,
             Self::TooLong => FRAME_MAX,
         };
         json::refused(self.kind(), offset, &self.to_string(), None)
@@ -90,6 +95,9 @@ impl<R: BufRead> Lines<R> {
             return Ok(None);
         };
         self.number = self.number.saturating_add(1);
+        if self.number == 1 && self.line.starts_with(BYTE_ORDER_MARK) {
+            self.line.drain(..BYTE_ORDER_MARK.len());
+        }
         let text = self.line.trim_ascii_start();
         let line = if text.starts_with(b"#") {
             Line::Blank
@@ -135,15 +143,21 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-/// Reads hexadecimal digits, with whitespace anywhere.
+/// Reads hexadecimal digits, with whitespace anywhere, `0x` before them, and `:` or `-` after an
+/// octet.
 fn from_hex(line: &[u8]) -> Result<Vec<u8>, LineError> {
     let mut octets = Vec::with_capacity(line.len() / 2);
     let mut high = None;
-    for (offset, character) in line.iter().enumerate() {
-        if character.is_ascii_whitespace() {
+    let digits_at = digits_at(line);
+    for (offset, character) in line.iter().enumerate().skip(digits_at) {
+        let is_between = high.is_none() && !octets.is_empty() && matches!(character, b':' | b'-');
+        if character.is_ascii_whitespace() || is_between {
             continue;
         }
-        let digit = digit(*character).ok_or(LineError::NotADigit { offset })?;
+        let digit = digit(*character).ok_or_else(|| LineError::NotADigit {
+            offset,
+            character: first_character(line.get(offset..).unwrap_or_default()),
+        })?;
         match high.take() {
             None => high = Some(digit),
             Some(high) => octets.push(high << 4 | digit),
@@ -153,6 +167,21 @@ fn from_hex(line: &[u8]) -> Result<Vec<u8>, LineError> {
         None => Ok(octets),
         Some(_) => Err(LineError::OddDigits { offset: line.len() }),
     }
+}
+
+/// Where the digits begin: after `0x`, if that stands first.
+fn digits_at(line: &[u8]) -> usize {
+    match line.trim_ascii_start() {
+        [b'0', b'x' | b'X', rest @ ..] => line.len().saturating_sub(rest.len()),
+        _ => 0,
+    }
+}
+
+fn first_character(text: &[u8]) -> char {
+    // No character is longer than four octets.
+    let start = text.get(..4).unwrap_or(text);
+    let first = String::from_utf8_lossy(start).chars().next();
+    first.unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
 fn digit(character: u8) -> Option<u8> {
@@ -175,10 +204,47 @@ mod tests {
         found
     }
 
+    fn not_a_digit(offset: usize, character: char) -> Line {
+        Line::Bad(LineError::NotADigit { offset, character })
+    }
+
+    #[test]
+    fn digits_may_stand_as_other_programs_print_them() {
+        let text = "\u{FEFF}0x0102\n 0X 01:02-03\n01: 02 - 03\n# 0xzz\n";
+        let three = || Line::Frame(vec![1, 2, 3]);
+        assert_eq!(
+            all(text.as_bytes()),
+            [
+                (1, Line::Frame(vec![1, 2])),
+                (2, three()),
+                (3, three()),
+                (4, Line::Blank),
+            ]
+        );
+        let wrong = "0:1\n:01\n010x02\n0x0xff\n01,02\n01\u{3000}02\n\u{FEFF}01\n01\u{1B}\n";
+        assert_eq!(
+            all(wrong.as_bytes()),
+            [
+                (1, not_a_digit(1, ':')),
+                (2, not_a_digit(0, ':')),
+                (3, not_a_digit(3, 'x')),
+                (4, not_a_digit(3, 'x')),
+                (5, not_a_digit(2, ',')),
+                (6, not_a_digit(2, '\u{3000}')),
+                (7, not_a_digit(0, '\u{FEFF}')),
+                (8, not_a_digit(2, '\u{1B}')),
+            ]
+        );
+        let error = LineError::NotADigit {
+            offset: 2,
+            character: '\u{1B}',
+        };
+        assert!(error.to_string().ends_with("character 2, not '\\u{1b}'"));
+    }
+
     #[test]
     fn lines_are_frames_blanks_remarks_or_errors() {
-        let text = b"0aFF\r\n\n  # zz\n 0 1\t02 \n0x\n012\n\xff\nab";
-        let not_a_digit = |offset| Line::Bad(LineError::NotADigit { offset });
+        let text = b"0aFF\r\n\n  # zz\n 0 1\t02 \n0y\n012\n\xff\nab";
         assert_eq!(
             all(text),
             [
@@ -186,9 +252,9 @@ mod tests {
                 (2, Line::Blank),
                 (3, Line::Blank),
                 (4, Line::Frame(vec![1, 2])),
-                (5, not_a_digit(1)),
+                (5, not_a_digit(1, 'y')),
                 (6, Line::Bad(LineError::OddDigits { offset: 3 })),
-                (7, not_a_digit(0)),
+                (7, not_a_digit(0, '\u{FFFD}')),
                 (8, Line::Frame(vec![0xAB])),
             ]
         );
