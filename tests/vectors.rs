@@ -27,7 +27,6 @@ use kenshin::wire::otl::framer::{TcpFramer, TcpPiece};
 use kenshin::wire::otl::gauges::Gauges;
 use kenshin::wire::otl::header::{Direction, FrameKind, Header, Mode};
 use kenshin::wire::otl::json;
-use kenshin::wire::otl::mac::{Binding, command_mac_input};
 use kenshin::wire::otl::meter::{Meter, Register, Unit};
 use kenshin::wire::otl::record::{IntervalGauges, IntervalSeries, Record, RecordBody, StepMinutes};
 use kenshin::wire::otl::registry::items::record_id;
@@ -301,10 +300,10 @@ fn command_macs_are_as_stated() {
         let answer = Answer::decode(&decoded.plaintext.unwrap(), 14, mode).unwrap();
         let tag = &uplink[uplink.len() - mode.tag_len()..];
         let uplink_header = of_uplink.encode();
-        let binding = Binding {
-            ns: header.ns().unwrap(),
-            uplink_header: uplink_header.as_slice(),
-            uplink_tag: tag,
+        let binding = AnsweredUplink {
+            server_nonce: header.ns().unwrap().octets(),
+            header: uplink_header.as_slice(),
+            tag,
         };
         let stated = CmacKey::new(&key(&vector.octets("command_key")));
         for item in answer.items() {
@@ -312,7 +311,7 @@ fn command_macs_are_as_stated() {
                 continue;
             };
             let bound = item.bound.then_some(binding);
-            let input = command_mac_input(of_uplink.identity(), item, bound).unwrap();
+            let input = command_mac_input(of_uplink.identity().octets(), item, bound);
             findings.equal(
                 &vector,
                 "mac",
@@ -337,29 +336,49 @@ fn command_macs_are_as_stated() {
     findings.finish(40);
 }
 
+fn command_head(item: &CommandItem) -> CommandHead {
+    CommandHead {
+        key_version: item.key_version.get(),
+        sequence: item.sequence.get(),
+        kind: item.kind.code(),
+        meter: item.meter.octet(),
+        precondition: item.precondition.code(),
+        not_after_utc_s: item.not_after_utc_s,
+    }
+}
+
+/// What the MAC of a command is made over, put together by the text and not by the code under test.
+fn command_mac_input(
+    identity: [u8; 8],
+    item: &CommandItem,
+    bound_to: Option<AnsweredUplink<'_>>,
+) -> Vec<u8> {
+    let mut input = b"OTL1 cmd".to_vec();
+    input.extend_from_slice(&identity);
+    input.extend_from_slice(&command_head(item).to_octets(item.bound));
+    let len = u16::try_from(item.parameters.len()).unwrap();
+    input.extend_from_slice(&len.to_be_bytes());
+    input.extend_from_slice(&item.parameters);
+    if let Some(bound_to) = bound_to {
+        input.extend_from_slice(&bound_to.server_nonce);
+        input.extend_from_slice(bound_to.header);
+        input.extend_from_slice(bound_to.tag);
+    }
+    input
+}
+
 /// Whether the signer's own key of the terminal gives the MAC of a command.
 fn verifies(
     ring: &CommandKeyring,
     identity: [u8; 8],
     item: &CommandItem,
-    bound: Option<Binding<'_>>,
+    bound_to: Option<AnsweredUplink<'_>>,
 ) -> bool {
     let input = CommandInput {
         identity,
-        head: CommandHead {
-            key_version: item.key_version.get(),
-            sequence: item.sequence.get(),
-            kind: item.kind.code(),
-            meter: item.meter.octet(),
-            precondition: item.precondition.code(),
-            not_after_utc_s: item.not_after_utc_s,
-        },
+        head: command_head(item),
         parameters: &item.parameters,
-        bound_to: bound.map(|binding| AnsweredUplink {
-            server_nonce: binding.ns.octets(),
-            header: binding.uplink_header,
-            tag: binding.uplink_tag,
-        }),
+        bound_to,
     };
     let key = ring.command_key(&identity, item.key_version.get());
     key.unwrap().verify(&input, &CommandMac(item.mac.0)).is_ok()
@@ -385,8 +404,16 @@ fn result_macs_are_as_stated() {
                 RecordBody::CommandResult(body) => body.proof,
                 _ => continue,
             };
-            let input = record.mac_input(header.identity(), body.report.epoch);
-            let mac = input.map(|input| hex(&stated.mac(&[&input])));
+            let content = kenshin::session::otl::records::content(record);
+            let input = [
+                b"OTL1 res".as_slice(),
+                &header.identity().octets(),
+                &body.report.epoch.get().to_be_bytes(),
+                &record.sequence.get().to_be_bytes(),
+                &content,
+            ]
+            .concat();
+            let mac = proof.map(|_| hex(&stated.mac(&[&input])));
             let want = proof.map(|proof| proof.mac.to_string());
             findings.equal(&vector, "mac", mac, want);
         }

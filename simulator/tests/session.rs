@@ -734,7 +734,7 @@ fn an_answer_is_worked_off_in_its_one_order() {
     );
 }
 
-// spec: UDP-4, SES-15, SES-3
+// spec: SES-15, SES-3
 #[test]
 fn a_resync_with_a_waiting_alarm_goes_to_the_alarm_port_at_the_times_of_an_alarm() {
     use simulator::terminal::Action;

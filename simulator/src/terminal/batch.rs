@@ -107,7 +107,7 @@ impl<N: Nvm, R: Random, M: Meter> Terminal<N, R, M> {
         }
     }
 
-    // spec: NON-4, NON-6, RSY-1, RSY-4, SES-15, UDP-4
+    // spec: NON-4, NON-6, RSY-1, RSY-4, SES-15
     fn build_resync(
         &mut self,
         now_ms: u64,

@@ -65,7 +65,6 @@ impl TcpFramer {
     }
 
     /// Whether a frame has begun and is not whole.
-    // spec: TCP-4
     #[must_use]
     pub const fn is_mid_frame(&self) -> bool {
         matches!(self.state, State::HalfLength(_) | State::Frame(_))

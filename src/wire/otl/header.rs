@@ -11,13 +11,13 @@ pub use super::ident::{
 };
 use super::limits::{
     ANSWER_MIN, CALL_NOW_HEADER_LEN, CLOSE_LEN, FRAME_MAX, HEADER_MAX, REPORT_MIN,
-    RESYNC_ANSWER_HEADER_LEN, RESYNC_ANSWER_MIN, RESYNC_HEADER_LEN, RESYNC_LEN, TAG_MAX,
+    RESYNC_ANSWER_HEADER_LEN, RESYNC_ANSWER_MIN, RESYNC_HEADER_LEN, RESYNC_LEN,
 };
 
 mod types;
 
 pub use types::{
-    Aad, AnswerHeader, CallNowHeader, CloseHeader, HeaderOctets, ResyncAnswerHeader, ResyncHeader,
+    AnswerHeader, CallNowHeader, CloseHeader, HeaderOctets, ResyncAnswerHeader, ResyncHeader,
     UplinkHeader,
 };
 

@@ -36,7 +36,6 @@ pub mod ident;
 mod item;
 pub mod json;
 pub mod limits;
-pub mod mac;
 pub mod meter;
 pub mod padding;
 pub mod record;

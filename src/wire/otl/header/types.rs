@@ -3,7 +3,7 @@
 
 use super::{
     ALARM_BIT, ANSWER_BIT, FrameCounter, FrameKind, HEADER_MAX, Identity, KeyVersion, Mode, Ns,
-    ResyncNonce, TAG_MAX, TerminalNonce,
+    ResyncNonce, TerminalNonce,
 };
 
 /// The octets of a header, at most 31, held in place.
@@ -33,36 +33,6 @@ impl AsRef<[u8]> for HeaderOctets {
     }
 }
 
-/// Additional data of an answer: its header, then header and tag of what it answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Aad {
-    octets: [u8; AAD_MAX],
-    len: usize,
-}
-
-/// The header of an answer, 14 octets, that of an uplink and its tag.
-const AAD_MAX: usize = 14 + HEADER_MAX + TAG_MAX;
-
-impl Aad {
-    fn from_parts(parts: &[&[u8]]) -> Self {
-        let mut octets = [0; AAD_MAX];
-        let len = fill(&mut octets, parts);
-        Self { octets, len }
-    }
-
-    /// The octets, at most 61.
-    #[must_use]
-    pub fn as_slice(&self) -> &[u8] {
-        self.octets.get(..self.len).unwrap_or(&[])
-    }
-}
-
-impl AsRef<[u8]> for Aad {
-    fn as_ref(&self) -> &[u8] {
-        self.as_slice()
-    }
-}
-
 /// Lays parts one after the other, as far as they fit, and returns how many octets they fill.
 fn fill(target: &mut [u8], parts: &[&[u8]]) -> usize {
     let mut source = parts.iter().flat_map(|part| part.iter().copied());
@@ -72,13 +42,6 @@ fn fill(target: &mut [u8], parts: &[&[u8]]) -> usize {
         filled = filled.saturating_add(1);
     }
     filled
-}
-
-/// Twelve octets: eight, then a number.
-fn nonce(head: [u8; 8], counter: u32) -> [u8; 12] {
-    let mut nonce = [0; 12];
-    fill(&mut nonce, &[&head, &counter.to_be_bytes()]);
-    nonce
 }
 
 /// What only some modes have in the header of an UPLINK.
@@ -267,20 +230,6 @@ impl UplinkHeader {
             nt.as_ref().map_or(&[], |octets| octets),
         ])
     }
-
-    /// The additional data of the frame: the whole header.
-    // spec: SEC-6
-    #[must_use]
-    pub fn aad_octets(&self) -> HeaderOctets {
-        self.encode()
-    }
-
-    /// The AEAD nonce: identity and frame counter.
-    // spec: NON-1
-    #[must_use]
-    pub fn aead_nonce(&self) -> [u8; 12] {
-        nonce(self.identity.octets(), self.counter.get())
-    }
 }
 
 /// The header of a RESYNC, which exists in modes 1 to 3.
@@ -351,20 +300,6 @@ impl ResyncHeader {
             &self.nr.0,
         ])
     }
-
-    /// The additional data of the frame: the whole header.
-    // spec: SEC-6
-    #[must_use]
-    pub fn aad_octets(&self) -> HeaderOctets {
-        self.encode()
-    }
-
-    /// The AEAD nonce: identity and zero.
-    // spec: NON-1
-    #[must_use]
-    pub fn aead_nonce(&self) -> [u8; 12] {
-        nonce(self.identity.octets(), 0)
-    }
 }
 
 /// The header of an ANSWER.
@@ -427,20 +362,6 @@ impl AnswerHeader {
             ns.as_ref().map_or(&[], |octets| octets),
         ])
     }
-
-    /// The additional data of the frame: this header, the header of the uplink, its tag.
-    // spec: SEC-7
-    #[must_use]
-    pub fn aad_octets(&self, uplink_header: &[u8], uplink_tag: &[u8]) -> Aad {
-        Aad::from_parts(&[self.encode().as_slice(), uplink_header, uplink_tag])
-    }
-
-    /// The AEAD nonce: server nonce and frame counter; none in mode 0.
-    // spec: NON-1
-    #[must_use]
-    pub fn aead_nonce(&self) -> Option<[u8; 12]> {
-        self.ns.map(|ns| nonce(ns.octets(), self.counter.get()))
-    }
 }
 
 /// The header of a RESYNC_ANSWER, which exists in modes 1 to 3.
@@ -480,20 +401,6 @@ impl ResyncAnswerHeader {
             &[FrameKind::ResyncAnswer.octet(), self.mode.bits()],
             &self.ns.octets(),
         ])
-    }
-
-    /// The additional data of the frame: this header, the header of the RESYNC, its tag.
-    // spec: SEC-7
-    #[must_use]
-    pub fn aad_octets(&self, resync_header: &[u8], resync_tag: &[u8]) -> Aad {
-        Aad::from_parts(&[self.encode().as_slice(), resync_header, resync_tag])
-    }
-
-    /// The AEAD nonce: server nonce and zero.
-    // spec: NON-1
-    #[must_use]
-    pub fn aead_nonce(&self) -> [u8; 12] {
-        nonce(self.ns.octets(), 0)
     }
 }
 
@@ -564,13 +471,6 @@ impl CallNowHeader {
             &self.identity.octets(),
             &self.call_counter.to_be_bytes(),
         ])
-    }
-
-    /// The octets that the tag is made over: the whole header.
-    // spec: SEC-8
-    #[must_use]
-    pub fn aad_octets(&self) -> HeaderOctets {
-        self.encode()
     }
 }
 

@@ -10,9 +10,7 @@ use crate::wire::span::{Parsed, Span, field, ranged};
 use crate::wire::varint::varint;
 use crate::wire::writer::Writer;
 
-use super::ident::Identity;
 use super::item::{self, RawItem};
-use super::mac::result_mac_input;
 use super::registry::items::{SESSION_ITEM_FIRST, record_id};
 
 pub mod alarm;
@@ -233,34 +231,6 @@ impl Record {
             let (rest, sequence) = sequence(body)?;
             let (rest, body) = RecordBody::parse(item, rest)?;
             Ok((rest, Self { sequence, body }))
-        })
-    }
-
-    /// What the MAC of this record is made over, if it has one.
-    // spec: CMD-14, REC-26
-    #[must_use]
-    pub fn mac_input(&self, identity: Identity, epoch: NonZeroU32) -> Option<Vec<u8>> {
-        let mut before_mac = Vec::new();
-        let mut out = Writer::new(&mut before_mac, super::limits::FRAME_MAX);
-        let proof = match &self.body {
-            RecordBody::ValveState(body) => {
-                body.encode_before_mac(&mut out).ok()?;
-                body.proof
-            }
-            RecordBody::CommandResult(body) => {
-                body.encode_before_mac(&mut out).ok()?;
-                body.proof
-            }
-            _ => None,
-        };
-        proof.map(|_| {
-            result_mac_input(
-                identity,
-                epoch,
-                self.sequence,
-                self.body.number(),
-                &before_mac,
-            )
         })
     }
 }

@@ -1,21 +1,15 @@
 //! Command items, their parameters, and what their MAC is made over.
 
-use core::num::NonZeroU32;
-
-use hex_literal::hex;
-
 use crate::wire::error::ErrorKind;
 use crate::wire::otl::answer::{Answer, AnswerItem};
 use crate::wire::otl::command::{CommandItem, Parameters};
-use crate::wire::otl::ident::{Identity, KeyVersion, Mode, Ns};
-use crate::wire::otl::mac::{Binding, command_mac_input, result_mac_input};
+use crate::wire::otl::ident::{KeyVersion, Mode};
 use crate::wire::otl::meter::Meter;
 use crate::wire::otl::registry::commands::{CommandClass, CommandKind, Precondition};
 
 use super::octets;
 
 const MAC: &str = "000102030405060708090a0b0c0d0e0f";
-const IDENTITY: Identity = Identity::new(hex!("00010002540be400"));
 
 /// Decodes the body of a COMMAND item that stands alone in an answer.
 fn decode(body: &str) -> Result<CommandItem, (ErrorKind, usize)> {
@@ -89,62 +83,6 @@ fn every_command_shorter_than_28_octets_is_truncated() {
             .collect();
         assert_eq!(decode(&text), Err((ErrorKind::Truncated, len)));
     }
-}
-
-// spec: CMD-1
-#[test]
-fn mac_of_a_bound_command_covers_the_uplink_that_it_answers() {
-    let command = valve_close();
-    let binding = Binding {
-        ns: Ns::new(hex!("6b36ecf85eed0001")),
-        uplink_header: &[0x11; 31],
-        uplink_tag: &[0x22; 16],
-    };
-    let head = [
-        b"OTL1 cmd".as_slice(),
-        &hex!("00010002540be400"),
-        &hex!("03 0000002a 01 1f 81 6b36ecf8"),
-        &hex!("0001 02"),
-    ]
-    .concat();
-    assert_eq!(command.mac_input_prefix(IDENTITY).unwrap(), head);
-    let whole = [
-        head.as_slice(),
-        &hex!("6b36ecf85eed0001"),
-        &[0x11; 31],
-        &[0x22; 16],
-    ]
-    .concat();
-    let input = command_mac_input(IDENTITY, &command, Some(binding));
-    assert_eq!(input, Some(whole));
-    assert_eq!(command_mac_input(IDENTITY, &command, None), None);
-}
-
-// spec: CMD-1, CMD-3
-#[test]
-fn mac_of_an_unbound_command_covers_no_uplink() {
-    let command = decode(&format!("03 0000002a 24 00 00 ffffffff {MAC}")).unwrap();
-    let expected = [
-        b"OTL1 cmd".as_slice(),
-        &hex!("00010002540be400 03 0000002a 24 00 00 ffffffff 0000"),
-    ]
-    .concat();
-    assert_eq!(command_mac_input(IDENTITY, &command, None), Some(expected));
-    let binding = Binding {
-        ns: Ns::ZERO,
-        uplink_header: &[],
-        uplink_tag: &[],
-    };
-    assert_eq!(command_mac_input(IDENTITY, &command, Some(binding)), None);
-}
-
-// spec: CMD-14
-#[test]
-fn mac_of_a_result_is_made_over_its_parts_in_order() {
-    let one = NonZeroU32::MIN;
-    let input = result_mac_input(IDENTITY, one, one, 0x0B, &[9, 8]);
-    let expected = hex!("4f544c3120726573 00010002540be400 00000001 00000001 0b 0908");
-    assert_eq!(input, expected);
 }
 
 fn parameters() -> Vec<(Parameters, Vec<u8>)> {

@@ -94,7 +94,6 @@ fn buffer_is_reserved_for_an_incomplete_frame_only() {
     assert!(!framer.is_mid_frame());
 }
 
-// spec: TCP-4
 #[test]
 fn framer_tells_whether_a_frame_has_begun() {
     let mut framer = TcpFramer::new();

@@ -394,44 +394,6 @@ fn frame_is_cut_by_the_pinned_mode_and_any_other_is_a_mismatch() {
     }
 }
 
-// spec: SEC-6, SEC-7, SEC-8, NON-1
-#[test]
-fn additional_data_and_nonces_are_laid_out_from_headers() {
-    for (head, header, ..) in frames() {
-        match header {
-            Header::Uplink(header) => {
-                assert_eq!(header.aad_octets().as_slice(), head);
-                assert_eq!(header.len(), head.len());
-                assert_eq!(header.aead_nonce(), hex!("00010002540be400 000186a1"));
-            }
-            Header::Resync(header) => {
-                assert_eq!(header.aad_octets().as_slice(), head);
-                assert_eq!(header.aead_nonce(), hex!("00010002540be400 00000000"));
-            }
-            Header::Answer(header) => {
-                let aad = header.aad_octets(&[1; 31], &[2; 16]);
-                assert_eq!(
-                    aad.as_slice(),
-                    [head.as_slice(), &[1; 31], &[2; 16]].concat()
-                );
-                let nonce = header.aead_nonce();
-                assert_eq!(nonce.is_some(), header.mode() != Mode::Clear);
-                assert!(nonce.is_none_or(|nonce| nonce == hex!("6b359b780badcafe 000186a1")));
-            }
-            Header::ResyncAnswer(header) => {
-                let aad = header.aad_octets(&[1; 27], &[2; 16]);
-                assert_eq!(
-                    aad.as_slice(),
-                    [head.as_slice(), &[1; 27], &[2; 16]].concat()
-                );
-                assert_eq!(header.aead_nonce(), hex!("6b359b780badcafe 00000000"));
-            }
-            Header::CallNow(header) => assert_eq!(header.aad_octets().as_slice(), head),
-            Header::Close(_) => {}
-        }
-    }
-}
-
 // spec: ID-1, ID-2, ID-3
 #[test]
 fn identity_is_maker_and_serial() {

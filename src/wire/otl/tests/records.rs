@@ -1,7 +1,5 @@
 //! What the octets of each record mean.
 
-use core::num::NonZeroU32;
-
 use hex_literal::hex;
 
 use crate::wire::otl::gauges::Gauges;
@@ -506,39 +504,6 @@ fn units_are_a_registered_quantity_and_a_power_of_ten() {
     for code in (0x00..=0x0F).chain(0xC0..=0xDF) {
         assert_eq!(Unit::from_code(code), None);
     }
-}
-
-// spec: CMD-14, REC-26
-#[test]
-fn mac_of_a_result_covers_identity_epoch_sequence_type_and_body() {
-    use crate::wire::otl::header::Identity;
-    use crate::wire::otl::record::Record;
-
-    let identity = Identity::new(hex!("00010002540be400"));
-    let epoch = NonZeroU32::new(0x1ceb_00da).unwrap();
-    let input = |number, body: &str| {
-        let record = Record {
-            sequence: NonZeroU32::new(7).unwrap(),
-            body: body_of(number, body),
-        };
-        record.mac_input(identity, epoch)
-    };
-    let head = [
-        b"OTL1 res".as_slice(),
-        &hex!("00010002540be400 1ceb00da 00000007"),
-    ]
-    .concat();
-    let stamp = "026b36ecf8";
-    let mac = "000102030405060708090a0b0c0d0e0f";
-    for (number, body) in [
-        (0x06, format!("{stamp}0002010000002a03")),
-        (0x0B, format!("{stamp}030000002a0100020102beef")),
-    ] {
-        let expected = [head.clone(), vec![number], super::octets(&body)].concat();
-        assert_eq!(input(number, &format!("{body}{mac}")), Some(expected));
-    }
-    assert_eq!(input(0x06, &format!("{stamp}0002010000002a00")), None);
-    assert_eq!(input(0x01, "0100155152"), None);
 }
 
 #[test]
