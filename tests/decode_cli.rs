@@ -191,19 +191,121 @@ fn an_answer_finds_its_uplink_among_the_last_thousand() {
 }
 
 #[test]
-fn without_keys_headers_are_shown() {
+fn without_keys_headers_are_shown_and_mode_0_whole() {
     let output = decode(&[], samples().as_bytes());
     assert_eq!(output.status.code(), Some(0));
+    let mut in_clear = 0;
     for line in lines(&output) {
         assert_eq!(line["ok"], true, "{line}");
         assert_eq!(line["security"]["verified"], false, "{line}");
         assert!(line["header"]["frame"].is_string(), "{line}");
-        assert_eq!(
-            (line.get("report"), line.get("answer")),
-            (None, None),
-            "{line}"
-        );
+        let is_shown = line.get("report").is_some() || line.get("answer").is_some();
+        assert_eq!(is_shown, line["security"]["mode"] == 0, "{line}");
+        in_clear += usize::from(is_shown);
     }
+    assert_eq!(in_clear, 2);
+}
+
+#[test]
+fn mode_0_of_an_unregistered_terminal_is_decoded() {
+    let registered = &sample_lines()[0];
+    let unknown = registered.replacen("00000002540be400", "0001000000000001", 1);
+    // The valve's octet has a state that is not registered; the answer has a reserved flag.
+    let damaged = format!("{}ef{}", &unknown[..60], &unknown[62..]);
+    let answer = sample_lines()[1].replacen("030000", "830000", 1);
+    for arguments in [&[][..], &["--keys", &keys_path()]] {
+        let good = decode(arguments, format!("{registered}\n{unknown}\n").as_bytes());
+        assert_eq!(good.status.code(), Some(0));
+        let both = lines(&good);
+        assert_eq!(both[1]["security"]["verified"], false);
+        assert_eq!(both[1].get("ciphertext_octets"), None);
+        for part in ["report", "records", "padding"] {
+            assert_eq!(both[0][part], both[1][part]);
+        }
+        let input = format!("{damaged}\n{answer}\n");
+        let bad = decode(arguments, input.as_bytes());
+        assert_eq!(bad.status.code(), Some(1));
+        let both = lines(&bad);
+        assert_eq!(both[0]["error"]["kind"], "bad_value", "{}", both[0]);
+        assert_eq!(both[0]["error"]["offset"], 30);
+        assert_eq!(both[1]["error"]["kind"], "reserved_bits", "{}", both[1]);
+        assert_eq!(both[1]["error"]["offset"], 6);
+        let pretty = decode(&[arguments, &["--pretty"]].concat(), input.as_bytes());
+        assert_eq!(pretty.status.code(), Some(1));
+        let text = String::from_utf8(pretty.stdout).unwrap();
+        for part in [
+            "octets: refused: bad_value at octet 30: ",
+            ">    30  ef                flags and valve state: wrong from here on\n",
+            "octets: refused: reserved_bits at octet 6: ",
+            ">     6  83                answer flags: wrong from here on\n",
+        ] {
+            assert!(text.contains(part), "{part}:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn a_cut_uplink_and_a_lone_answer_get_advice() {
+    let frames = sample_lines();
+    let cut = &frames[2][..2 * 60];
+    let output = with_keys(cut.as_bytes());
+    let message = lines(&output)[0]["error"]["message"].to_string();
+    assert!(
+        message.contains("length 60 is none of 128, 192, … 1,200 (FRM-10): cut or joined?"),
+        "{message}"
+    );
+    let output = decode(&["--pretty", "--keys", &keys_path()], frames[3].as_bytes());
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("not verified: put its uplink on a line before it\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn help_tells_forms_files_and_exit_status() {
+    let output = decode(&["--help"], b"");
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    for part in [
+        "Blank lines",
+        "protocol-spec/decode-json.md",
+        "protocol-spec/vectors/README.md",
+        "An answer follows its uplink",
+        "does not mean that it verified",
+        "[default: otl]",
+        "Example:",
+    ] {
+        assert!(text.contains(part), "{part}:\n{text}");
+    }
+}
+
+#[test]
+fn protocol_may_be_left_out_and_digits_come_in_other_forms() {
+    let frame = &sample_lines()[2];
+    let octets: Vec<&str> = (0..frame.len() / 2)
+        .map(|at| &frame[2 * at..2 * at + 2])
+        .collect();
+    let (colons, dashes) = (octets.join(":"), octets.join("-"));
+    let input = format!("\u{FEFF}{frame}\n0x{frame}\n{colons}\n{dashes}\n{colons}é\n");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("frames.hex");
+    std::fs::write(&path, input).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_kenshin"))
+        .args(["decode", "--keys", &keys_path()])
+        .stdin(std::fs::File::open(&path).unwrap())
+        .output()
+        .unwrap();
+    let lines = lines(&output);
+    assert_eq!(lines.len(), 5);
+    for line in &lines[..4] {
+        assert_eq!(line["security"]["verified"], true, "{line}");
+        assert_eq!(line, &lines[0]);
+    }
+    assert_eq!(lines[4]["error"]["offset"], colons.len());
+    let message = lines[4]["error"]["message"].as_str().unwrap();
+    assert!(message.ends_with("not 'é'"), "{message}");
 }
 
 #[test]
@@ -262,6 +364,43 @@ fn all_errors_of_a_key_file_are_told_and_no_key() {
     assert_eq!(errors, 4, "{text}");
     assert_no_secret(text.as_bytes());
     assert!(!text.contains("0fbf912a0ae"), "{text}");
+}
+
+#[test]
+fn errors_of_a_key_file_say_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = "9beea382db8293ebdbad9aad39ffd2f3";
+    for (keys, wanted) in [
+        ("", "is empty: it must hold a [[utility]]"),
+        ("# nothing\n", "is empty: it must hold a [[utility]]"),
+        (
+            "[[utilitty]]\nid = 1\n",
+            "line 1: file: a field here is not known: utilitty\n",
+        ),
+        (
+            "[[terminal]]\nidentity = \"00000002dfdc1c35\"\nallow_mode_0 = true\n",
+            "line 3: terminal[0]: a field here is not known: allow_mode_0\n",
+        ),
+        // A key in the place of a name is not told.
+        (
+            &format!("{key} = 1\n"),
+            "line 1: file: a field here is not known\n",
+        ),
+        (
+            &format!("a = 1\nkey = \"{key}\n"),
+            "line 2: not valid TOML: invalid basic string",
+        ),
+        (&format!("a = {key}\n"), "line 1: not valid TOML: "),
+        ("a = 1\na = 2\n", "line 2: not valid TOML: duplicate key"),
+    ] {
+        let path = write(folder.path(), keys.as_bytes());
+        let output = decode(&["--keys", &path], b"11\n");
+        assert_eq!(output.status.code(), Some(2));
+        assert!(output.stdout.is_empty());
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains(wanted), "{wanted}:\n{text}");
+        assert!(!text.contains(&key[..8]), "{text}");
+    }
 }
 
 #[test]
@@ -350,6 +489,7 @@ fn pretty_names_the_octets_of_a_frame() {
         "padding: ",
         "call_now of mode 1",
         "in clear, nothing to verify",
+        "   -- decrypted: octets 23 to 119 --\n     23  ",
     ] {
         assert!(text.contains(part), "{part}:\n{text}");
     }
@@ -357,7 +497,7 @@ fn pretty_names_the_octets_of_a_frame() {
     // Every octet of every frame stands in it: as many as the frames have.
     let shown: usize = text
         .lines()
-        .filter(|line| line.starts_with("  "))
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   -- "))
         .map(|line| line.split_whitespace().nth(1).unwrap().len() / 2)
         .sum();
     let sent: usize = sample_lines().iter().map(|frame| frame.len() / 2).sum();
@@ -380,11 +520,11 @@ fn pretty_shows_where_a_damaged_frame_is_wrong() {
     let marks: Vec<&str> = text.lines().filter(|line| line.starts_with('>')).collect();
     assert_eq!(marks.len(), 4, "{text}");
     assert!(
-        marks[0].starts_with(">    81 ") && marks[0].ends_with("missing"),
+        marks[0].starts_with(">    81 ") && marks[0].ends_with("missing: item length"),
         "{text}"
     );
     assert!(
-        marks[1].starts_with(">    15 ") && marks[1].ends_with("missing"),
+        marks[1].starts_with(">    15 ") && marks[1].ends_with("missing: frame"),
         "{text}"
     );
     assert!(
@@ -398,6 +538,21 @@ fn pretty_shows_where_a_damaged_frame_is_wrong() {
         "{text}"
     );
     assert!(text.contains("line 5: refused: bad_hex"), "{text}");
+}
+
+#[test]
+fn pretty_marks_what_is_missing_and_not_what_follows() {
+    // A session item whose body has one octet of four, and a known one after it.
+    let head = &sample_lines()[0][..2 * 26];
+    let input = format!("{head}7001aa710101\n11\n");
+    let output = decode(&["--pretty"], input.as_bytes());
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let missing = format!("\n>    29  {:16}  missing: previous epoch\n", "");
+    assert!(text.contains(&format!("{missing}     29  71 ")), "{text}");
+    let marks = text.lines().filter(|line| line.starts_with('>')).count();
+    assert_eq!(marks, 2, "{text}");
+    assert!(text.contains("line 2: frame, 1 octet: refused"), "{text}");
 }
 
 #[test]

@@ -20,14 +20,37 @@ pub mod pretty;
 use decoder::Decoder;
 use lines::{Line, Lines};
 
+/// What `--help` says beyond the arguments.
+pub const LONG_ABOUT: &str = "\
+Show what is in frames: one frame in hexadecimal a line on standard input, one JSON object a line on
+standard output.
+
+Blank lines and lines that begin with # are skipped. Digits may be of either case, with spaces
+between them, with : or - between octets, and with 0x before the first. Each line is read by itself:
+a bad one does not stop the next. An answer follows its uplink, since only with it can it be opened.
+
+The JSON form is described in protocol-spec/decode-json.md, the key file in
+protocol-spec/vectors/README.md; protocol-spec/vectors/keys.toml is one.";
+
+/// What `--help` says after the arguments.
+const AFTER_HELP: &str = "\
+Exit status:
+  0  every line was decoded, which does not mean that it verified: see \"verified\"
+  1  a line was refused
+  2  the arguments or the key file are wrong, or a stream failed
+
+Example:
+  kenshin decode --pretty --keys keys.toml < frames.hex";
+
 /// The arguments of `kenshin decode`.
 #[derive(Debug, Args)]
+#[command(after_long_help = AFTER_HELP)]
 pub struct DecodeArgs {
     /// The protocol of the frames.
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, default_value_t = Protocol::Otl)]
     pub protocol: Protocol,
 
-    /// The key file (TOML). Without it, sealed parts are shown as they are.
+    /// The key file (TOML). Without it only frames of mode 0 are shown whole.
     #[arg(long, value_name = "FILE")]
     pub keys: Option<PathBuf>,
 
@@ -133,11 +156,11 @@ pub fn decode_lines(
             Line::Frame(frame) => {
                 let decoded = decoder.decode(&frame);
                 if is_pretty {
-                    pretty::frame(&mut text, number, &frame, &decoded);
+                    !pretty::frame(&mut text, number, &frame, &decoded)
                 } else {
                     text.push_str(&decoded.json.to_string());
+                    decoded.failure.is_none()
                 }
-                decoded.failure.is_none()
             }
         };
         text.push('\n');

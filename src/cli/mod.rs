@@ -26,6 +26,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show what is in frames, one frame in hexadecimal a line on standard input.
+    #[command(long_about = decode::LONG_ABOUT)]
     Decode(decode::DecodeArgs),
     /// Make master keys, seal key rings under them, and show what a sealed ring holds.
     Key(key::KeyArgs),

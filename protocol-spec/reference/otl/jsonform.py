@@ -125,6 +125,8 @@ class Decoder:
         if h.frame in ("answer", "resync_answer"):
             return self._answer(h)
         entry = self.keys.terminals.get(h.identity)
+        if entry is None and h.mode == 0:  # clear text, whoever sent it
+            return {"security": {"mode": 0, "verified": False}, **uplink_content(h, h.body)}
         if entry is None:
             return self._unverified(h)
         check_mode(entry, h)
@@ -143,13 +145,15 @@ class Decoder:
         return {"security": security, **uplink_content(h, plaintext)}
 
     def _answer(self, h: Header) -> Json:
+        if h.mode == 0:  # clear text, whatever it answers
+            return {"security": {"mode": 0, "verified": False}, "answer": decode_answer(Cursor(h.body, h.length))}
         uplink = self._resyncs.get(h.mode) if h.frame == "resync_answer" else self._uplinks.get((h.mode, h.counter))
         if uplink is None:
             return self._unverified(h)
         plaintext = frames.open_answer(self.keys.terminals[uplink.identity], h, uplink)
         cur = Cursor(plaintext, h.length)
         content = decode_resync_answer(cur) if h.frame == "resync_answer" else decode_answer(cur)
-        return {"security": {"mode": h.mode, "verified": h.mode != 0}, "answer": content}
+        return {"security": {"mode": h.mode, "verified": True}, "answer": content}
 
     @staticmethod
     def _unverified(h: Header) -> Json:

@@ -20,6 +20,7 @@ use crate::wire::otl::header::{
     UplinkHeader,
 };
 use crate::wire::otl::json::{self, Security};
+use crate::wire::otl::padding::is_on_ladder;
 use crate::wire::otl::resync::{ResyncAnswer, ResyncBody};
 use crate::wire::otl::uplink::UplinkBody;
 
@@ -38,20 +39,23 @@ pub struct Failure {
     pub offset: usize,
     /// What is wrong, for people.
     pub message: String,
+    /// The field that is wrong; empty if it has no name.
+    pub field: &'static str,
 }
 
 impl Failure {
-    fn new(refusal: Refusal, context: &str) -> Self {
+    fn new(refusal: Refusal, field: &'static str) -> Self {
         let text = refusal.reason.texts().0;
-        let message = if context.is_empty() {
+        let message = if field.is_empty() {
             text.to_owned()
         } else {
-            format!("{text} ({context})")
+            format!("{text} ({field})")
         };
         Self {
             kind: refusal.reason.id(),
             offset: refusal.offset,
             message,
+            field,
         }
     }
 }
@@ -79,7 +83,7 @@ pub struct Decoded {
     pub from: Direction,
     /// Whether the tag verified.
     pub verified: bool,
-    /// What stands in place of the ciphertext, if the frame was opened.
+    /// What stands in place of the ciphertext, if the frame was opened or is of mode 0.
     pub plaintext: Option<Vec<u8>>,
     /// Why the frame is refused, if it is.
     pub failure: Option<Failure>,
@@ -120,19 +124,18 @@ enum Exchange {
     Resync([u8; 16]),
 }
 
-/// A verified frame of a terminal, to which answers may follow.
+/// A verified frame of a terminal, to which answers may follow. An answer in mode 0 needs none.
 #[derive(Debug)]
 struct Answered {
     mode: Mode,
     exchange: Exchange,
     header: HeaderOctets,
     tag: Vec<u8>,
-    /// None in mode 0.
-    key: Option<LinkKey>,
+    key: LinkKey,
 }
 
 impl Answered {
-    /// Opens an answer to this frame. In mode 0 there is nothing to verify.
+    /// Opens an answer to this frame.
     fn open(&self, answer: &Frame<'_>) -> Result<Vec<u8>, OpenError> {
         let mut plaintext = answer.ciphertext.to_vec();
         let answered = AnsweredFrame {
@@ -140,14 +143,17 @@ impl Answered {
             tag: &self.tag,
         };
         let header = answer.header_octets;
-        match (&self.key, self.exchange) {
-            (None, _) => {}
-            (Some(key), Exchange::Uplink(_, nonces)) => {
-                key.answer_cipher(nonces)
-                    .open(header, answered, &mut plaintext, answer.tag)?;
+        match self.exchange {
+            Exchange::Uplink(_, nonces) => {
+                self.key.answer_cipher(nonces).open(
+                    header,
+                    answered,
+                    &mut plaintext,
+                    answer.tag,
+                )?;
             }
-            (Some(key), Exchange::Resync(nonce)) => {
-                key.resync_answer_cipher(nonce).open(
+            Exchange::Resync(nonce) => {
+                self.key.resync_answer_cipher(nonce).open(
                     header,
                     answered,
                     &mut plaintext,
@@ -192,6 +198,7 @@ impl Decoder {
                     kind,
                     offset,
                     message,
+                    field: _,
                 } = &failure;
                 let json = json::refused(kind, *offset, message, header.as_ref());
                 (json, Some(failure))
@@ -251,29 +258,32 @@ impl Decoder {
     fn uplink(&mut self, of: &UplinkHeader, cut: &Frame<'_>) -> Content {
         let version = of.key_version().map_or(0, |version| version.get());
         let opening = match self.opening(of.identity(), of.mode(), version) {
-            Ok(Some(opening)) => opening,
-            Ok(None) => return sealed(cut, of.mode()),
+            Ok(opening) => opening,
             Err(error) => return error.into(),
         };
-        let nonces = session_nonces(of);
+        let key = opening.and_then(|opening| opening.key);
+        // Mode 0 is clear text, and needs no entry in a key file to be read.
+        if key.is_none() && of.mode() != Mode::Clear {
+            return sealed(cut, of.mode());
+        }
+        let (nonces, verified) = (session_nonces(of), key.is_some());
         let mut plaintext = cut.ciphertext.to_vec();
-        if let Some(key) = &opening.key {
+        if let Some(key) = key {
             let cipher = key.uplink_cipher(nonces);
             if let Err(error) = cipher.open(cut.header_octets, &mut plaintext, cut.tag) {
                 return unopened(error, cut);
             }
+            // Its answer does not depend on whether its content can be read.
+            self.remember(Answered {
+                mode: of.mode(),
+                exchange: Exchange::Uplink(of.counter(), nonces),
+                header: of.encode(),
+                tag: cut.tag.to_vec(),
+                key,
+            });
         }
-        let (mode, verified) = (opening.mode, opening.key.is_some());
-        // Its answer does not depend on whether its content can be read.
-        self.remember(Answered {
-            mode,
-            exchange: Exchange::Uplink(of.counter(), nonces),
-            header: of.encode(),
-            tag: cut.tag.to_vec(),
-            key: opening.key,
-        });
-        let body = UplinkBody::decode(&plaintext, cut.ciphertext_offset(), mode);
-        let security = security(mode, verified);
+        let body = UplinkBody::decode(&plaintext, cut.ciphertext_offset(), of.mode());
+        let security = security(of.mode(), verified);
         opened(plaintext, verified, body, |body| {
             json::uplink(&cut.header, security, body)
         })
@@ -298,7 +308,7 @@ impl Decoder {
             exchange: Exchange::Resync(nonce),
             header: of.encode(),
             tag: cut.tag.to_vec(),
-            key: Some(key),
+            key,
         });
         let body = ResyncBody::decode(&plaintext, cut.ciphertext_offset());
         let security = security(of.mode(), true);
@@ -316,29 +326,16 @@ impl Decoder {
             };
             same_exchange && answered.mode == mode
         };
+        if mode == Mode::Clear {
+            return answer_content(cut.ciphertext.to_vec(), mode, counter.is_some(), cut);
+        }
         let candidates = self.answered.iter().rev().filter(fits);
         let mut refused = None;
         for candidate in candidates.take(CANDIDATES_MAX) {
-            let plaintext = match candidate.open(cut) {
-                Ok(plaintext) => plaintext,
-                Err(error) => {
-                    refused = Some(error);
-                    continue;
-                }
-            };
-            let verified = candidate.key.is_some();
-            let (security, at) = (security(mode, verified), cut.ciphertext_offset());
-            return if counter.is_some() {
-                let body = Answer::decode(&plaintext, at, mode);
-                opened(plaintext, verified, body, |body| {
-                    json::answer(&cut.header, security, body)
-                })
-            } else {
-                let body = ResyncAnswer::decode(&plaintext, at);
-                opened(plaintext, verified, body, |body| {
-                    json::resync_answer(&cut.header, security, body)
-                })
-            };
+            match candidate.open(cut) {
+                Ok(plaintext) => return answer_content(plaintext, mode, counter.is_some(), cut),
+                Err(error) => refused = Some(error),
+            }
         }
         match refused {
             Some(error) => unopened(error, cut),
@@ -393,13 +390,41 @@ fn sealed(cut: &Frame<'_>, mode: Mode) -> Content {
     Content::closed(json::sealed(&cut.header, mode, cut.ciphertext.len()))
 }
 
+/// What is in an answer that was opened, or in mode 0 needs no opening.
+fn answer_content(plaintext: Vec<u8>, mode: Mode, has_counter: bool, cut: &Frame<'_>) -> Content {
+    let verified = mode != Mode::Clear;
+    let (security, at) = (security(mode, verified), cut.ciphertext_offset());
+    if has_counter {
+        let body = Answer::decode(&plaintext, at, mode);
+        opened(plaintext, verified, body, |body| {
+            json::answer(&cut.header, security, body)
+        })
+    } else {
+        let body = ResyncAnswer::decode(&plaintext, at);
+        opened(plaintext, verified, body, |body| {
+            json::resync_answer(&cut.header, security, body)
+        })
+    }
+}
+
 fn unopened(error: OpenError, cut: &Frame<'_>) -> Content {
     let tag_at = cut.ciphertext_offset().saturating_add(cut.ciphertext.len());
-    let refusal = match error {
-        OpenError::TagMismatch => Refusal::at(Reason::TagMismatch, tag_at),
-        OpenError::Shape => Refusal::at(Reason::Truncated, tag_at),
+    let reason = match error {
+        OpenError::TagMismatch => Reason::TagMismatch,
+        OpenError::Shape => Reason::Truncated,
     };
-    Failure::new(refusal, "").into()
+    let mut failure = Failure::new(Refusal::at(reason, tag_at), "");
+    let frame_len = tag_at.saturating_add(cut.tag.len());
+    // The length of a padded frame is the one thing about it that can be judged without a key.
+    if reason == Reason::TagMismatch
+        && matches!(cut.header, Header::Uplink(_))
+        && !is_on_ladder(frame_len)
+    {
+        failure.message.push_str(&format!(
+            "; length {frame_len} is none of 128, 192, … 1,200 (FRM-10): cut or joined?"
+        ));
+    }
+    failure.into()
 }
 
 /// A content whose tag verified, or that has none.
