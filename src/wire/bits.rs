@@ -189,8 +189,9 @@ fn tail(octets: &[u8]) -> u64 {
 #[derive(Debug)]
 pub(crate) struct BitWriter<'a, 'b> {
     out: &'a mut Writer<'b>,
-    octet: u8,
-    free: u32,
+    /// Bits that are not yet written, from bit 63 down; fewer than 32 between calls.
+    window: u64,
+    held: u32,
 }
 
 impl<'a, 'b> BitWriter<'a, 'b> {
@@ -198,44 +199,41 @@ impl<'a, 'b> BitWriter<'a, 'b> {
     pub(crate) const fn new(out: &'a mut Writer<'b>) -> Self {
         Self {
             out,
-            octet: 0,
-            free: 8,
+            window: 0,
+            held: 0,
         }
     }
 
-    /// Writes the low `count` bits of `value`.
+    /// Writes the low `count` bits of `value`, at most 32.
     pub(crate) fn write(&mut self, value: u64, count: u32) -> Result<(), EncodeError> {
-        for place in (0..count).rev() {
-            self.bit(value.unbounded_shr(place) & 1 == 1)?;
+        let bits = value & 1_u64.unbounded_shl(count).wrapping_sub(1);
+        self.held = self.held.saturating_add(count);
+        self.window |= bits.unbounded_shl(64_u32.saturating_sub(self.held));
+        if self.held >= 32 {
+            let [o0, o1, o2, o3, ..] = self.window.to_be_bytes();
+            self.out.octets(&[o0, o1, o2, o3])?;
+            self.window = self.window.unbounded_shl(32);
+            self.held = self.held.saturating_sub(32);
         }
         Ok(())
     }
 
     /// Writes `count` ones and a zero.
     pub(crate) fn ones(&mut self, count: u64) -> Result<(), EncodeError> {
-        for _ in 0..count {
-            self.bit(true)?;
+        let mut left = count;
+        while left >= 32 {
+            self.write(u64::MAX, 32)?;
+            left = left.saturating_sub(32);
         }
-        self.bit(false)
+        self.write(u64::MAX, u32::try_from(left).unwrap_or(0))?;
+        self.write(0, 1)
     }
 
     /// Fills the last octet with zeros.
     // spec: SER-4
     pub(crate) fn finish(self) -> Result<(), EncodeError> {
-        if self.free < 8 {
-            self.out.u8(self.octet)?;
-        }
-        Ok(())
-    }
-
-    fn bit(&mut self, bit: bool) -> Result<(), EncodeError> {
-        self.free = self.free.saturating_sub(1);
-        self.octet |= u8::from(bit).unbounded_shl(self.free);
-        if self.free == 0 {
-            self.out.u8(self.octet)?;
-            self.octet = 0;
-            self.free = 8;
-        }
-        Ok(())
+        let octets = usize::try_from(self.held.div_ceil(8)).unwrap_or(0);
+        let window = self.window.to_be_bytes();
+        self.out.octets(window.get(..octets).unwrap_or(&[]))
     }
 }

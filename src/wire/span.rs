@@ -75,6 +75,11 @@ impl<'a> Span<'a> {
         Err(nom::Err::Error(DecodeError::new(offset, kind, "")))
     }
 
+    /// Whether the fields are to be named.
+    pub(crate) const fn is_noted(self) -> bool {
+        self.notes.is_some()
+    }
+
     /// Names the octets from here to `rest`.
     pub(crate) fn note(self, rest: Span<'_>, name: &'static str, value: &dyn Display) {
         if let Some(notes) = self.notes {

@@ -2,10 +2,11 @@
 
 use core::fmt;
 
+use nom::Input as _;
 use nom::number::complete::{be_i8, be_u8};
 
 use crate::wire::error::{EncodeError, OutOfRange};
-use crate::wire::span::{Parsed, Span, field, ranged};
+use crate::wire::span::{Parsed, Span, array, field, ranged};
 use crate::wire::writer::Writer;
 
 use super::coded::coded;
@@ -14,22 +15,11 @@ const UNKNOWN: u8 = 255;
 const UNKNOWN_SIGNED: i8 = -128;
 
 /// Battery, radio and resets. `None` is unknown.
+///
+/// Held as the six octets of the wire, which have been checked.
 // spec: REC-20
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Health {
-    /// Battery voltage in units of 20 mV, 0 to 254.
-    battery: Option<Below255>,
-    /// Charge that remains, 0 to 100 percent.
-    remaining: Option<Percent>,
-    /// Received power in negative dBm, 0 to 254.
-    rsrp: Option<Below255>,
-    /// Signal to noise ratio in dB, −127 to 127.
-    snr: Option<Above128>,
-    /// Temperature in °C, −127 to 127.
-    temperature: Option<Above128>,
-    sends: u8,
-    reset_cause: ResetCause,
-}
+pub struct Health([u8; 6]);
 
 /// The values that a [`Health`] is made from, in the units of the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +39,6 @@ pub struct HealthParts {
     /// Why the terminal last began anew.
     pub reset_cause: ResetCause,
 }
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Below255(u8);
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Above128(i8);
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Percent(u8);
 
 coded! {
     /// Why a terminal last began anew. Codes from 6 to 14 are refused.
@@ -98,76 +81,79 @@ impl Health {
             "temperature",
         )?;
         range(parts.sends <= 15, "sends")?;
-        Ok(Self {
-            battery: parts.battery_20mv.map(Below255),
-            remaining: parts.remaining_percent.map(Percent),
-            rsrp: parts.rsrp_minus_dbm.map(Below255),
-            snr: parts.snr_db.map(Above128),
-            temperature: parts.temperature_degc.map(Above128),
-            sends: parts.sends,
-            reset_cause: parts.reset_cause,
-        })
+        let [snr] = parts.snr_db.unwrap_or(UNKNOWN_SIGNED).to_be_bytes();
+        let degrees = parts.temperature_degc.unwrap_or(UNKNOWN_SIGNED);
+        let [temperature] = degrees.to_be_bytes();
+        Ok(Self([
+            parts.battery_20mv.unwrap_or(UNKNOWN),
+            parts.remaining_percent.unwrap_or(UNKNOWN),
+            parts.rsrp_minus_dbm.unwrap_or(UNKNOWN),
+            snr,
+            temperature,
+            parts.sends << 4 | parts.reset_cause.code(),
+        ]))
     }
 
     /// Battery voltage in mV, 0 to 5,080 in steps of 20.
     #[must_use]
     pub fn battery_mv(&self) -> Option<u16> {
-        self.battery
-            .map(|Below255(units)| u16::from(units).saturating_mul(20))
+        let [battery, ..] = self.0;
+        known(battery).map(|units| u16::from(units).saturating_mul(20))
     }
 
     /// Charge that remains, 0 to 100 percent.
     #[must_use]
     pub fn remaining_percent(&self) -> Option<u8> {
-        self.remaining.map(|Percent(percent)| percent)
+        let [_, remaining, ..] = self.0;
+        known(remaining)
     }
 
     /// Received power in dBm, −254 to 0.
     #[must_use]
     pub fn rsrp_dbm(&self) -> Option<i16> {
-        self.rsrp
-            .map(|Below255(power)| i16::from(power).saturating_neg())
+        let [_, _, rsrp, ..] = self.0;
+        known(rsrp).map(|power| i16::from(power).saturating_neg())
     }
 
     /// Signal to noise ratio in dB, −127 to 127.
     #[must_use]
     pub fn snr_db(&self) -> Option<i8> {
-        self.snr.map(|Above128(ratio)| ratio)
+        let [_, _, _, snr, ..] = self.0;
+        known_signed(i8::from_be_bytes([snr]))
     }
 
     /// Temperature in °C, −127 to 127.
     #[must_use]
     pub fn temperature_degc(&self) -> Option<i8> {
-        self.temperature.map(|Above128(degrees)| degrees)
+        let [.., temperature, _] = self.0;
+        known_signed(i8::from_be_bytes([temperature]))
     }
 
     /// Transmissions that the last session needed; 15 stands for 15 or more.
     #[must_use]
     pub const fn sends(&self) -> u8 {
-        self.sends
+        let [.., sends] = self.0;
+        sends >> 4
     }
 
     /// Why the terminal last began anew.
     #[must_use]
-    pub const fn reset_cause(&self) -> ResetCause {
-        self.reset_cause
+    pub fn reset_cause(&self) -> ResetCause {
+        let [.., sends] = self.0;
+        ResetCause::from_code(sends & 0x0F).unwrap_or(ResetCause::Unknown)
     }
 
     pub(crate) fn encode(&self, out: &mut Writer<'_>) -> Result<(), EncodeError> {
-        let [snr] = self.snr_db().unwrap_or(UNKNOWN_SIGNED).to_be_bytes();
-        let [temperature] = self
-            .temperature_degc()
-            .unwrap_or(UNKNOWN_SIGNED)
-            .to_be_bytes();
-        out.octets(&[
-            self.battery.map_or(UNKNOWN, |Below255(units)| units),
-            self.remaining_percent().unwrap_or(UNKNOWN),
-            self.rsrp.map_or(UNKNOWN, |Below255(power)| power),
-            snr,
-            temperature,
-            self.sends << 4 | self.reset_cause.code(),
-        ])
+        out.octets(&self.0)
     }
+}
+
+fn known(octet: u8) -> Option<u8> {
+    (octet != UNKNOWN).then_some(octet)
+}
+
+fn known_signed(value: i8) -> Option<i8> {
+    (value != UNKNOWN_SIGNED).then_some(value)
 }
 
 /// Shows a value with its unit, or that it is unknown.
@@ -192,43 +178,54 @@ impl fmt::Display for Sends {
     }
 }
 
-fn known(unit: &'static str) -> impl Fn(u8) -> Option<Shown<u8>> {
-    move |octet| Some(Shown((octet != UNKNOWN).then_some(octet), unit))
+fn shown(unit: &'static str) -> impl Fn(u8) -> Option<Shown<u8>> {
+    move |octet| Some(Shown(known(octet), unit))
 }
 
-fn known_signed(unit: &'static str) -> impl Fn(i8) -> Option<Shown<i8>> {
-    move |value| Some(Shown((value != UNKNOWN_SIGNED).then_some(value), unit))
+fn shown_signed(unit: &'static str) -> impl Fn(i8) -> Option<Shown<i8>> {
+    move |value| Some(Shown(known_signed(value), unit))
+}
+
+/// Whether the charge that remains is one.
+// spec: REC-20
+const fn is_charge(octet: u8) -> bool {
+    matches!(octet, 0..=100 | UNKNOWN)
 }
 
 /// Reads a health.
 // spec: REC-20
 pub(crate) fn health(input: Span<'_>) -> Parsed<'_, Health> {
-    let (rest, battery) = field("battery", ranged(be_u8, known(" × 20 mV")))(input)?;
-    let (rest, remaining) = field(
+    match input.octets().first_chunk::<6>() {
+        Some(octets @ [_, remaining, .., sends])
+            if is_charge(*remaining)
+                && ResetCause::from_code(sends & 0x0F).is_some()
+                && !input.is_noted() =>
+        {
+            Ok((input.take_from(octets.len()), Health(*octets)))
+        }
+        _ => fields(input),
+    }
+}
+
+/// Reads a health field by field, for its names or for the field that is wrong.
+#[cold]
+fn fields(input: Span<'_>) -> Parsed<'_, Health> {
+    let (rest, _) = field("battery", ranged(be_u8, shown(" × 20 mV")))(input)?;
+    let (rest, _) = field(
         "remaining charge",
-        ranged(be_u8, |octet| match octet {
-            0..=100 => Some(Shown(Some(octet), " %")),
-            UNKNOWN => Some(Shown(None, "")),
-            _ => None,
+        ranged(be_u8, |octet| {
+            is_charge(octet).then_some(Shown(known(octet), " %"))
         }),
     )(rest)?;
-    let (rest, rsrp) = field("rsrp", ranged(be_u8, known(" × −1 dBm")))(rest)?;
-    let (rest, snr) = field("snr", ranged(be_i8, known_signed(" dB")))(rest)?;
-    let (rest, temperature) = field("temperature", ranged(be_i8, known_signed(" °C")))(rest)?;
-    let (rest, Sends(sends, reset_cause)) = field(
+    let (rest, _) = field("rsrp", ranged(be_u8, shown(" × −1 dBm")))(rest)?;
+    let (rest, _) = field("snr", ranged(be_i8, shown_signed(" dB")))(rest)?;
+    let (rest, _) = field("temperature", ranged(be_i8, shown_signed(" °C")))(rest)?;
+    let (rest, _) = field(
         "sends and reset cause",
         ranged(be_u8, |octet: u8| {
             ResetCause::from_code(octet & 0x0F).map(|cause| Sends(octet >> 4, cause))
         }),
     )(rest)?;
-    let health = Health {
-        battery: battery.0.map(Below255),
-        remaining: remaining.0.map(Percent),
-        rsrp: rsrp.0.map(Below255),
-        snr: snr.0.map(Above128),
-        temperature: temperature.0.map(Above128),
-        sends,
-        reset_cause,
-    };
-    Ok((rest, health))
+    let (_, octets) = array(input)?;
+    Ok((rest, Health(octets)))
 }
