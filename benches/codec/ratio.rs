@@ -58,8 +58,8 @@ const fn one_caller(terminals: u64) -> Scenario {
     }
 }
 
-/// So many callers that the first-level cache of the processor knows none of them. The bare open has
-/// nothing to look up, so that this compares memory more than code.
+/// So many callers that the first-level cache of the processor knows none of them. The bare open
+/// has nothing to look up, so that this compares memory more than code.
 const fn many_callers(terminals: u64) -> Scenario {
     Scenario {
         terminals,
@@ -370,7 +370,8 @@ fn report(scenario: Scenario, rounds: &[[f64; CONTENDERS.len()]]) {
         }));
     }
     let line = serde_json::json!({
-        "bench": "codec_ratio", "terminals": terminals, "callers": callers, "frame_octets": 128, "mode": 1,
+        "bench": "codec_ratio", "terminals": terminals, "callers": callers,
+        "frame_octets": 128, "mode": 1,
         "rounds": rounds.len(), "contenders": contenders, "ratios": ratios,
     });
     println!("{line}");

@@ -9,7 +9,6 @@ use kenshin::wire::otl::resync::{ResyncAnswer, ResyncBody};
 use kenshin::wire::otl::uplink::{Salvage, UplinkBody};
 use kenshin::wire::writer::Writer;
 
-
 /// What is in a frame.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Content {
@@ -49,7 +48,7 @@ impl Content {
         }
     }
 
-    /// The octets are the only encoding of the value, and the encoder never writes beyond its limit.
+    /// The octets are the value's only encoding, and the encoder never writes beyond its limit.
     pub(crate) fn has_one_encoding(&self, plaintext: &[u8], mode: Mode) {
         let mut out = Vec::new();
         let encoded = self.encode(mode, &mut Writer::new(&mut out, plaintext.len()));

@@ -1,10 +1,11 @@
 //! What the fuzz targets check, as plain functions.
 //!
-//! Each target of `fuzz_targets/` only passes its input to the function of its name in this library,
-//! so that `cargo test` can replay the committed corpora on a stable toolchain without libFuzzer.
+//! Each target of `fuzz_targets/` only passes its input to the function of its name in this
+//! library, so that `cargo test` can replay the committed corpora on a stable toolchain without
+//! libFuzzer.
 //!
-//! A function takes any octets and returns nothing. It stops with a failed assertion where a property
-//! of its own does not hold; a panic in the code under test is a finding too.
+//! A function takes any octets and returns nothing. It stops with a failed assertion where a
+//! property of its own does not hold; a panic in the code under test is a finding too.
 
 mod content;
 pub mod keys;

@@ -1,5 +1,5 @@
-//! What a decoder takes, the encoder gives back octet for octet: uplink bodies, answers, resyncs and
-//! their answers, and parameters of commands.
+//! What a decoder takes, the encoder gives back octet for octet: uplink bodies, answers, resyncs
+//! and their answers, and parameters of commands.
 //!
 //! Each input is tried as each of them.
 
