@@ -42,5 +42,6 @@ pub use link::{LinkKeyring, OpeningKey};
 pub use random::{OsRandom, RandomFailed, RandomSource};
 pub use registration::{Registration, VersionSet};
 pub use signer::{
-    CommandSigner, Journal, JournalFailed, LocalSigner, ResultCheck, ResultRefusal, SignerClock, VolatileJournal,
+    CommandSigner, Journal, JournalFailed, LocalSigner, ResultCheck, ResultRefusal, SignerClock,
+    VolatileJournal,
 };

@@ -127,7 +127,8 @@ impl<J: Journal> State<J> {
 }
 
 impl<J: Journal> LocalSigner<J> {
-    /// A signer with these keys, the ledger as it was left, where its transitions go, and its clock.
+    /// A signer with these keys, the ledger as it was left, where its transitions go, and its
+    /// clock.
     #[must_use]
     pub const fn new(keys: CommandKeyring, ledger: Ledger, journal: J, clock: SignerClock) -> Self {
         let state = State {

@@ -10,7 +10,8 @@ use super::span::Span;
 
 /// Why octets were refused.
 // spec: ERR-1
-// As wide as a word: a refusal is moved through many results, and odd octets of it are slow to move.
+// As wide as a word: a refusal is moved through many results, and odd octets of it are slow to
+// move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u64)]

@@ -88,8 +88,8 @@ impl Commit {
         }
     }
 
-    /// What the window is to know of the frame; `cloned` says that its counter was seen with another
-    /// tag while the commit was under way.
+    /// What the window is to know of the frame; `cloned` says that its counter was seen with
+    /// another tag while the commit was under way.
     #[must_use]
     pub const fn kept(&self, cloned: bool) -> Kept {
         if !self.conflicts.is_empty() {

@@ -28,9 +28,9 @@ pub enum Kept {
     /// One contradicts what is kept; the terminal is to draw a new store epoch.
     // spec: REC-9
     Conflict,
-    /// The frame was seen, and may not be called safe: its content cannot be read, or its counter was
-    /// seen with another tag too, so that nobody can know which of the two frames the reader of an
-    /// answer sent.
+    /// The frame was seen, and may not be called safe: its content cannot be read, or its counter
+    /// was seen with another tag too, so that nobody can know which of the two frames the reader of
+    /// an answer sent.
     // spec: REP-3, REC-12
     Seen,
 }
