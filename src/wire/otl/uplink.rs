@@ -200,10 +200,14 @@ impl Salvage {
     /// Reads a plaintext and names its fields, beyond damaged records too. The error is the
     /// first one.
     pub(crate) fn view(input: Span<'_>, mode: Mode, notes: &Notes) -> Result<(), DecodeError> {
-        let salvage = Self::read(input.noted(Some(notes)), mode)?;
-        match salvage.damaged.first() {
-            None => Ok(()),
-            Some(damaged) => Err(damaged.error),
+        let mut first = None;
+        let walked = walk(input.noted(Some(notes)), mode, |_, error| {
+            first.get_or_insert(error);
+            Ok(())
+        });
+        match first {
+            Some(error) => Err(error),
+            None => walked.map(|_| ()),
         }
     }
 

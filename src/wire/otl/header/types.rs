@@ -1,5 +1,4 @@
-//! The header of each frame as a value, its octets, and what they contribute to the nonce and the
-//! additional data of the AEAD.
+//! The header of each frame as a value, and its octets.
 
 use super::{
     ALARM_BIT, ANSWER_BIT, FrameCounter, FrameKind, HEADER_MAX, Identity, KeyVersion, Mode, Ns,

@@ -123,6 +123,7 @@ fn mark_24(registers: Option<&Series>) -> Option<Register> {
 
 /// Reads the body of an everyday record.
 // spec: REC-17, REC-18, REC-21
+#[inline(always)]
 pub(crate) fn everyday(input: Span<'_>) -> Parsed<'_, Everyday> {
     let (rest, (flags, valve)) = flags(input)?;
     let has = |bit: u8| flags & bit != 0;

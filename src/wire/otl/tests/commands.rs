@@ -1,4 +1,4 @@
-//! Command items, their parameters, and what their MAC is made over.
+//! Command items and their parameters.
 
 use crate::wire::error::ErrorKind;
 use crate::wire::otl::answer::{Answer, AnswerItem};
