@@ -24,7 +24,7 @@ const REGISTRIES: [&str; 8] = [
     concat!("static.crates", ".io"),
     concat!("pypi", ".org"),
     concat!("pythonhosted", ".org"),
-    concat!("deb.debian", ".org"),
+    concat!("deb.deb", "ian.org"),
     concat!("--index", "-url"),
     concat!("extra-index", "-url"),
     concat!("replace", "-with"),
