@@ -27,8 +27,13 @@
 //! The test `tests/tidy.rs` enforces this on the source text.
 
 pub mod cli;
+pub mod config;
 pub mod crypto;
+pub mod forward;
 pub mod keyring;
+pub mod net;
 pub mod session;
+pub mod store;
+pub mod telemetry;
 pub mod time;
 pub mod wire;

@@ -1,0 +1,1 @@
+//! The configuration: one tree, its defaults and its bounds.

@@ -1,0 +1,1 @@
+//! What is durable, and the only place that opens files for it.
