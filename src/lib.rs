@@ -31,6 +31,7 @@ pub mod config;
 pub mod crypto;
 pub mod forward;
 pub mod keyring;
+pub mod model;
 pub mod net;
 pub mod session;
 pub mod store;
