@@ -13,7 +13,7 @@ use crate::wire::otl::ident::{FrameCounter, Mode};
 use crate::wire::otl::report::Report;
 use crate::wire::otl::uplink::SessionItem;
 
-use super::hand_over::{CommandState, NotNow, UplinkFacts};
+use super::hand_over::{CommandState, HandedOver, NotNow, UplinkFacts};
 use super::open::{OpenedUplink, Promotion, UnreadableUplink};
 use super::records::{self, RecordIndex, Sorted};
 use super::step::{AnswerPlan, Commit, Step, Surroundings};
@@ -37,22 +37,42 @@ pub struct LinkState {
     pub slot: Option<WakeSlot>,
 }
 
+/// What a step changes in a [`LinkState`], as far as it has to be known again after a restart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StepFacts {
+    /// The frame counter.
+    pub counter: u32,
+    /// What stands for the frame's tag.
+    pub digest: TagDigest,
+    /// What became of the frame's records.
+    pub kept: Kept,
+    /// The mode of the frame.
+    pub mode: Mode,
+    /// Whether the frame waited for an answer.
+    pub wants_answer: bool,
+    /// The report, if it is to be taken.
+    // spec: REP-9
+    pub report: Option<Report>,
+    /// The command that was handed over by the step.
+    // spec: CMD-21
+    pub command: Option<HandedOver>,
+}
+
 impl LinkState {
-    /// Folds a commit in: the one function by which this state changes with a frame, now and when
+    /// Folds a step in: the one function by which this state changes with a frame, now and when
     /// it is rebuilt from what was made durable.
     // spec: REP-1, REP-9, CMD-21
-    pub fn apply(&mut self, commit: &Commit, kept: Kept) {
-        let counter = commit.counter.get();
-        if commit.mode == Mode::Clear {
+    pub fn fold(&mut self, step: &StepFacts) {
+        if step.mode == Mode::Clear {
             return;
         }
-        self.window.note(counter, commit.digest, kept);
-        if let Some(report) = commit.report.filter(|_| commit.takes_report) {
+        self.window.note(step.counter, step.digest, step.kept);
+        if let Some(report) = &step.report {
             self.commands
-                .take_report(counter, commit.wants_answer, &report);
+                .take_report(step.counter, step.wants_answer, report);
         }
-        if let Some(command) = &commit.command {
-            self.commands.note(command, counter);
+        if let Some(command) = step.command {
+            self.commands.note(command, step.counter);
         }
     }
 }
@@ -266,7 +286,7 @@ impl Link {
         let counter = commit.counter.get();
         let cloned = self.forget_pending(counter, commit.digest);
         let kept = commit.kept(cloned);
-        self.state.apply(&commit, kept);
+        self.state.fold(&commit.facts(kept));
         self.come_backs = 0;
         if !commit.wants_answer {
             return None;

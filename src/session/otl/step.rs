@@ -9,6 +9,7 @@ use crate::wire::otl::uplink::DamagedItem;
 
 use super::answer_gate::AnswerKey;
 use super::hand_over::WaitingCommand;
+use super::link::StepFacts;
 use super::ns_mark::NsMark;
 use super::open::Promotion;
 use super::refusal::Refusal;
@@ -85,6 +86,20 @@ impl Commit {
             wants_answer: header.answer(),
             asks_more: false,
             refused_items: Vec::new(),
+        }
+    }
+
+    /// What the step changes in the link's state, with what the window is to know of the frame.
+    #[must_use]
+    pub fn facts(&self, kept: Kept) -> StepFacts {
+        StepFacts {
+            counter: self.counter.get(),
+            digest: self.digest,
+            kept,
+            mode: self.mode,
+            wants_answer: self.wants_answer,
+            report: self.report.filter(|_| self.takes_report),
+            command: self.command.as_ref().map(WaitingCommand::handed_over),
         }
     }
 
