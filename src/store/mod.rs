@@ -1,1 +1,3 @@
 //! What is durable, and the only place that opens files for it.
+
+pub mod state;
