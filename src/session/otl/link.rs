@@ -284,6 +284,7 @@ impl Link {
         });
         let epoch = uplink.body.report.epoch;
         let Sorted {
+            judged,
             new,
             conflicts,
             repeats,
@@ -292,6 +293,7 @@ impl Link {
         Commit {
             report: Some(uplink.body.report),
             takes_report,
+            judged,
             records: new,
             conflicts,
             damaged: uplink.damaged,
