@@ -1,5 +1,7 @@
 //! Folding a frame of the log into state.
 
+use std::sync::Arc;
+
 use parking_lot::{RwLock, RwLockReadGuard};
 
 use crate::keyring::{KeyState, LinkKeyring, UtilityId};
@@ -90,6 +92,7 @@ pub struct State {
     pub table: HotTable,
     directory: RwLock<Directory>,
     keys: RwLock<LinkKeyring>,
+    mark: RwLock<Arc<NsMark>>,
 }
 
 impl State {
@@ -107,6 +110,7 @@ impl State {
         }
         Self {
             table,
+            mark: RwLock::new(Arc::new(directory.mark())),
             directory: RwLock::new(directory),
             keys: RwLock::new(keys),
         }
@@ -285,6 +289,7 @@ impl State {
             }
             Event::NonceMark { mark_utc_s, gaps } => {
                 directory.nonce_mark = (*mark_utc_s, gaps.clone());
+                *self.mark.write() = Arc::new(directory.mark());
             }
             Event::CommandsReleased { utility } => {
                 let of = directory.utilities.iter_mut();
@@ -300,8 +305,8 @@ impl State {
     /// The mark of server nonces as it is durable.
     // spec: FRS-4
     #[must_use]
-    pub fn nonce_mark(&self) -> NsMark {
-        self.directory.read().mark()
+    pub fn nonce_mark(&self) -> Arc<NsMark> {
+        Arc::clone(&self.mark.read())
     }
 }
 
