@@ -26,6 +26,7 @@
 //!
 //! The test `tests/tidy.rs` enforces this on the source text.
 
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod crypto;

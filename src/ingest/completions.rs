@@ -133,6 +133,9 @@ impl CommitObserver for StepObserver {
             });
             owners |= bit(frame.ticket.owner);
         }
+        if let Some(last) = frames.last() {
+            self.state.note_folded(last.next);
+        }
         self.completions.wake(owners);
     }
 

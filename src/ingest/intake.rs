@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -76,6 +77,7 @@ pub struct Intake {
     waiting: Mutex<Vec<Slot>>,
     started_utc_s: u32,
     next_shard: Mutex<usize>,
+    pending: AtomicUsize,
 }
 
 /// How to open a frame: its terminal's registration from the hot table, its key from the ring.
@@ -142,6 +144,7 @@ impl Intake {
             waiting: Mutex::default(),
             started_utc_s,
             next_shard: Mutex::default(),
+            pending: AtomicUsize::new(0),
         }
     }
 
@@ -384,8 +387,11 @@ impl Intake {
                 token: order.token.0,
             },
         };
+        // Counted before, since it may come back before `submit` does.
+        self.pending.fetch_add(1, Ordering::AcqRel);
         let taken = self.parts.log.submit(append).is_ok();
         if !taken {
+            self.pending.fetch_sub(1, Ordering::AcqRel);
             self.parts.witness.not_taken();
         }
         taken
@@ -445,6 +451,7 @@ impl Intake {
         if ticket.token == NO_TOKEN {
             return self.retry_waiting(owner, out);
         }
+        self.pending.fetch_sub(1, Ordering::AcqRel);
         let token = Token(ticket.token);
         let slot = Slot::new(ticket.slot);
         let Some(found) = self.found_of(slot) else {
@@ -587,6 +594,10 @@ impl FrameHandler for Intake {
             self.came_back(owner, *completion, out);
         }
         batch.len()
+    }
+
+    fn pending(&self) -> usize {
+        self.pending.load(Ordering::Acquire)
     }
 
     fn path_closed(&self, path: PathId) {

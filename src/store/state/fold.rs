@@ -1,6 +1,7 @@
 //! Folding a frame of the log into state.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{RwLock, RwLockReadGuard};
 
@@ -93,6 +94,7 @@ pub struct State {
     directory: RwLock<Directory>,
     keys: RwLock<LinkKeyring>,
     mark: RwLock<Arc<NsMark>>,
+    folded: AtomicU64,
 }
 
 impl State {
@@ -113,7 +115,20 @@ impl State {
             mark: RwLock::new(Arc::new(directory.mark())),
             directory: RwLock::new(directory),
             keys: RwLock::new(keys),
+            folded: AtomicU64::new(0),
         }
+    }
+
+    /// Notes that all frames before a position are folded in.
+    pub fn note_folded(&self, position: Lsn) {
+        self.folded.fetch_max(position.get(), Ordering::AcqRel);
+    }
+
+    /// The position before which all frames are folded in: where a snapshot that is begun now goes
+    /// on.
+    #[must_use]
+    pub fn folded(&self) -> Lsn {
+        Lsn::new(self.folded.load(Ordering::Acquire))
     }
 
     /// The directory, to be looked at for a moment.
