@@ -207,8 +207,9 @@ fn who_does_not_read_is_not_read_from_and_is_closed_after_10_s() {
     let mut terminal = rig.connect();
     let timeout = Some(Duration::from_millis(300));
     terminal.0.set_write_timeout(timeout).unwrap();
+    let frame = [&1_200_u16.to_be_bytes()[..], &[LARGE; 1_200]].concat();
     // Until the queues of both sides are full.
-    while terminal.0.write_all(&[0, 2, LARGE, 0]).is_ok() {}
+    while terminal.0.write_all(&frame).is_ok() {}
     let counters = rig.listeners().counters();
     let taken = counters.stream_frames_in.get();
     std::thread::sleep(SILENCE);
