@@ -5,8 +5,8 @@
 //! its allowance is *suspect*. Its frames are then tried at a bounded rate, which is divided by
 //! source port into [`LANES`] lanes, and a frame that verifies gives its trial back. So a flood
 //! from one port leaves 63 of 64 terminals behind the same address untouched, and one from all
-//! ports leaves each terminal the share `trials_per_s / flood` a try. Addresses that never fail
-//! pass on one atomic read.
+//! ports leaves each try of a terminal the chance `trials_per_s / frames_per_s` of its address.
+//! Addresses that never fail pass on one hash and one atomic read.
 //!
 //! Once all addresses together fail more than `failures_per_s_total` in a second, every address
 //! with a failure on record is taken as suspect for the rest of it.

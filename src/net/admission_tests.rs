@@ -99,7 +99,8 @@ fn a_fleet_behind_a_flooded_address_keeps_its_share() {
         }
     }
     assert!(tried <= 6_400 + 640, "{tried} trials in ten seconds");
-    assert!(served >= 600, "{served} of 6,400, the share is 640");
+    // 640 trials for 7,040 frames a second.
+    assert!(served >= 560, "{served} of 6,400, the share is 582");
 }
 
 #[test]
