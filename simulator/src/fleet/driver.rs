@@ -418,6 +418,9 @@ impl Driver {
     /// told safe. Gives the time to look again.
     async fn call_again(&mut self, now_ms: u64, machine: &mut Machine, until_ms: u64) -> u64 {
         let mut next_ms = until_ms;
+        if now_ms < self.shared.run_ms() {
+            next_ms = next_ms.min(self.shared.run_ms());
+        }
         if self.plan.transport == Transport::TcpHeld && self.path.is_held() {
             if now_ms >= self.keep_alive_ms {
                 self.path.keep_alive().await;
