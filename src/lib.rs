@@ -30,6 +30,7 @@ pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod forward;
+pub mod ingest;
 pub mod keyring;
 pub mod model;
 pub mod net;

@@ -14,22 +14,30 @@
 //! u8   kept                    u32  store epoch, 0 if the report cannot be read
 //! u16  step flags              u16  entries, each: u32 sequence, u8 record type, u16 record flags
 //! u32  received, UTC seconds   u8   octets of the command that went with the answer, 0 if none
-//! u32  frame counter           u8   octets of the header, and the header
-//! [4]  digest of the tag       plaintext to the end
+//! u32  frame counter           u8   observations, each: u8 meter, u8 unit, u8 bound, u32 UTC seconds,
+//! [4]  digest of the tag            u64 register
+//!                              u8   octets of the header, and the header
+//!                              plaintext to the end
 //! ```
+
+use core::num::NonZeroU32;
 
 use nom::Parser as _;
 use nom::bytes::complete::take;
 use nom::combinator::{all_consuming, rest};
-use nom::number::complete::{be_u8, be_u16, be_u32};
+use nom::number::complete::{be_u8, be_u16, be_u32, be_u64};
 
 use crate::keyring::UtilityId;
+use crate::session::otl::hand_over::{HandedOver, WaitingCommand};
+use crate::wire::otl::ident::Mode;
+use crate::wire::otl::registry::commands::CommandKind;
 
 /// The version of the octets that this server writes.
 const STEP_VERSION: u8 = 1;
 const NO_MODE: u8 = 0xFF;
-const FIXED_LEN: usize = 39;
+const FIXED_LEN: usize = 40;
 const ENTRY_LEN: usize = 7;
+const OBSERVATION_LEN: usize = 15;
 
 /// What decodes plaintexts today. It grows with each change that lets the same octets mean
 /// something else, or lets more of them be understood.
@@ -160,6 +168,23 @@ pub struct StepEntry {
     pub flags: RecordFlags,
 }
 
+/// The latest register of a meter in the frame, or that a meter table bound it: what the next
+/// frame's plausibility is judged by.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Observation {
+    /// Slot and generation, as on the wire.
+    pub meter: u8,
+    /// The unit's code.
+    pub unit: u8,
+    /// Whether a meter table of this frame binds the meter.
+    // spec: REC-15
+    pub bound: bool,
+    /// When it was measured, UTC seconds; 0 if the frame only binds the meter.
+    pub at_utc_s: u32,
+    /// The register in units of `unit`.
+    pub register: u64,
+}
+
 /// A session step. `'a` borrows the frame it came in, or the log's buffer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SessionStep<'a> {
@@ -184,11 +209,13 @@ pub struct SessionStep<'a> {
     /// What decoded the plaintext when it came.
     pub decoder: u16,
     /// The store epoch; none if the report cannot be read.
-    pub epoch: Option<core::num::NonZeroU32>,
+    pub epoch: Option<NonZeroU32>,
     /// The items of the frame.
     pub entries: Vec<StepEntry>,
-    /// The command that was handed over by this step, as `ingest` encodes it.
+    /// The command that was handed over by this step, as [`command_octets`] writes it.
     pub command: &'a [u8],
+    /// What it shows of meters.
+    pub observations: Vec<Observation>,
     /// The clear header.
     pub header: &'a [u8],
     /// The verified plaintext.
@@ -222,7 +249,8 @@ impl<'a> SessionStep<'a> {
     /// [`StepTooLong`].
     pub fn encode(&self) -> Result<Vec<u8>, StepTooLong> {
         let variable = self.command.len() + self.header.len() + self.plaintext.len();
-        let entries_len = self.entries.len().saturating_mul(ENTRY_LEN);
+        let entries_len = self.entries.len().saturating_mul(ENTRY_LEN)
+            + self.observations.len().saturating_mul(OBSERVATION_LEN);
         let mut out = Vec::with_capacity(FIXED_LEN.saturating_add(entries_len + variable));
         out.push(STEP_VERSION);
         out.extend_from_slice(&self.utility.octets());
@@ -234,7 +262,7 @@ impl<'a> SessionStep<'a> {
         out.push(self.promoted_version.unwrap_or(0));
         out.push(self.promoted_mode.unwrap_or(NO_MODE));
         out.extend_from_slice(&self.decoder.to_be_bytes());
-        let epoch = self.epoch.map_or(0, core::num::NonZeroU32::get);
+        let epoch = self.epoch.map_or(0, NonZeroU32::get);
         out.extend_from_slice(&epoch.to_be_bytes());
         let count = u16::try_from(self.entries.len()).map_err(|_| StepTooLong)?;
         out.extend_from_slice(&count.to_be_bytes());
@@ -243,10 +271,14 @@ impl<'a> SessionStep<'a> {
             out.push(entry.number);
             out.extend_from_slice(&entry.flags.0.to_be_bytes());
         }
-        for part in [self.command, self.header] {
-            out.push(u8::try_from(part.len()).map_err(|_| StepTooLong)?);
-            out.extend_from_slice(part);
+        put_counted(&mut out, self.command)?;
+        out.push(u8::try_from(self.observations.len()).map_err(|_| StepTooLong)?);
+        for seen in &self.observations {
+            out.extend_from_slice(&[seen.meter, seen.unit, u8::from(seen.bound)]);
+            out.extend_from_slice(&seen.at_utc_s.to_be_bytes());
+            out.extend_from_slice(&seen.register.to_be_bytes());
         }
+        put_counted(&mut out, self.header)?;
         out.extend_from_slice(self.plaintext);
         Ok(out)
     }
@@ -286,6 +318,30 @@ impl<'a> SessionStep<'a> {
 /// The number of the alarm notice record.
 const ALARM_NOTICE: u8 = 0x05;
 
+fn put_counted(out: &mut Vec<u8>, octets: &[u8]) -> Result<(), StepTooLong> {
+    out.push(u8::try_from(octets.len()).map_err(|_| StepTooLong)?);
+    out.extend_from_slice(octets);
+    Ok(())
+}
+
+fn observations(input: &[u8]) -> nom::IResult<&[u8], Vec<Observation>> {
+    let (mut input, count) = be_u8(input)?;
+    let mut observations = Vec::with_capacity(usize::from(count));
+    for _ in 0..count {
+        let (rest, (meter, unit, bound)) = (be_u8, be_u8, be_u8).parse(input)?;
+        let (rest, (at_utc_s, register)) = (be_u32, be_u64).parse(rest)?;
+        input = rest;
+        observations.push(Observation {
+            meter,
+            unit,
+            bound: bound != 0,
+            at_utc_s,
+            register,
+        });
+    }
+    Ok((input, observations))
+}
+
 fn octets_4(input: &[u8]) -> nom::IResult<&[u8], [u8; 4]> {
     be_u32.map(u32::to_be_bytes).parse(input)
 }
@@ -317,7 +373,8 @@ fn step(input: &[u8]) -> nom::IResult<&[u8], SessionStep<'_>> {
     let (input, (version, promoted_mode, decoder)) = (be_u8, be_u8, be_u16).parse(input)?;
     let (input, epoch) = be_u32(input)?;
     let (input, entries) = entries(input)?;
-    let (input, (command, header, plaintext)) = (counted, counted, rest).parse(input)?;
+    let (input, (command, observations)) = (counted, observations).parse(input)?;
+    let (input, (header, plaintext)) = (counted, rest).parse(input)?;
     let [a, b, c, d] = high;
     let [e, f, g, h] = low;
     let step = SessionStep {
@@ -331,13 +388,75 @@ fn step(input: &[u8]) -> nom::IResult<&[u8], SessionStep<'_>> {
         promoted_version: (version != 0).then_some(version),
         promoted_mode: (promoted_mode != NO_MODE).then_some(promoted_mode),
         decoder,
-        epoch: core::num::NonZeroU32::new(epoch),
+        epoch: NonZeroU32::new(epoch),
         entries,
         command,
+        observations,
         header,
         plaintext,
     };
     Ok((input, step))
+}
+
+/// What replay has to know of the command of a step.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StepCommand {
+    /// Its sequence and its class.
+    pub handed_over: HandedOver,
+    /// The mode that it offers, if it is a mode change.
+    // spec: ROT-11
+    pub offers_mode: Option<Mode>,
+}
+
+/// The octets of a command for a step: its sequence as u32, 1 if it is guarded, the version of its
+/// key, kind, meter and precondition an octet each, `not_after` as u32, and its parameters.
+#[must_use]
+pub fn command_octets(command: &WaitingCommand) -> Vec<u8> {
+    let mut octets = command.sequence.get().to_be_bytes().to_vec();
+    octets.extend_from_slice(&[
+        u8::from(command.is_guarded()),
+        command.key_version.get(),
+        command.kind.code(),
+        command.meter.octet(),
+        command.precondition.code(),
+    ]);
+    octets.extend_from_slice(&command.not_after_utc_s.to_be_bytes());
+    octets.extend_from_slice(&command.parameters);
+    octets
+}
+
+/// Reads what [`command_octets`] wrote; none for no command.
+#[must_use]
+pub fn command_of(octets: &[u8]) -> Option<StepCommand> {
+    let [
+        a,
+        b,
+        c,
+        d,
+        guarded,
+        _,
+        kind,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        parameters @ ..,
+    ] = octets
+    else {
+        return None;
+    };
+    let sequence = NonZeroU32::new(u32::from_be_bytes([*a, *b, *c, *d]))?;
+    let is_mode_change = CommandKind::from_code(*kind) == CommandKind::MODE_CHANGE;
+    let mode = parameters.first().filter(|_| is_mode_change);
+    Some(StepCommand {
+        handed_over: HandedOver {
+            sequence,
+            guarded: *guarded != 0,
+        },
+        offers_mode: mode.and_then(|mode| Mode::from_number(*mode)),
+    })
 }
 
 #[cfg(test)]
@@ -356,13 +475,20 @@ mod tests {
             promoted_version: Some(2),
             promoted_mode: None,
             decoder: DECODER_VERSION,
-            epoch: core::num::NonZeroU32::new(0x8F3A_21BC),
+            epoch: NonZeroU32::new(0x8F3A_21BC),
             entries: vec![StepEntry {
                 sequence: 9,
                 number: 5,
                 flags: RecordFlags::METER_UNBOUND.with(RecordFlags::TIME_JUMPS),
             }],
             command: &[1, 2],
+            observations: vec![Observation {
+                meter: 0x10,
+                unit: 3,
+                bound: true,
+                at_utc_s: 1_793_404_000,
+                register: 123_456,
+            }],
             header: &[0xA1; 22],
             plaintext: &[0x55; 90],
         }
