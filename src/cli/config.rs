@@ -9,6 +9,7 @@ use std::thread;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::key::master;
 use crate::config::{Config, ConfigErrors, ConfigProblem, Place, TEMPLATE};
 
 /// The longest configuration that is read, in octets.
@@ -141,7 +142,7 @@ fn problem_of_secret(key: String, path: &Path) -> Option<ConfigProblem> {
         Ok(found) if found.is_dir() => {
             (format!("{path_text} is a folder"), "name a file".to_owned())
         }
-        Ok(found) if is_open_to_others(&found) => {
+        Ok(found) if master::is_open_to_others(&found) => {
             let remedy = format!("run chmod 600 {path_text}");
             (format!("others can read or change {path_text}"), remedy)
         }
@@ -153,17 +154,6 @@ fn problem_of_secret(key: String, path: &Path) -> Option<ConfigProblem> {
         wrong,
         remedy,
     })
-}
-
-#[cfg(unix)]
-fn is_open_to_others(metadata: &fs::Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    metadata.mode() & 0o077 != 0
-}
-
-#[cfg(not(unix))]
-const fn is_open_to_others(_: &fs::Metadata) -> bool {
-    false
 }
 
 fn check(args: &CheckArgs) -> ExitCode {
