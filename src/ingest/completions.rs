@@ -46,6 +46,12 @@ impl Completions {
         }
     }
 
+    /// How many owners there are.
+    #[must_use]
+    pub fn owners(&self) -> u16 {
+        u16::try_from(self.boxes.len()).unwrap_or(u16::MAX)
+    }
+
     /// Names the owners' wakers, once, when the listeners exist. Until then nobody is woken.
     pub fn set_wakers(&self, wakers: Vec<Arc<dyn Waker>>) {
         // A second set would belong to listeners of another server.

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -33,6 +33,8 @@ use super::step::{EncodedStep, Received, encode};
 use super::witness::Witness;
 use crate::model::Lanes;
 
+/// How often the work of ticks is done, in milliseconds.
+const TICK_MS: u64 = 200;
 /// Shards whose idle machines one tick drops: all of them in two seconds.
 const SWEPT_PER_TICK: usize = 8;
 /// The token of a frame that no machine waits for.
@@ -78,6 +80,7 @@ pub struct Intake {
     started_utc_s: u32,
     next_shard: Mutex<usize>,
     pending: AtomicUsize,
+    ticked_ms: AtomicU64,
 }
 
 /// How to open a frame: its terminal's registration from the hot table, its key from the ring.
@@ -145,6 +148,7 @@ impl Intake {
             started_utc_s,
             next_shard: Mutex::default(),
             pending: AtomicUsize::new(0),
+            ticked_ms: AtomicU64::new(0),
         }
     }
 
@@ -155,7 +159,7 @@ impl Intake {
     }
 
     /// Calls a terminal that holds a connection or listens. What is to be sent comes later, through
-    /// owner 0.
+    /// the last owner.
     ///
     /// # Errors
     ///
@@ -181,7 +185,7 @@ impl Intake {
             key_version: version,
             key,
         };
-        self.drive(0, found, Input::CallNow(Box::new(order)), out);
+        self.drive(self.home(), found, Input::CallNow(Box::new(order)), out);
         Ok(())
     }
 
@@ -189,7 +193,7 @@ impl Intake {
     pub fn drain(&self, out: &mut Vec<Outgoing>) {
         for slot in self.live.slots() {
             if let Some(found) = self.found_of(slot) {
-                self.drive(0, found, Input::Drain, out);
+                self.drive(self.home(), found, Input::Drain, out);
             }
         }
     }
@@ -208,7 +212,7 @@ impl Intake {
             mark_utc_s: later.mark(),
             gaps: later.gaps(),
         };
-        self.submit_event(&event, None, NO_SLOT, NO_TOKEN, 0);
+        self.submit_mark(&event);
     }
 
     fn found_of(&self, slot: Slot) -> Option<Found> {
@@ -419,31 +423,33 @@ impl Intake {
             utc_s: self.parts.clock.utc_seconds().get(),
             over_tcp,
         };
-        self.parts.witness.step(&step.commit);
+        self.parts.witness.step(found.terminal, &step.commit);
         encode(step, &received, meters)
     }
 
-    fn submit_event(
-        &self,
-        event: &Event,
-        guard: Option<Guard>,
-        slot: u32,
-        token: u64,
-        owner: u16,
-    ) -> bool {
-        let Ok(payload) = event.encode() else {
-            return false;
-        };
+    fn submit_mark(&self, event: &Event) {
+        let Ok(payload) = event.encode() else { return };
         let append = Append {
             kind: KIND_EVENT,
             lanes: Lanes::NONE,
             urgent: true,
-            terminal: event.terminal(),
+            terminal: None,
             payload,
-            guard,
-            ticket: Ticket { owner, slot, token },
+            guard: None,
+            ticket: Ticket {
+                owner: self.home(),
+                slot: NO_SLOT,
+                token: NO_TOKEN,
+            },
         };
-        self.parts.log.submit(append).is_ok()
+        if self.parts.log.submit(append).is_err() {
+            self.parts.witness.not_taken();
+        }
+    }
+
+    /// The owner of work that no frame began: the last one, which always runs.
+    fn home(&self) -> u16 {
+        self.parts.completions.owners().saturating_sub(1)
     }
 
     fn came_back(&self, owner: u16, completion: Completion, out: &mut Vec<Outgoing>) {
@@ -605,17 +611,29 @@ impl FrameHandler for Intake {
             && let Some(found) = self.found_of(slot)
         {
             let mut nothing = Vec::new();
-            self.drive(0, found, Input::PathClosed(path), &mut nothing);
+            self.drive(self.home(), found, Input::PathClosed(path), &mut nothing);
         }
     }
 
     fn tick(&self, owner: u16, out: &mut Vec<Outgoing>) {
-        if owner != 0 {
+        let now_ms = self.parts.clock.monotonic_ms();
+        let last_ms = self.ticked_ms.load(Ordering::Relaxed);
+        let is_due = now_ms >= last_ms.saturating_add(TICK_MS);
+        let claims = || {
+            let claim = self.ticked_ms.compare_exchange(
+                last_ms,
+                now_ms,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+            claim.is_ok()
+        };
+        // Every owner ticks; one of them does the work.
+        if !is_due || !claims() {
             return;
         }
         self.keep_mark();
         self.retry_waiting(owner, out);
-        let now_ms = self.parts.clock.monotonic_ms();
         let now_utc_s = self.parts.clock.utc_seconds().get();
         let first = {
             let mut next = self.next_shard.lock();

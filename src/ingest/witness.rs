@@ -18,7 +18,7 @@ pub trait Witness: Send + Sync {
     fn verified(&self, opened: &Opened);
 
     /// A step is on its way to the log.
-    fn step(&self, commit: &Commit);
+    fn step(&self, terminal: TerminalId, commit: &Commit);
 
     /// A step came back, this many milliseconds after the log took it.
     fn came_back(&self, durable: bool, took_ms: u64);

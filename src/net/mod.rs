@@ -46,13 +46,13 @@ pub use tcp::StreamLimits;
 /// `[::]` takes IPv4 too. Port 0 takes a free one, which [`Bound::local_addrs`] tells.
 #[derive(Clone, Copy, Debug)]
 pub struct ListenerOptions {
-    /// UDP: everyday frames.
-    pub reading: SocketAddr,
+    /// UDP: everyday frames; none listens nowhere.
+    pub reading: Option<SocketAddr>,
     /// UDP: frames with an alarm. Every frame is taken on both ports.
     // spec: UDP-4
-    pub alarm: SocketAddr,
+    pub alarm: Option<SocketAddr>,
     /// TCP: all frames.
-    pub stream: SocketAddr,
+    pub stream: Option<SocketAddr>,
     /// Threads on the reading port, 1 to 1,024. The alarm port has one of its own.
     pub reading_workers: u16,
     /// Connections that may be open at once. Each needs a file descriptor.
@@ -67,11 +67,11 @@ pub struct ListenerOptions {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LocalAddrs {
     /// UDP: everyday frames.
-    pub reading: SocketAddr,
+    pub reading: Option<SocketAddr>,
     /// UDP: frames with an alarm.
-    pub alarm: SocketAddr,
+    pub alarm: Option<SocketAddr>,
     /// TCP.
-    pub stream: SocketAddr,
+    pub stream: Option<SocketAddr>,
 }
 
 /// Why the listeners cannot begin.
@@ -102,8 +102,8 @@ pub struct Bound {
     local: LocalAddrs,
     receive_room_octets: usize,
     /// By owner number; the last is the alarm port's.
-    udp: Vec<(Arc<UdpSocket>, Arc<PollWaker>)>,
-    stream: TcpListener,
+    udp: Vec<(Option<Arc<UdpSocket>>, Arc<PollWaker>)>,
+    stream: Option<TcpListener>,
     stream_waker: Arc<TaskWaker>,
 }
 
@@ -118,12 +118,18 @@ pub fn bind(options: &ListenerOptions) -> Result<Bound, BindError> {
         return Err(BindError::Workers(workers));
     }
     let mut reading = options.reading;
+    let mut alarm = None;
     let mut udp = Vec::new();
     let mut room_octets = usize::MAX;
     for worker in 0..=workers {
         // The alarm port comes last and is never shared.
         let is_reading = worker < workers;
-        let address = if is_reading { reading } else { options.alarm };
+        let waker = PollWaker::new().map_err(|errno| BindError::Worker(errno.into()))?;
+        let waker = Arc::new(waker);
+        let Some(address) = (if is_reading { reading } else { options.alarm }) else {
+            udp.push((None, waker));
+            continue;
+        };
         let error = |source| BindError::Socket {
             transport: "UDP",
             address,
@@ -131,28 +137,23 @@ pub fn bind(options: &ListenerOptions) -> Result<Bound, BindError> {
         };
         let is_shared = is_reading && workers > 1;
         let (socket, granted) = sockets::udp(address, is_shared).map_err(error)?;
+        let bound = socket.local_addr().map_err(error)?;
         if is_reading {
             // The others join the port that the first was given.
-            reading = socket.local_addr().map_err(error)?;
+            reading = Some(bound);
+        } else {
+            alarm = Some(bound);
         }
         room_octets = room_octets.min(granted);
-        let waker = PollWaker::new().map_err(|errno| BindError::Worker(errno.into()))?;
-        udp.push((Arc::new(socket), Arc::new(waker)));
+        udp.push((Some(Arc::new(socket)), waker));
     }
-    let error = |source| BindError::Socket {
-        transport: "TCP",
-        address: options.stream,
-        source,
-    };
-    let stream = sockets::tcp(options.stream).map_err(error)?;
+    let stream = options.stream.map(bind_stream).transpose()?;
     let local = LocalAddrs {
         reading,
-        alarm: match udp.last() {
-            Some((socket, _)) => socket.local_addr().map_err(error)?,
-            None => options.alarm,
-        },
-        stream: stream.local_addr().map_err(error)?,
+        alarm,
+        stream: stream.as_ref().map(|(_, address)| *address),
     };
+    let stream = stream.map(|(socket, _)| socket);
     Ok(Bound {
         options: *options,
         local,
@@ -161,6 +162,17 @@ pub fn bind(options: &ListenerOptions) -> Result<Bound, BindError> {
         stream,
         stream_waker: Arc::default(),
     })
+}
+
+fn bind_stream(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BindError> {
+    let error = |source| BindError::Socket {
+        transport: "TCP",
+        address,
+        source,
+    };
+    let socket = sockets::tcp(address).map_err(error)?;
+    let local = socket.local_addr().map_err(error)?;
+    Ok((socket, local))
 }
 
 impl Bound {
@@ -201,9 +213,10 @@ impl Bound {
         runtime: &Handle,
     ) -> Result<Listeners, BindError> {
         let _context = runtime.enter();
-        let stream = tokio::net::TcpListener::from_std(self.stream).map_err(BindError::Worker)?;
+        let stream = self.stream.map(tokio::net::TcpListener::from_std);
+        let stream = stream.transpose().map_err(BindError::Worker)?;
         let counters = Arc::new(NetCounters::default());
-        let sockets = self.udp.iter().map(|(socket, _)| Arc::clone(socket));
+        let sockets = self.udp.iter().map(|(socket, _)| socket.clone());
         let outbound = Outbound::new(
             sockets.collect(),
             Connections::default(),
@@ -226,7 +239,9 @@ impl Bound {
             threads: Vec::new(),
         };
         for (owner, (socket, waker)) in (0_u16..).zip(self.udp) {
-            listeners.start_worker(owner, socket, waker)?;
+            if let Some(socket) = socket {
+                listeners.start_worker(owner, socket, waker)?;
+            }
         }
         listeners.start_stream(stream, &self.options);
         Ok(listeners)
@@ -286,13 +301,14 @@ impl Listeners {
     }
 
     /// Must be called in the context of the runtime.
-    fn start_stream(&self, stream: tokio::net::TcpListener, options: &ListenerOptions) {
+    fn start_stream(&self, stream: Option<tokio::net::TcpListener>, options: &ListenerOptions) {
         let owner = options.reading_workers.saturating_add(1);
         tokio::spawn(tcp::complete(
             owner,
             Arc::clone(&self.stream_waker),
             Arc::clone(&self.shared),
         ));
+        let Some(stream) = stream else { return };
         let options = AcceptOptions {
             owner,
             connections_max: options.connections_max,

@@ -14,14 +14,14 @@ use super::tcp::Connections;
 #[derive(Debug)]
 pub struct Outbound {
     /// One for each UDP worker, by its owner number.
-    sockets: Vec<Arc<UdpSocket>>,
+    sockets: Vec<Option<Arc<UdpSocket>>>,
     connections: Connections,
     counters: Arc<NetCounters>,
 }
 
 impl Outbound {
     pub(super) const fn new(
-        sockets: Vec<Arc<UdpSocket>>,
+        sockets: Vec<Option<Arc<UdpSocket>>>,
         connections: Connections,
         counters: Arc<NetCounters>,
     ) -> Self {
@@ -45,6 +45,7 @@ impl Outbound {
                 octets,
             } => {
                 let socket = self.sockets.get(usize::from(worker));
+                let socket = socket.and_then(Option::as_ref);
                 let sent = socket.is_some_and(|socket| socket.send_to(&octets, peer).is_ok());
                 self.counters.datagrams_out.add(u64::from(sent));
                 sent
