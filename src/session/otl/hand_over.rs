@@ -46,6 +46,24 @@ impl WaitingCommand {
     pub fn is_guarded(&self) -> bool {
         self.kind.class().must_be_bound()
     }
+
+    /// What is noted when it is handed over.
+    #[must_use]
+    pub fn handed_over(&self) -> HandedOver {
+        HandedOver {
+            sequence: self.sequence,
+            guarded: self.is_guarded(),
+        }
+    }
+}
+
+/// What a hand-over leaves behind of a command.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct HandedOver {
+    /// The command's sequence.
+    pub sequence: NonZeroU32,
+    /// Whether it needs the safeguards.
+    pub guarded: bool,
 }
 
 /// Where the last guarded command of a terminal stands.
@@ -209,9 +227,9 @@ impl CommandState {
 
     /// Notes a hand-over, which is to be durable before the answer leaves.
     // spec: CMD-17, CMD-21
-    pub fn note(&mut self, command: &WaitingCommand, counter: u32) {
+    pub fn note(&mut self, command: HandedOver, counter: u32) {
         self.highest = self.highest.max(command.sequence.get());
-        if command.is_guarded() {
+        if command.guarded {
             self.last = Some(HandOver::InDoubt {
                 sequence: command.sequence,
                 counter,

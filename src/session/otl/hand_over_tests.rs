@@ -130,7 +130,7 @@ fn no_guarded_command_goes_to_an_uplink_that_may_have_been_held_back() {
 #[test]
 fn after_a_hand_over_nothing_dangerous_follows_before_the_terminal_reports() {
     let mut state = CommandState::default();
-    state.note(&command(7, CommandKind::VALVE_CLOSE), 100);
+    state.note(command(7, CommandKind::VALVE_CLOSE).handed_over(), 100);
     let next = command(8, CommandKind::VALVE_PERMIT_REOPEN);
     assert_eq!(
         ask(&state, CommandKind::VALVE_CLOSE, &fresh()),
@@ -156,7 +156,7 @@ fn after_a_hand_over_nothing_dangerous_follows_before_the_terminal_reports() {
 #[test]
 fn a_report_that_does_not_name_the_command_spends_it() {
     let mut state = CommandState::default();
-    state.note(&command(7, CommandKind::VALVE_CLOSE), 100);
+    state.note(command(7, CommandKind::VALVE_CLOSE).handed_over(), 100);
     state.take_report(101, true, &report(Some((6, Outcome::DONE))));
     let sequence = NonZeroU32::new(7).unwrap();
     assert_eq!(
@@ -201,7 +201,7 @@ fn an_expired_command_stays_where_it_is() {
 #[test]
 fn a_frame_that_asks_for_nothing_leaves_a_command_in_doubt_unless_it_names_it() {
     let mut state = CommandState::default();
-    state.note(&command(7, CommandKind::VALVE_CLOSE), 100);
+    state.note(command(7, CommandKind::VALVE_CLOSE).handed_over(), 100);
     state.take_report(101, false, &report(None));
     assert!(matches!(state.last, Some(HandOver::InDoubt { .. })));
     state.take_report(102, false, &report(Some((7, Outcome::DONE))));

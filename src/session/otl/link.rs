@@ -16,7 +16,7 @@ use crate::wire::otl::uplink::SessionItem;
 use super::hand_over::{CommandState, NotNow, UplinkFacts};
 use super::open::{OpenedUplink, Promotion, UnreadableUplink};
 use super::records::{self, RecordIndex, Sorted};
-use super::step::{AnswerPlan, Commit, Step, Surroundings};
+use super::step::{AnswerPlan, Commit, LinkChange, Step, Surroundings};
 use super::window::{CounterVerdict, Kept, ReplayWindow, TagDigest};
 
 /// Commits of one terminal that may be under way at once: a whole batch and its repeats.
@@ -44,17 +44,17 @@ impl LinkState {
     /// Folds a commit in: the one function by which this state changes with a frame, now and when
     /// it is rebuilt from what was made durable.
     // spec: REP-1, REP-9, CMD-21
-    pub fn apply(&mut self, commit: &Commit, kept: Kept) {
-        let counter = commit.counter.get();
-        if commit.mode == Mode::Clear {
+    pub fn apply(&mut self, change: &LinkChange) {
+        let counter = change.counter.get();
+        if change.mode == Mode::Clear {
             return;
         }
-        self.window.note(counter, commit.digest, kept);
-        if let Some(report) = commit.report.filter(|_| commit.takes_report) {
+        self.window.note(counter, change.digest, change.kept);
+        if let Some(report) = &change.report {
             self.commands
-                .take_report(counter, commit.wants_answer, &report);
+                .take_report(counter, change.wants_answer, report);
         }
-        if let Some(command) = &commit.command {
+        if let Some(command) = change.handed_over {
             self.commands.note(command, counter);
         }
     }
@@ -293,8 +293,9 @@ impl Link {
     pub fn committed(&mut self, commit: Commit) -> Option<AnswerPlan> {
         let counter = commit.counter.get();
         let cloned = self.forget_pending(counter, commit.digest);
-        let kept = commit.kept(cloned);
-        self.state.apply(&commit, kept);
+        let change = commit.change(cloned);
+        let kept = change.kept;
+        self.state.apply(&change);
         self.come_backs = 0;
         if !commit.wants_answer {
             return None;
