@@ -61,7 +61,7 @@ pub(crate) struct PairWorld {
     happens: HashMap<u64, Happens>,
     next_event: u64,
     random: Seeded,
-    household: Household,
+    pub(crate) household: Household,
     day: u16,
     pub(crate) days_pushed: usize,
     /// All that was ever told safe, over restarts of the terminal.

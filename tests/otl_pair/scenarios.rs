@@ -3,6 +3,7 @@
 use kenshin::session::otl::machine::{Admission, MachineEvent};
 use kenshin::wire::otl::answer::ComeBack;
 use kenshin::wire::otl::ident::Mode;
+use simulator::household::{Household, Profile};
 use simulator::nvm::Wipe;
 
 use super::journal::Journal;
@@ -86,6 +87,7 @@ fn a_repeat_while_the_commit_is_pending_joins_it_and_both_addresses_are_answered
 fn a_backlog_of_ten_days_comes_in_batches() {
     let mut world = settled(Mode::CcmSession);
     world.journal = Journal::off();
+    world.household = Household::new(1, Profile::Worst);
     world.weather.lost_percent = 100;
     for _ in 0..10 {
         world.day();
@@ -150,6 +152,15 @@ fn a_terminal_that_lost_its_counter_asks_for_it_and_goes_on() {
     snapshot("resync", world);
 }
 
+// spec: RSY-1, ROT-5
+#[test]
+fn a_key_that_a_resync_proves_is_durable_before_the_answer() {
+    let mut world = PairWorld::new(Mode::GcmSession, 1, Journal::default());
+    world.power_cycle(Some(Wipe::Counters));
+    world.run_for(60_000);
+    snapshot("resync_first_of_all", world);
+}
+
 // spec: SES-12, SES-13
 #[test]
 fn a_terminal_that_holds_tcp_is_told_to_call_now() {
@@ -167,10 +178,8 @@ fn a_terminal_that_listens_on_udp_is_told_to_call_now() {
     let mut world = settled(Mode::GcmSession);
     world.push_day();
     world.call_now();
-    world.run_for(60_000);
-    world
-        .journal
-        .heading("twice in a second: the counter rises");
+    world.run_for(700);
+    world.journal.heading("again in the same second");
     world.push_day();
     world.call_now();
     world.run_for(60_000);

@@ -267,6 +267,9 @@ impl Server {
                 self.sent.push(Sent::Close { path, code });
             }
             Output::NeedsMark => {
+                if self.mark_due_ms.is_none() {
+                    journal.note(now_ms, "server", "needs a later mark of server nonces");
+                }
                 self.mark_due_ms.get_or_insert(now_ms + self.commit_ms);
             }
             Output::Event(event) => {
@@ -318,6 +321,7 @@ impl Server {
     pub(crate) fn tick(&mut self, now_ms: u64, journal: &mut Journal) {
         if self.mark_due_ms.is_some_and(|due| due <= now_ms) {
             self.mark_due_ms = None;
+            journal.note(now_ms, "disk", "has the mark of server nonces durable");
             self.durable.mark = self.durable.mark.clone().advanced(utc_s(now_ms));
             self.handle(now_ms, Input::Timeout, journal);
         }

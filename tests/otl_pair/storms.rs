@@ -1,5 +1,7 @@
 //! The weather drawn at random: nothing told safe is missing, and in the end everything is in once.
 
+use std::collections::BTreeMap;
+
 use kenshin::session::otl::link::LinkState;
 use kenshin::session::otl::machine::{Admission, Machine};
 use kenshin::wire::otl::answer::ComeBack;
@@ -44,7 +46,10 @@ fn mishap(world: &mut PairWorld, random: &mut Seeded, mode: Mode) {
     }
 }
 
-fn storm(seed: u64) {
+/// How often each kind of event came.
+type Tally = BTreeMap<String, usize>;
+
+fn storm(seed: u64, tally: &mut Tally) {
     let mode = MODES[(seed % 4) as usize];
     let mut random = Seeded::new(seed);
     let mut world = PairWorld::new(mode, seed, Journal::off());
@@ -71,14 +76,37 @@ fn storm(seed: u64) {
     world.server.commit_ms = 5;
     world.run_for(4 * DAY_MS);
     world.check_all_in();
+    for event in &world.server.events {
+        let name = format!("{event:?}");
+        let name = name.split(' ').next().unwrap_or_default().to_owned();
+        *tally.entry(name).or_default() += 1;
+    }
+    *tally.entry("Frame".to_owned()).or_default() += world.uplinks.len();
 }
 
 // spec: GEN-4, ANS-2, REC-6, REC-8, REP-2, UDP-3, TCP-8
 #[test]
 fn whatever_the_weather_nothing_told_safe_is_missing_and_all_arrives_once() {
+    let mut tally = Tally::new();
     for seed in 0..SEEDS {
-        let outcome = std::panic::catch_unwind(|| storm(seed));
+        let run = std::panic::AssertUnwindSafe(|| storm(seed, &mut tally));
+        let outcome = std::panic::catch_unwind(run);
         assert!(outcome.is_ok(), "seed {seed}");
+    }
+    println!("{tally:?}");
+    let wanted = [
+        "Repeat",
+        "Joined",
+        "CommitFailed",
+        "CameBack",
+        "Shed",
+        "Resync",
+        "Silent",
+        "Moved",
+        "Overlap",
+    ];
+    for name in wanted {
+        assert!(tally.contains_key(name), "no storm had {name}: {tally:?}");
     }
 }
 
