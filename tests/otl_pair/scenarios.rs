@@ -1,6 +1,6 @@
 //! One story each, told by its log.
 
-use kenshin::session::otl::machine::{Admission, MachineEvent};
+use kenshin::session::otl::machine::{Admission, Input, MachineEvent};
 use kenshin::wire::otl::answer::ComeBack;
 use kenshin::wire::otl::ident::Mode;
 use simulator::household::{Household, Profile};
@@ -8,6 +8,7 @@ use simulator::nvm::Wipe;
 
 use super::journal::Journal;
 use super::pair::{DAY_MS, PairWorld};
+use super::parties::new_terminal;
 use super::server::{Path, START_UTC_S};
 
 /// A terminal that has called once, has its clock, and sleeps; its first calls are not told.
@@ -222,4 +223,51 @@ fn a_server_that_dies_before_the_commit_takes_the_repeat_after_its_start() {
     world.restart_server();
     world.run_for(60_000);
     snapshot("restart_in_between", world);
+}
+
+// spec: REP-3
+#[test]
+fn a_counter_of_two_terminals_is_marked_durably_and_not_answered_twice() {
+    let mut world = PairWorld::new(Mode::CcmSession, 1, Journal::default());
+    world.server.commit_ms = 1_000;
+    world.run_for(500);
+    world
+        .journal
+        .heading("a copy of the terminal calls with the same counter");
+    let (frames, _) = new_terminal(Mode::CcmSession, 2).run(0).unwrap();
+    world.send_up(Path::Udp(5_000), frames[0].clone());
+    world.run_for(60_000);
+    assert!(!world.server.durable.link.window.is_safe(1));
+    snapshot("clone", world);
+}
+
+// spec: ERR-4
+#[test]
+fn a_server_that_stops_ends_what_is_under_way_and_then_the_connection() {
+    let mut world = settled_on_tcp(true);
+    world.server.commit_ms = 3_000;
+    world.push_day_and_call();
+    world.run_for(1_000);
+    let now_ms = world.now_ms;
+    world.journal.heading("the server is told to stop");
+    world
+        .server
+        .handle(now_ms, Input::Drain, &mut world.journal);
+    world.run_for(30_000);
+    snapshot("drain", world);
+}
+
+// spec: NON-8
+#[test]
+fn a_machine_outlives_the_second_of_its_last_answer() {
+    let mut world = settled(Mode::CcmSession);
+    world.push_day_and_call();
+    world.run_for(1_000);
+    assert!(world.server.has_machine(), "its answer is a second old");
+    world.run_for(3_000);
+    assert!(!world.server.has_machine());
+    assert!(
+        world.server.carries_a_listener(),
+        "where to call it is kept"
+    );
 }

@@ -346,6 +346,14 @@ impl Server {
         self.drop_idle(now_ms);
     }
 
+    pub(crate) const fn has_machine(&self) -> bool {
+        self.machine.is_some()
+    }
+
+    pub(crate) const fn carries_a_listener(&self) -> bool {
+        self.carried.listener.is_some()
+    }
+
     fn drop_idle(&mut self, now_ms: u64) {
         let idle = self
             .machine
