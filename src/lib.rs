@@ -26,11 +26,14 @@
 //!
 //! The test `tests/tidy.rs` enforces this on the source text.
 
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod forward;
+pub mod ingest;
 pub mod keyring;
+pub mod model;
 pub mod net;
 pub mod session;
 pub mod store;

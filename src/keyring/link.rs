@@ -96,6 +96,12 @@ impl LinkKeyring {
         )
     }
 
+    /// Gives a version of a utility's link master another state; says whether there is one.
+    // spec: KEY-8
+    pub fn set_master_state(&mut self, utility: UtilityId, version: u8, state: KeyState) -> bool {
+        self.keys.set_master_state(utility, version, state)
+    }
+
     /// Registers a terminal, or replaces its registration.
     ///
     /// With another utility its imported keys go, since they were made for the old one.

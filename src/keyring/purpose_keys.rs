@@ -98,6 +98,20 @@ impl<P: KeyPurpose> PurposeKeys<P> {
         add(self.masters.entry(utility).or_default(), version, master)
     }
 
+    pub(super) fn set_master_state(
+        &mut self,
+        utility: UtilityId,
+        version: u8,
+        state: KeyState,
+    ) -> bool {
+        let versions = self.masters.get_mut(&utility);
+        let master = versions.and_then(|versions| versions.get_mut(&version));
+        master.is_some_and(|master| {
+            master.state = state;
+            true
+        })
+    }
+
     pub(super) fn import(
         &mut self,
         identity: [u8; 8],

@@ -46,6 +46,27 @@ impl NsMark {
         self
     }
 
+    /// A mark as it was kept: its second, and gaps as pairs of after and before.
+    #[must_use]
+    pub fn from_parts(mark: u32, gaps: &[(u32, u32)]) -> Self {
+        let gap = |(after, before): &(u32, u32)| SilentGap {
+            after: *after,
+            before: *before,
+        };
+        let newest = gaps.len().saturating_sub(GAPS_MAX);
+        Self {
+            mark,
+            gaps: gaps.iter().skip(newest).map(gap).collect(),
+        }
+    }
+
+    /// The gaps as [`Self::from_parts`] takes them.
+    #[must_use]
+    pub fn gaps(&self) -> Vec<(u32, u32)> {
+        let pair = |gap: &SilentGap| (gap.after, gap.before);
+        self.gaps.iter().map(pair).collect()
+    }
+
     /// The last second that a server nonce may carry without a new durable mark.
     #[must_use]
     pub const fn mark(&self) -> u32 {

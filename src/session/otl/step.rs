@@ -8,9 +8,15 @@ use crate::wire::otl::report::Report;
 use crate::wire::otl::uplink::DamagedItem;
 
 use super::answer_gate::AnswerKey;
+<<<<<<< HEAD
 use super::hand_over::{HandedOver, WaitingCommand};
+=======
+use super::hand_over::WaitingCommand;
+use super::link::StepFacts;
+>>>>>>> main
 use super::ns_mark::NsMark;
 use super::open::Promotion;
+use super::records::JudgedRecord;
 use super::refusal::Refusal;
 use super::window::{Kept, ReplayWindow, TagDigest};
 
@@ -29,6 +35,8 @@ pub struct Commit {
     /// Whether the report is to be taken: only that of the highest counter is.
     // spec: REP-9
     pub takes_report: bool,
+    /// All records that can be decoded, in the order of the frame, and what becomes of them.
+    pub judged: Vec<JudgedRecord>,
     /// Records that are new.
     pub records: Vec<Record>,
     /// Records whose key is known with other content, for quarantine.
@@ -73,6 +81,7 @@ impl Commit {
             report: None,
             unreadable: None,
             takes_report: false,
+            judged: Vec::new(),
             records: Vec::new(),
             conflicts: Vec::new(),
             damaged: Vec::new(),
@@ -88,6 +97,7 @@ impl Commit {
         }
     }
 
+<<<<<<< HEAD
     /// What this commit changes of the link. A clone that shows while it is under way follows as a
     /// change of its own.
     #[must_use]
@@ -100,6 +110,19 @@ impl Commit {
             wants_answer: self.wants_answer,
             report: self.report.filter(|_| self.takes_report),
             handed_over: self.command.as_ref().map(WaitingCommand::handed_over),
+=======
+    /// What the step changes in the link's state, with what the window is to know of the frame.
+    #[must_use]
+    pub fn facts(&self, kept: Kept) -> StepFacts {
+        StepFacts {
+            counter: self.counter.get(),
+            digest: self.digest,
+            kept,
+            mode: self.mode,
+            wants_answer: self.wants_answer,
+            report: self.report.filter(|_| self.takes_report),
+            command: self.command.as_ref().map(WaitingCommand::handed_over),
+>>>>>>> main
         }
     }
 

@@ -73,6 +73,9 @@ pub struct ReplayWindow {
 }
 
 impl ReplayWindow {
+    /// Octets of a window where it is kept flat.
+    pub const OCTETS: usize = 12 + 4 * WINDOW_LEN;
+
     /// The highest counter that verified, 0 before the first.
     #[must_use]
     pub const fn highest(&self) -> u32 {
@@ -187,6 +190,39 @@ impl ReplayWindow {
             _ => self.digests = [[0; 4]; WINDOW_LEN],
         }
         self.highest = counter;
+    }
+
+    /// The window as [`Self::from_octets`] reads it.
+    #[must_use]
+    pub fn octets(&self) -> [u8; Self::OCTETS] {
+        let mut octets = [0; Self::OCTETS];
+        let head = self.highest.to_be_bytes().into_iter();
+        let seen = head.chain(self.seen.to_be_bytes());
+        let safe = seen.chain(self.safe.to_be_bytes());
+        let conflicts = safe.chain(self.conflicts.to_be_bytes());
+        let all = conflicts.chain(self.digests.into_iter().flatten());
+        for (to, from) in octets.iter_mut().zip(all) {
+            *to = from;
+        }
+        octets
+    }
+
+    /// The window of the octets that [`Self::octets`] gave.
+    #[must_use]
+    pub fn from_octets(octets: &[u8; Self::OCTETS]) -> Self {
+        let [h0, h1, h2, h3, s0, s1, a, b, c, d, c0, c1, digests @ ..] = *octets;
+        let (found, _) = digests.as_chunks::<4>();
+        let mut window = Self {
+            highest: u32::from_be_bytes([h0, h1, h2, h3]),
+            seen: u16::from_be_bytes([s0, s1]),
+            safe: u32::from_be_bytes([a, b, c, d]),
+            conflicts: u16::from_be_bytes([c0, c1]),
+            digests: [[0; 4]; WINDOW_LEN],
+        };
+        for (to, from) in window.digests.iter_mut().zip(found) {
+            *to = *from;
+        }
+        window
     }
 
     /// How far `counter` lies below the highest, if that is less than `limit`.
@@ -306,6 +342,16 @@ mod tests {
         assert!(!window.is_safe(5));
         assert_eq!(window.map_below(6), 0);
         assert_eq!(window.judge(5, A), CounterVerdict::Duplicate);
+    }
+
+    // spec: REP-1
+    #[test]
+    fn a_window_that_was_kept_flat_is_the_same_window() {
+        let mut window = ReplayWindow::default();
+        for (counter, kept) in [(7, Kept::Safe), (9, Kept::Conflict), (12, Kept::Seen)] {
+            window.note(counter, [counter as u8, 1, 2, 3], kept);
+        }
+        assert_eq!(ReplayWindow::from_octets(&window.octets()), window);
     }
 
     // spec: REP-1

@@ -27,6 +27,17 @@ pub struct Report {
     pub command: Option<CommandEnd>,
 }
 
+impl Report {
+    /// The report at the head of a verified plaintext, whatever follows it; none if it cannot be
+    /// read.
+    #[must_use]
+    pub fn at_head_of(plaintext: &[u8]) -> Option<Self> {
+        report(Span::new(plaintext, 0))
+            .ok()
+            .map(|(_, report)| report)
+    }
+}
+
 /// The wake slot version in force, 0 to 15, and how many frames of the batch follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Slots(u8);

@@ -1,0 +1,12 @@
+//! The vocabulary of the server, whatever protocol a record came in: names, positions, and the
+//! durable forms of what happened.
+//!
+//! Pure: no IO, no clock, no keys.
+
+pub mod event;
+pub mod ids;
+pub mod step;
+
+pub use event::Event;
+pub use ids::{Lane, Lanes, Lsn, TerminalId};
+pub use step::{RecordFlags, SessionStep, StepEntry, StepFlags};

@@ -1,0 +1,436 @@
+//! Folding a frame of the log into state.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{RwLock, RwLockReadGuard};
+
+use crate::keyring::{KeyState, LinkKeyring, UtilityId};
+use crate::model::event::{EventError, TerminalEntry};
+use crate::model::ids::octets_of_hex;
+use crate::model::step::StepError;
+use crate::model::{Event, Lsn, RecordFlags, SessionStep, StepFlags, TerminalId};
+use crate::session::otl::link::StepFacts;
+use crate::session::otl::ns_mark::NsMark;
+use crate::session::otl::window::Kept;
+use crate::wire::otl::ident::Mode;
+use crate::wire::otl::report::Report;
+
+use super::directory::{Directory, DirectoryFull, SinkCursors};
+use super::hot::HotEntry;
+use super::table::{EntryMut, HotTable, TableFull};
+use crate::model::step::command_of;
+
+/// The kind of a log frame that holds a session step.
+pub const KIND_STEP: u8 = 1;
+/// The kind of a log frame that holds an event.
+pub const KIND_EVENT: u8 = 2;
+
+/// A frame as it is folded.
+#[derive(Clone, Copy, Debug)]
+pub struct FoldFrame<'a> {
+    /// Its position.
+    pub lsn: Lsn,
+    /// Its kind.
+    pub kind: u8,
+    /// The terminal that it is about.
+    pub terminal: Option<TerminalId>,
+    /// Its payload.
+    pub payload: &'a [u8],
+    /// Whether the log raised the terminal's version with it; never when it is read again.
+    pub raises_version: bool,
+}
+
+/// A frame that this server cannot fold: another server's log, or a bug.
+#[derive(Debug, thiserror::Error)]
+pub enum FoldError {
+    /// A step that cannot be read.
+    #[error("the frame at {lsn} cannot be folded")]
+    Step {
+        /// Where.
+        lsn: Lsn,
+        /// Why.
+        #[source]
+        cause: StepError,
+    },
+    /// An event that cannot be read.
+    #[error("the frame at {lsn} cannot be folded")]
+    Event {
+        /// Where.
+        lsn: Lsn,
+        /// Why.
+        #[source]
+        cause: EventError,
+    },
+    /// A kind that is not known.
+    #[error("the frame at {lsn} has kind {kind}: a later server wrote this log")]
+    Kind {
+        /// Where.
+        lsn: Lsn,
+        /// The kind.
+        kind: u8,
+    },
+    /// A value of an event that no server writes.
+    #[error("the event at {lsn} holds a value that has no meaning: {what}")]
+    Value {
+        /// Where.
+        lsn: Lsn,
+        /// Which.
+        what: &'static str,
+    },
+    /// No place for another terminal.
+    #[error(transparent)]
+    Table(#[from] TableFull),
+    /// No place for another utility.
+    #[error(transparent)]
+    Directory(#[from] DirectoryFull),
+}
+
+/// All state that is kept in memory.
+#[derive(Debug, Default)]
+pub struct State {
+    /// The terminals.
+    pub table: HotTable,
+    directory: RwLock<Directory>,
+    keys: RwLock<LinkKeyring>,
+    mark: RwLock<Arc<NsMark>>,
+    folded: AtomicU64,
+}
+
+impl State {
+    /// State without terminals, with the link keys of a key file.
+    #[must_use]
+    pub fn new(keys: LinkKeyring) -> Self {
+        Self::restored(HotTable::default(), Directory::default(), keys)
+    }
+
+    /// State as a snapshot has it, with the link keys of a key file.
+    #[must_use]
+    pub fn restored(table: HotTable, directory: Directory, mut keys: LinkKeyring) -> Self {
+        for (utility, version, state) in &directory.key_states {
+            set_key_state(&mut keys, utility, *version, state);
+        }
+        Self {
+            table,
+            mark: RwLock::new(Arc::new(directory.mark())),
+            directory: RwLock::new(directory),
+            keys: RwLock::new(keys),
+            folded: AtomicU64::new(0),
+        }
+    }
+
+    /// Notes that all frames before a position are folded in.
+    pub fn note_folded(&self, position: Lsn) {
+        self.folded.fetch_max(position.get(), Ordering::AcqRel);
+    }
+
+    /// The position before which all frames are folded in: where a snapshot that is begun now goes
+    /// on.
+    #[must_use]
+    pub fn folded(&self) -> Lsn {
+        Lsn::new(self.folded.load(Ordering::Acquire))
+    }
+
+    /// The directory, to be looked at for a moment.
+    pub fn directory(&self) -> RwLockReadGuard<'_, Directory> {
+        self.directory.read()
+    }
+
+    /// The link keys, to be looked at for a moment.
+    pub fn keys(&self) -> RwLockReadGuard<'_, LinkKeyring> {
+        self.keys.read()
+    }
+
+    /// Folds a frame in. Frames come in the order of the log; what has seen a frame skips it.
+    ///
+    /// # Errors
+    ///
+    /// [`FoldError`].
+    pub fn fold(&self, frame: &FoldFrame<'_>) -> Result<(), FoldError> {
+        let lsn = frame.lsn;
+        match frame.kind {
+            KIND_STEP => {
+                let step = SessionStep::decode(frame.payload)
+                    .map_err(|cause| FoldError::Step { lsn, cause })?;
+                self.fold_step(frame, &step)
+            }
+            KIND_EVENT => {
+                let event = Event::decode(frame.payload)
+                    .map_err(|cause| FoldError::Event { lsn, cause })?;
+                self.fold_event(frame, &event)
+            }
+            kind => Err(FoldError::Kind { lsn, kind }),
+        }
+    }
+
+    fn fold_step(&self, frame: &FoldFrame<'_>, step: &SessionStep<'_>) -> Result<(), FoldError> {
+        let lsn = frame.lsn;
+        let mode = Mode::from_number(step.mode);
+        let mode = mode.ok_or(FoldError::Value { lsn, what: "mode" })?;
+        let kept = kept_of(step.kept).ok_or(FoldError::Value { lsn, what: "kept" })?;
+        let Some(terminal) = frame.terminal else {
+            let what = "a step without a terminal";
+            return Err(FoldError::Value { lsn, what });
+        };
+        let applies = self.table.with(terminal, |mut entry| {
+            if entry.hot.applied >= lsn {
+                return false;
+            }
+            take_step(&mut entry, step, mode, kept);
+            entry.hot.applied = lsn;
+            if frame.raises_version {
+                entry.hot.version = entry.hot.version.wrapping_add(1);
+            }
+            true
+        });
+        if applies == Some(true) && step.flags.has(StepFlags::ROLLBACK_SUSPECTED) {
+            self.stop_commands(step.utility);
+        }
+        Ok(())
+    }
+
+    // spec: ROL-1
+    fn stop_commands(&self, utility: UtilityId) {
+        let id = utility.to_string();
+        let mut directory = self.directory.write();
+        for utility in directory.utilities.iter_mut().filter(|one| one.id == id) {
+            utility.commands_stopped = true;
+        }
+    }
+
+    fn fold_event(&self, frame: &FoldFrame<'_>, event: &Event) -> Result<(), FoldError> {
+        match event {
+            Event::TerminalsPut { utility, terminals } => {
+                self.put_terminals(frame.lsn, utility, terminals)?;
+            }
+            _ => match event.terminal() {
+                Some(terminal) => self.fold_terminal_event(frame, terminal, event)?,
+                None => self.fold_directory_event(frame.lsn, event)?,
+            },
+        }
+        if let Some(terminal) = frame.terminal.filter(|_| frame.raises_version) {
+            self.table.with(terminal, |entry| {
+                entry.hot.version = entry.hot.version.wrapping_add(1);
+            });
+        }
+        Ok(())
+    }
+
+    fn put_terminals(
+        &self,
+        lsn: Lsn,
+        utility: &str,
+        terminals: &[TerminalEntry],
+    ) -> Result<(), FoldError> {
+        let index = self.directory.read().index_of(utility);
+        let what = "a terminal of an unknown utility";
+        let index = index.ok_or(FoldError::Value { lsn, what })?;
+        for terminal in terminals {
+            let mode = Mode::from_number(terminal.mode);
+            let mode = mode.ok_or(FoldError::Value { lsn, what: "mode" })?;
+            let new = HotEntry::new(terminal.id, index, mode);
+            self.table.with_or_insert(&new, |entry| {
+                if entry.hot.applied >= lsn {
+                    return;
+                }
+                entry.hot.applied = lsn;
+                entry.hot.utility = index;
+                entry.hot.pinned.registered = true;
+                if entry.hot.pinned.mode != mode {
+                    entry.hot.pinned.mode = mode;
+                    entry.hot.pinned.pending_mode = None;
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn fold_terminal_event(
+        &self,
+        frame: &FoldFrame<'_>,
+        terminal: TerminalId,
+        event: &Event,
+    ) -> Result<(), FoldError> {
+        let lsn = frame.lsn;
+        let folded = self.table.with(terminal, |entry| {
+            let hot = entry.hot;
+            if hot.applied >= lsn {
+                return true;
+            }
+            hot.applied = lsn;
+            match event {
+                Event::TerminalRemoved { .. } => hot.pinned.registered = false,
+                Event::KeyReadmitted { version, .. } => hot.pinned.readmitted = *version,
+                Event::CounterCloned { counter, .. } => hot.window.note_clone(*counter),
+                Event::Promoted { version, mode, .. } => {
+                    let mode = mode.map(Mode::from_number);
+                    if mode == Some(None) {
+                        return false;
+                    }
+                    promote(hot, *version, mode.flatten());
+                }
+                Event::Called { counter, .. } => hot.last_call = hot.last_call.max(*counter),
+                _ => {}
+            }
+            true
+        });
+        match folded {
+            Some(false) => Err(FoldError::Value { lsn, what: "mode" }),
+            Some(true) | None => Ok(()),
+        }
+    }
+
+    fn fold_directory_event(&self, lsn: Lsn, event: &Event) -> Result<(), FoldError> {
+        let mut directory = self.directory.write();
+        if directory.applied >= lsn {
+            return Ok(());
+        }
+        directory.applied = lsn;
+        match event {
+            Event::UtilityPut(utility) => {
+                if octets_of_hex(&utility.id).is_none() {
+                    let what = "utility";
+                    return Err(FoldError::Value { lsn, what });
+                }
+                directory.put_utility(&utility.id, &utility.name, utility.allow_mode0)?;
+            }
+            Event::KeyState {
+                utility,
+                version,
+                state,
+            } => {
+                directory.put_key_state(utility, *version, state);
+                set_key_state(&mut self.keys.write(), utility, *version, state);
+            }
+            Event::NonceMark { mark_utc_s, gaps } => {
+                directory.nonce_mark = (*mark_utc_s, gaps.clone());
+                *self.mark.write() = Arc::new(directory.mark());
+            }
+            Event::CommandsReleased { utility } => {
+                let of = directory.utilities.iter_mut();
+                for one in of.filter(|one| one.id == *utility) {
+                    one.commands_stopped = false;
+                }
+            }
+            _ => fold_sink_event(&mut directory, event),
+        }
+        Ok(())
+    }
+
+    /// The mark of server nonces as it is durable.
+    // spec: FRS-4
+    #[must_use]
+    pub fn nonce_mark(&self) -> Arc<NsMark> {
+        Arc::clone(&self.mark.read())
+    }
+}
+
+fn fold_sink_event(directory: &mut Directory, event: &Event) {
+    match event {
+        Event::SinkCreated { sink, from } => {
+            let cursors = SinkCursors {
+                alarm: *from,
+                bulk: *from,
+            };
+            directory.sinks.insert(sink.clone(), cursors);
+        }
+        Event::SinkAdvanced { sink, alarm, bulk } => {
+            let cursors = SinkCursors {
+                alarm: *alarm,
+                bulk: *bulk,
+            };
+            directory.sinks.insert(sink.clone(), cursors);
+        }
+        Event::SinkSkipped { sink, to, .. } => {
+            if let Some(cursors) = directory.sinks.get_mut(sink) {
+                cursors.alarm = cursors.alarm.max(*to);
+                cursors.bulk = cursors.bulk.max(*to);
+            }
+        }
+        Event::SinkRemoved { sink } => {
+            directory.sinks.remove(sink);
+        }
+        _ => {}
+    }
+}
+
+fn set_key_state(keys: &mut LinkKeyring, utility: &str, version: u8, state: &str) {
+    let utility = octets_of_hex(utility).map(UtilityId::new);
+    if let (Some(utility), Some(state)) = (utility, KeyState::from_id(state)) {
+        keys.set_master_state(utility, version, state);
+    }
+}
+
+/// What a number of a step says became of its records.
+const fn kept_of(number: u8) -> Option<Kept> {
+    match number {
+        0 => Some(Kept::Safe),
+        1 => Some(Kept::Conflict),
+        2 => Some(Kept::Seen),
+        _ => None,
+    }
+}
+
+/// The number of a step for what became of its records.
+#[must_use]
+pub const fn kept_number(kept: Kept) -> u8 {
+    match kept {
+        Kept::Safe => 0,
+        Kept::Conflict => 1,
+        Kept::Seen => 2,
+    }
+}
+
+fn take_step(entry: &mut EntryMut<'_>, step: &SessionStep<'_>, mode: Mode, kept: Kept) {
+    let takes_report = step.flags.has(StepFlags::TAKES_REPORT);
+    let command = command_of(step.command);
+    let report = if takes_report && mode != Mode::Clear {
+        Report::at_head_of(step.plaintext)
+    } else {
+        None
+    };
+    let hot = &mut *entry.hot;
+    let mut link = hot.link();
+    link.fold(&StepFacts {
+        counter: step.counter,
+        digest: step.digest,
+        kept,
+        mode,
+        wants_answer: step.flags.has(StepFlags::WANTS_ANSWER),
+        report,
+        command: command.map(|command| command.handed_over),
+    });
+    hot.set_link(&link);
+    let promoted_mode = step.promoted_mode.and_then(Mode::from_number);
+    promote(hot, step.promoted_version, promoted_mode);
+    if let Some(offered) = command.and_then(|command| command.offers_mode) {
+        hot.pinned.pending_mode = Some(offered);
+    }
+    hot.last_contact_utc_s = hot.last_contact_utc_s.max(step.received_utc_s);
+    if let Some(epoch) = step.epoch {
+        if takes_report {
+            hot.sequences.begin(epoch);
+        }
+        for record in &step.entries {
+            let is_kept = record.flags.is_new() && !record.flags.has(RecordFlags::UNDECODABLE);
+            if is_kept {
+                hot.sequences.note(epoch, record.sequence);
+            }
+        }
+    }
+    for seen in &step.observations {
+        entry.meter_mut(seen.meter).take(seen);
+    }
+}
+
+// spec: ROT-5, ROT-7, ROT-11
+fn promote(hot: &mut HotEntry, version: Option<u8>, mode: Option<Mode>) {
+    if let Some(version) = version.filter(|version| *version > hot.pinned.promoted) {
+        hot.pinned.promoted = version;
+        hot.pinned.readmitted = 0;
+    }
+    if let Some(mode) = mode.filter(|mode| hot.pinned.pending_mode == Some(*mode)) {
+        hot.pinned.mode = mode;
+        hot.pinned.pending_mode = None;
+    }
+}

@@ -1,0 +1,315 @@
+//! What a session has to know of its terminal before the first octet of its frame is judged.
+//!
+//! An entry is flat and holds no pointer: a million of them are one copy of some 180 octets each.
+
+use core::num::NonZeroU32;
+
+use crate::keyring::Registration;
+use crate::model::step::Observation;
+use crate::model::{Lsn, TerminalId};
+use crate::session::otl::hand_over::CommandState;
+use crate::session::otl::link::LinkState;
+use crate::session::otl::window::ReplayWindow;
+use crate::wire::otl::answer::WakeSlot;
+use crate::wire::otl::ident::Mode;
+
+use super::directory::UtilityIndex;
+
+/// How many sequences up to the highest are known one by one; of older ones the log is asked.
+pub const RECENT_SEQUENCES: u32 = 64;
+
+/// The last register that was seen of a meter.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct MeterTrack {
+    /// The register in units of `unit`.
+    pub register: u64,
+    /// When it was measured, UTC seconds; 0 if none was seen.
+    pub at_utc_s: u32,
+    /// The code of its unit.
+    pub unit: u8,
+    /// Slot and generation, as on the wire.
+    pub meter: u8,
+    /// Whether a meter table has bound the meter.
+    // spec: REC-15
+    pub bound: bool,
+    /// Whether this track is in use at all.
+    pub used: bool,
+}
+
+impl MeterTrack {
+    /// Takes an observation in. The latest measurement stays, in whatever order they come.
+    pub fn take(&mut self, seen: &Observation) {
+        self.used = true;
+        self.meter = seen.meter;
+        self.bound |= seen.bound;
+        let is_later = (seen.at_utc_s, seen.register) > (self.at_utc_s, self.register);
+        if seen.at_utc_s != 0 && is_later {
+            self.register = seen.register;
+            self.at_utc_s = seen.at_utc_s;
+            self.unit = seen.unit;
+        }
+    }
+}
+
+/// Which records of a terminal are durable, as far as that is known without the log.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct SequenceTrack {
+    /// The store epoch of the highest frame, 0 before the first.
+    pub epoch: u32,
+    /// The highest durable sequence of that epoch.
+    pub highest: u32,
+    /// Bit i: the sequence `highest - i` is durable.
+    pub recent: u64,
+}
+
+/// What is known of a sequence without asking the log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SequenceKnown {
+    /// No record of it is durable.
+    No,
+    /// One is, or may be: the log has it.
+    AskLog,
+}
+
+impl SequenceTrack {
+    /// Notes a durable record. Those of another epoch than the present one are left to the log.
+    pub fn note(&mut self, epoch: NonZeroU32, sequence: u32) {
+        if self.epoch != epoch.get() {
+            return;
+        }
+        if sequence > self.highest {
+            let by = sequence.saturating_sub(self.highest);
+            self.recent = self.recent.checked_shl(by).unwrap_or(0) | 1;
+            self.highest = sequence;
+        } else {
+            let age = self.highest.saturating_sub(sequence);
+            self.recent |= 1u64.checked_shl(age).unwrap_or(0);
+        }
+    }
+
+    /// Begins a new epoch, in which nothing is durable yet.
+    pub const fn begin(&mut self, epoch: NonZeroU32) {
+        if self.epoch != epoch.get() {
+            *self = Self {
+                epoch: epoch.get(),
+                highest: 0,
+                recent: 0,
+            };
+        }
+    }
+
+    /// What is known of a sequence.
+    #[must_use]
+    pub fn known(&self, epoch: NonZeroU32, sequence: u32) -> SequenceKnown {
+        if self.epoch == 0 {
+            return SequenceKnown::No;
+        }
+        if self.epoch != epoch.get() {
+            return SequenceKnown::AskLog;
+        }
+        match self.highest.checked_sub(sequence) {
+            None => SequenceKnown::No,
+            Some(age) if age >= RECENT_SEQUENCES => SequenceKnown::AskLog,
+            Some(age) if self.recent & 1u64.checked_shl(age).unwrap_or(0) == 0 => SequenceKnown::No,
+            Some(_) => SequenceKnown::AskLog,
+        }
+    }
+}
+
+/// What is registered of a terminal and what its keys have proved.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Pinned {
+    /// The pinned mode.
+    // spec: SEC-1
+    pub mode: Mode,
+    /// The mode of a pending change.
+    // spec: ROT-11
+    pub pending_mode: Option<Mode>,
+    /// The highest link key version that verified, 0 if none has.
+    // spec: ROT-5
+    pub promoted: u8,
+    /// One lower version that an operator admitted again, 0 if none.
+    // spec: ROT-7
+    pub readmitted: u8,
+    /// Whether the terminal is registered; its state outlives its removal.
+    pub registered: bool,
+}
+
+/// One terminal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct HotEntry {
+    /// Which.
+    pub id: TerminalId,
+    /// The position of the last frame that was folded in.
+    pub applied: Lsn,
+    /// Its utility.
+    pub utility: UtilityIndex,
+    /// Registration and proofs.
+    pub pinned: Pinned,
+    /// The replay window.
+    pub window: ReplayWindow,
+    /// Its commands.
+    pub commands: CommandState,
+    /// The wake slot that the server wants it to have: version in the upper 8 bits, second of the
+    /// day below; 0 if none.
+    slot: u32,
+    /// The last call counter of a CALL_NOW, 0 before the first.
+    // spec: SES-13
+    pub last_call: u32,
+    /// Its version in the log's `commit_if`, counted from the start of the process.
+    pub version: u32,
+    /// When its last frame was received, UTC seconds; 0 if none was.
+    pub last_contact_utc_s: u32,
+    /// Its records.
+    pub sequences: SequenceTrack,
+    /// Its first meter; further ones are kept beside the table.
+    pub meter: MeterTrack,
+}
+
+const SLOT_VERSION_SHIFT: u32 = 24;
+const SLOT_SECOND_MASK: u32 = 0x00FF_FFFF;
+
+impl HotEntry {
+    /// A terminal that was just registered.
+    #[must_use]
+    pub fn new(id: TerminalId, utility: UtilityIndex, mode: Mode) -> Self {
+        Self {
+            id,
+            applied: Lsn::ZERO,
+            utility,
+            pinned: Pinned {
+                mode,
+                pending_mode: None,
+                promoted: 0,
+                readmitted: 0,
+                registered: true,
+            },
+            window: ReplayWindow::default(),
+            commands: CommandState::default(),
+            slot: 0,
+            last_call: 0,
+            version: 0,
+            last_contact_utc_s: 0,
+            sequences: SequenceTrack::default(),
+            meter: MeterTrack::default(),
+        }
+    }
+
+    /// The wake slot that the server wants it to have.
+    #[must_use]
+    pub const fn wake_slot(&self) -> Option<WakeSlot> {
+        let [version, ..] = self.slot.to_be_bytes();
+        match WakeSlot::new(version, self.slot & SLOT_SECOND_MASK) {
+            Ok(slot) => Some(slot),
+            Err(_) => None,
+        }
+    }
+
+    /// Sets the wake slot.
+    pub fn set_wake_slot(&mut self, slot: Option<WakeSlot>) {
+        self.slot = slot.map_or(0, |slot| {
+            u32::from(slot.version()) << SLOT_VERSION_SHIFT | slot.second_of_day()
+        });
+    }
+
+    /// The state of its link, for a session to begin with.
+    #[must_use]
+    pub const fn link(&self) -> LinkState {
+        LinkState {
+            window: self.window,
+            commands: self.commands,
+            slot: self.wake_slot(),
+            last_call: self.last_call,
+        }
+    }
+
+    /// Takes the state of its link back.
+    pub fn set_link(&mut self, link: &LinkState) {
+        self.window = link.window;
+        self.commands = link.commands;
+        self.set_wake_slot(link.slot);
+        self.last_call = link.last_call;
+    }
+
+    /// Its registration as the key ring asks for it.
+    #[must_use]
+    pub fn registration(
+        &self,
+        utility: crate::keyring::UtilityId,
+        allow_mode0: bool,
+    ) -> Registration {
+        let mut registration = Registration::new(utility, self.pinned.mode);
+        registration.pending_mode = self.pinned.pending_mode;
+        registration.allow_mode0 = allow_mode0;
+        let promoted = self.pinned.promoted;
+        registration.promoted_link_version = (promoted != 0).then_some(promoted);
+        if self.pinned.readmitted != 0 {
+            registration.readmitted.insert(self.pinned.readmitted);
+        }
+        registration
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EPOCH: NonZeroU32 = NonZeroU32::new(7).unwrap();
+
+    #[test]
+    fn an_entry_stays_within_the_memory_that_is_designed_for() {
+        assert!(size_of::<HotEntry>() <= 184, "{}", size_of::<HotEntry>());
+    }
+
+    #[test]
+    fn sequences_that_were_never_durable_are_known_without_the_log() {
+        let mut track = SequenceTrack::default();
+        assert_eq!(track.known(EPOCH, 1), SequenceKnown::No);
+        track.begin(EPOCH);
+        for sequence in [1, 2, 5] {
+            track.note(EPOCH, sequence);
+        }
+        let known = |sequence| track.known(EPOCH, sequence);
+        assert_eq!(
+            [1, 2, 3, 4, 5, 6].map(known),
+            [
+                SequenceKnown::AskLog,
+                SequenceKnown::AskLog,
+                SequenceKnown::No,
+                SequenceKnown::No,
+                SequenceKnown::AskLog,
+                SequenceKnown::No
+            ]
+        );
+        track.note(EPOCH, 500);
+        assert_eq!(track.known(EPOCH, 3), SequenceKnown::AskLog);
+        assert_eq!(track.known(EPOCH, 499), SequenceKnown::No);
+    }
+
+    #[test]
+    fn observations_end_in_the_same_track_in_any_order() {
+        let seen = |at_utc_s, register| Observation {
+            meter: 0,
+            unit: 3,
+            bound: false,
+            at_utc_s,
+            register,
+        };
+        let all = [seen(10, 100), seen(20, 90), seen(20, 95)];
+        let mut forth = MeterTrack::default();
+        all.iter().for_each(|one| forth.take(one));
+        let mut back = MeterTrack::default();
+        all.iter().rev().for_each(|one| back.take(one));
+        assert_eq!(forth, back);
+        assert_eq!((forth.at_utc_s, forth.register), (20, 95));
+    }
+
+    #[test]
+    fn a_wake_slot_is_kept_in_four_octets() {
+        let mut entry = HotEntry::new(TerminalId::default(), UtilityIndex::new(0), Mode::CcmStatic);
+        assert_eq!(entry.wake_slot(), None);
+        let slot = WakeSlot::new(15, 86_399).ok();
+        entry.set_wake_slot(slot);
+        assert_eq!(entry.wake_slot(), slot);
+    }
+}

@@ -1,0 +1,18 @@
+//! State: what the log adds up to.
+//!
+//! Everything in here can be thrown away and is built again from the log: the *hot table* in
+//! memory, which sessions need, from the latest snapshot and the frames after it.
+//!
+//! One function folds a frame in, whether it has just become durable or is read again after a
+//! restart: [`State::fold`]. It is called in the order of the log, and skips what an entry has
+//! seen, so that a snapshot may be taken while frames go on coming.
+
+pub mod directory;
+pub mod fold;
+pub mod hot;
+pub mod table;
+
+pub use directory::Directory;
+pub use fold::{FoldError, State};
+pub use hot::{HotEntry, MeterTrack};
+pub use table::{HotTable, Slot};

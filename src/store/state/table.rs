@@ -1,0 +1,293 @@
+//! The hot table: every registered terminal in memory, found by its identity.
+//!
+//! It is cut into shards, each under its own lock, which is held for well under a microsecond. The
+//! index holds four octets a terminal and the entries lie in chunks, so that growing never copies
+//! the whole table.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher as _;
+use std::hash::RandomState;
+
+use hashbrown::HashTable;
+use parking_lot::Mutex;
+
+use crate::model::TerminalId;
+
+use super::hot::{HotEntry, MeterTrack};
+
+/// Shards, a power of two.
+pub const SHARDS: usize = 64;
+const SHARD_BITS: u32 = 6;
+const CHUNK: usize = 512;
+
+/// A terminal's place in the table: the same for as long as the process lives.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Slot(u32);
+
+impl Slot {
+    /// The slot of a number that [`Self::get`] gave.
+    #[must_use]
+    pub const fn new(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// The number: dense, from 0.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// The shard, 0 to 63.
+    #[must_use]
+    pub fn shard(self) -> usize {
+        usize::try_from(self.0).map_or(0, |number| number % SHARDS)
+    }
+
+    const fn place(self) -> u32 {
+        self.0 >> SHARD_BITS
+    }
+}
+
+/// An entry with what is kept beside it.
+#[derive(Debug)]
+pub struct EntryMut<'a> {
+    /// Its place.
+    pub slot: Slot,
+    /// The entry.
+    pub hot: &'a mut HotEntry,
+    meters: &'a mut HashMap<(u32, u8), MeterTrack>,
+}
+
+impl EntryMut<'_> {
+    /// What is known of a meter of the terminal.
+    #[must_use]
+    pub fn meter(&self, meter: u8) -> Option<MeterTrack> {
+        if self.hot.meter.used && self.hot.meter.meter == meter {
+            return Some(self.hot.meter);
+        }
+        self.meters.get(&(self.slot.0, meter)).copied()
+    }
+
+    /// The track of a meter, made if it is new. A terminal has 256 meters at most.
+    pub fn meter_mut(&mut self, meter: u8) -> &mut MeterTrack {
+        if !self.hot.meter.used || self.hot.meter.meter == meter {
+            &mut self.hot.meter
+        } else {
+            self.meters.entry((self.slot.0, meter)).or_default()
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    index: HashTable<u32>,
+    chunks: Vec<Vec<HotEntry>>,
+    meters: HashMap<(u32, u8), MeterTrack>,
+}
+
+impl Shard {
+    fn entry(&self, place: u32) -> Option<&HotEntry> {
+        let place = usize::try_from(place).ok()?;
+        self.chunks.get(place / CHUNK)?.get(place % CHUNK)
+    }
+
+    fn entry_mut(&mut self, slot: Slot) -> Option<EntryMut<'_>> {
+        let place = usize::try_from(slot.place()).ok()?;
+        let hot = self.chunks.get_mut(place / CHUNK)?.get_mut(place % CHUNK)?;
+        Some(EntryMut {
+            slot,
+            hot,
+            meters: &mut self.meters,
+        })
+    }
+
+    fn len(&self) -> usize {
+        let before = self.chunks.len().saturating_sub(1).saturating_mul(CHUNK);
+        before.saturating_add(self.chunks.last().map_or(0, Vec::len))
+    }
+
+    fn find(&self, hash: u64, id: TerminalId) -> Option<u32> {
+        let is_it = |place: &u32| self.entry(*place).is_some_and(|entry| entry.id == id);
+        self.index.find(hash, is_it).copied()
+    }
+}
+
+/// The table.
+#[derive(Debug)]
+pub struct HotTable {
+    shards: Vec<Mutex<Shard>>,
+    hasher: RandomState,
+}
+
+/// More terminals than slots have numbers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the hot table is full: 67,108,864 terminals in one of its shards")]
+pub struct TableFull;
+
+impl Default for HotTable {
+    fn default() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+}
+
+impl HotTable {
+    /// How many terminals it holds, removed ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().len()).sum()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The shard and the hash of a terminal. Shards go by the upper bits, so that the index of each
+    /// has the lower ones to itself.
+    fn place_of(&self, id: TerminalId) -> (usize, u64) {
+        let hash = self.hasher.hash_one(id);
+        let shard = usize::try_from(hash >> 57).unwrap_or(0) % SHARDS;
+        (shard, hash)
+    }
+
+    /// Looks a terminal up and works on its entry, under the lock of its shard.
+    pub fn with<R>(&self, id: TerminalId, work: impl FnOnce(EntryMut<'_>) -> R) -> Option<R> {
+        let (number, hash) = self.place_of(id);
+        let mut shard = self.shards.get(number)?.lock();
+        let place = shard.find(hash, id)?;
+        shard.entry_mut(slot_of(number, place)?).map(work)
+    }
+
+    /// Works on the entry of a slot, under the lock of its shard.
+    pub fn with_slot<R>(&self, slot: Slot, work: impl FnOnce(EntryMut<'_>) -> R) -> Option<R> {
+        let mut shard = self.shards.get(slot.shard())?.lock();
+        shard.entry_mut(slot).map(work)
+    }
+
+    /// Works on the entry of a terminal, which is made of `new` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`TableFull`].
+    pub fn with_or_insert<R>(
+        &self,
+        new: &HotEntry,
+        work: impl FnOnce(EntryMut<'_>) -> R,
+    ) -> Result<R, TableFull> {
+        let (number, hash) = self.place_of(new.id);
+        let mut shard = self.shards.get(number).ok_or(TableFull)?.lock();
+        let place = match shard.find(hash, new.id) {
+            Some(place) => place,
+            None => self.insert(&mut shard, hash, new)?,
+        };
+        let slot = slot_of(number, place).ok_or(TableFull)?;
+        shard.entry_mut(slot).map(work).ok_or(TableFull)
+    }
+
+    fn insert(&self, shard: &mut Shard, hash: u64, new: &HotEntry) -> Result<u32, TableFull> {
+        let place = u32::try_from(shard.len()).map_err(|_| TableFull)?;
+        if place >> (u32::BITS - SHARD_BITS) != 0 {
+            return Err(TableFull);
+        }
+        if shard.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            shard.chunks.push(Vec::with_capacity(CHUNK));
+        }
+        if let Some(chunk) = shard.chunks.last_mut() {
+            chunk.push(*new);
+        }
+        let Shard { index, chunks, .. } = shard;
+        let rehash = |place: &u32| {
+            let place = usize::try_from(*place).unwrap_or(usize::MAX);
+            let chunk = chunks.get(place / CHUNK);
+            let entry = chunk.and_then(|chunk| chunk.get(place % CHUNK));
+            entry.map_or(0, |entry| self.hasher.hash_one(entry.id))
+        };
+        index.insert_unique(hash, place, rehash);
+        Ok(place)
+    }
+
+    /// Shows all entries of one shard, with the tracks of further meters.
+    pub fn show_shard(&self, number: usize, mut show: impl FnMut(&HotEntry, &[MeterTrack])) {
+        let Some(shard) = self.shards.get(number) else {
+            return;
+        };
+        let shard = shard.lock();
+        let mut further: HashMap<u32, Vec<MeterTrack>> = HashMap::new();
+        for ((slot, _), track) in &shard.meters {
+            further.entry(*slot).or_default().push(*track);
+        }
+        for (place, entry) in shard.chunks.iter().flatten().enumerate() {
+            let slot = u32::try_from(place).ok();
+            let slot = slot.and_then(|place| slot_of(number, place));
+            let tracks = slot.and_then(|slot| further.get_mut(&slot.get()));
+            match tracks {
+                Some(tracks) => {
+                    tracks.sort_by_key(|track| track.meter);
+                    show(entry, tracks);
+                }
+                None => show(entry, &[]),
+            }
+        }
+    }
+}
+
+fn slot_of(shard: usize, place: u32) -> Option<Slot> {
+    let shard = u32::try_from(shard).ok()?;
+    Some(Slot(place << SHARD_BITS | shard))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::directory::UtilityIndex;
+    use super::*;
+    use crate::wire::otl::ident::Mode;
+
+    fn entry(number: u64) -> HotEntry {
+        let id = TerminalId::new(number.to_be_bytes());
+        HotEntry::new(id, UtilityIndex::new(0), Mode::CcmStatic)
+    }
+
+    #[test]
+    fn every_terminal_is_found_again_by_identity_and_by_slot() {
+        let table = HotTable::default();
+        for number in 0..20_000 {
+            let slot = table.with_or_insert(&entry(number), |entry| {
+                entry.hot.last_contact_utc_s = 1;
+                entry.slot
+            });
+            let found = table.with(TerminalId::new(number.to_be_bytes()), |entry| entry.slot);
+            assert_eq!(slot.ok(), found);
+        }
+        assert_eq!(table.len(), 20_000);
+        for number in 0..20_000u64 {
+            let id = TerminalId::new(number.to_be_bytes());
+            let slot = table.with(id, |entry| entry.slot).unwrap();
+            assert_eq!(table.with_slot(slot, |entry| entry.hot.id), Some(id));
+        }
+        assert_eq!(table.with(TerminalId::new([0xFF; 8]), |_| ()), None);
+    }
+
+    #[test]
+    fn further_meters_are_kept_beside_the_first() {
+        let table = HotTable::default();
+        let check = table.with_or_insert(&entry(1), |mut entry| {
+            for meter in [0x00, 0x10, 0x11] {
+                let track = entry.meter_mut(meter);
+                track.used = true;
+                track.meter = meter;
+                track.register = u64::from(meter);
+            }
+            [0x00, 0x10, 0x11].map(|meter| entry.meter(meter).map(|track| track.register))
+        });
+        assert_eq!(check, Ok([Some(0), Some(0x10), Some(0x11)]));
+        let mut shown = Vec::new();
+        for shard in 0..SHARDS {
+            table.show_shard(shard, |_, further| shown.push(further.len()));
+        }
+        assert_eq!(shown, [2]);
+    }
+}
