@@ -16,7 +16,7 @@ use crate::wire::otl::uplink::SessionItem;
 use super::hand_over::{CommandState, HandedOver, NotNow, UplinkFacts};
 use super::open::{OpenedUplink, Promotion, UnreadableUplink};
 use super::records::{self, RecordIndex, Sorted};
-use super::step::{AnswerPlan, Commit, Step, Surroundings};
+use super::step::{AnswerPlan, Commit, LinkChange, Step, Surroundings};
 use super::window::{CounterVerdict, Kept, ReplayWindow, TagDigest};
 
 /// Commits of one terminal that may be under way at once: a whole batch and its repeats.
@@ -65,6 +65,20 @@ impl LinkState {
     /// Folds a step in: the one function by which this state changes with a frame, now and when
     /// it is rebuilt from what was made durable.
     // spec: REP-1, REP-9, CMD-21
+<<<<<<< HEAD
+    pub fn apply(&mut self, change: &LinkChange) {
+        let counter = change.counter.get();
+        if change.mode == Mode::Clear {
+            return;
+        }
+        self.window.note(counter, change.digest, change.kept);
+        if let Some(report) = &change.report {
+            self.commands
+                .take_report(counter, change.wants_answer, report);
+        }
+        if let Some(command) = change.handed_over {
+            self.commands.note(command, counter);
+=======
     pub fn fold(&mut self, step: &StepFacts) {
         if step.mode == Mode::Clear {
             return;
@@ -76,6 +90,7 @@ impl LinkState {
         }
         if let Some(command) = step.command {
             self.commands.note(command, step.counter);
+>>>>>>> main
         }
     }
 }
@@ -315,8 +330,14 @@ impl Link {
     pub fn committed(&mut self, commit: Commit) -> Option<AnswerPlan> {
         let counter = commit.counter.get();
         let cloned = self.forget_pending(counter, commit.digest);
+<<<<<<< HEAD
+        let change = commit.change(cloned);
+        let kept = change.kept;
+        self.state.apply(&change);
+=======
         let kept = commit.kept(cloned);
         self.state.fold(&commit.facts(kept));
+>>>>>>> main
         self.come_backs = 0;
         if !commit.wants_answer {
             return None;

@@ -8,8 +8,12 @@ use crate::wire::otl::report::Report;
 use crate::wire::otl::uplink::DamagedItem;
 
 use super::answer_gate::AnswerKey;
+<<<<<<< HEAD
+use super::hand_over::{HandedOver, WaitingCommand};
+=======
 use super::hand_over::WaitingCommand;
 use super::link::StepFacts;
+>>>>>>> main
 use super::ns_mark::NsMark;
 use super::open::Promotion;
 use super::records::JudgedRecord;
@@ -93,6 +97,20 @@ impl Commit {
         }
     }
 
+<<<<<<< HEAD
+    /// What this commit changes of the link. A clone that shows while it is under way follows as a
+    /// change of its own.
+    #[must_use]
+    pub fn change(&self, cloned: bool) -> LinkChange {
+        LinkChange {
+            mode: self.mode,
+            counter: self.counter,
+            digest: self.digest,
+            kept: self.kept(cloned),
+            wants_answer: self.wants_answer,
+            report: self.report.filter(|_| self.takes_report),
+            handed_over: self.command.as_ref().map(WaitingCommand::handed_over),
+=======
     /// What the step changes in the link's state, with what the window is to know of the frame.
     #[must_use]
     pub fn facts(&self, kept: Kept) -> StepFacts {
@@ -104,6 +122,7 @@ impl Commit {
             wants_answer: self.wants_answer,
             report: self.report.filter(|_| self.takes_report),
             command: self.command.as_ref().map(WaitingCommand::handed_over),
+>>>>>>> main
         }
     }
 
@@ -119,6 +138,28 @@ impl Commit {
             Kept::Safe
         }
     }
+}
+
+/// What a commit changes of a link: all that has to be kept of it, beside the frame, to rebuild the
+/// link's state from the log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LinkChange {
+    /// The pinned mode. In mode 0 a link has no state.
+    pub mode: Mode,
+    /// The frame counter.
+    pub counter: FrameCounter,
+    /// What stands for the frame's tag in the window.
+    pub digest: TagDigest,
+    /// What became of the frame's records.
+    pub kept: Kept,
+    /// Whether the frame waits for an answer.
+    pub wants_answer: bool,
+    /// The report, if it is to be taken.
+    // spec: REP-9
+    pub report: Option<Report>,
+    /// The command that goes with the answer.
+    // spec: CMD-21
+    pub handed_over: Option<HandedOver>,
 }
 
 /// What an answer is to say. The seal adds the server nonce, the command's MAC and the tag.

@@ -23,9 +23,9 @@
 //! # How long it lives
 //!
 //! A machine is made when a frame of its terminal verified, and may be dropped when
-//! [`Machine::is_idle`] says so. It knows which answers were sealed in which second, and one that is
-//! made anew does not: therefore it is idle no sooner than [`LINGER_MS`] after its last answer, by
-//! the clock that never goes back, and in a later second than that answer, by the one that may.
+//! [`Machine::is_idle`] says so. It knows which answers were sealed in which second, and one that
+//! is made anew does not: so it is idle no sooner than [`LINGER_MS`] after its last answer, by the
+//! clock that never goes back, and in a later second than that answer, by the one that may.
 //! What is worth keeping beyond that is [`Carried`].
 
 mod commands;

@@ -5,7 +5,7 @@ use crate::wire::otl::header::UplinkHeader;
 use super::super::answer_gate::AnswerKey;
 use super::super::open::{Answered, FrameTag, OpenedResync, OpenedUplink, Promotion};
 use super::super::records::RecordKey;
-use super::super::step::{AnswerPlan, Commit};
+use super::super::step::{AnswerPlan, Commit, LinkChange};
 use super::io::{PathKey, Token};
 
 /// One order: all of it becomes durable, or nothing.
@@ -45,6 +45,13 @@ pub struct StepOrder {
 }
 
 impl StepOrder {
+    /// What it changes of the link, to be kept with the frame. A clone that shows while the order
+    /// is under way follows as a [`CommitOrder::CloneMark`].
+    #[must_use]
+    pub fn change(&self) -> LinkChange {
+        self.commit.change(false)
+    }
+
     /// Whether a record under this key is in the frame.
     fn holds(&self, key: RecordKey) -> bool {
         let Some(report) = &self.commit.report else {
