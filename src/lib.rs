@@ -26,6 +26,7 @@
 //!
 //! The test `tests/tidy.rs` enforces this on the source text.
 
+pub mod api;
 pub mod app;
 pub mod cli;
 pub mod config;
@@ -36,6 +37,7 @@ pub mod keyring;
 pub mod model;
 pub mod net;
 pub mod session;
+pub mod shutdown;
 pub mod store;
 pub mod telemetry;
 pub mod time;

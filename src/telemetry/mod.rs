@@ -1,1 +1,20 @@
-//! What the server tells about itself: metrics, logs, health.
+//! What the server tells about itself: metrics, and lines on standard error.
+//!
+//! [`Metrics`] is made once, with every series it will ever have, so that a dashboard shows zero
+//! and not nothing, and so that no peer can make a series. Labels hold transports, reasons, lanes
+//! and the names of sinks, never a terminal: a fleet of millions would be millions of series.
+//!
+//! [`events`] has one function for each thing that happens; it writes the line and counts, so that
+//! the two never disagree. What happens for each frame is counted only, by [`Metrics`] itself.
+
+pub mod events;
+mod histogram;
+mod levels;
+mod logs;
+mod metrics;
+#[cfg(test)]
+mod tests;
+
+pub use levels::{DiskLevel, Levels};
+pub use logs::{InitLogsError, init_logs};
+pub use metrics::{FollowerMetrics, Metrics, Transport};

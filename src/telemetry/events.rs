@@ -1,0 +1,115 @@
+//! Things that happen: a line each, and a count where there is one.
+//!
+//! Nothing that anybody can cause without authenticating is told above `debug`: a flood of frames
+//! must not become a flood of lines. No event holds a key, a token or the content of a record.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::levels::DiskLevel;
+use super::metrics::Metrics;
+use crate::model::{Lsn, TerminalId};
+use crate::session::otl::refusal::{Reason, Refusal};
+
+/// A listener is open.
+pub fn listening(what: &'static str, address: SocketAddr) {
+    tracing::info!(what, %address, "Listening.");
+}
+
+/// A frame was refused.
+pub fn frame_refused(metrics: &Metrics, refusal: &Refusal) {
+    metrics.refused(refusal.reason);
+    let Refusal {
+        reason,
+        offset,
+        verified,
+    } = refusal;
+    tracing::debug!(reason = reason.id(), offset, verified, "Refused a frame.");
+}
+
+/// A counter came with two tags: a copy of the terminal, or its memory was set back.
+pub fn clone_suspected(metrics: &Metrics, terminal: TerminalId) {
+    metrics.refused(Reason::CounterClone);
+    metrics.clone_suspected();
+    tracing::warn!(%terminal, "A copy of this terminal may be in use.");
+}
+
+/// A terminal knows more than the state of the server.
+pub fn rollback_suspected(metrics: &Metrics, terminal: TerminalId) {
+    metrics.refused(Reason::RollbackSuspected);
+    metrics.rollback_suspected();
+    tracing::error!(%terminal, "This server may run on an older copy of its data.");
+}
+
+/// A record's number is known with other content.
+pub fn record_conflict(metrics: &Metrics, terminal: TerminalId, sequence: u64) {
+    metrics.refused(Reason::RecordConflict);
+    metrics.conflict();
+    tracing::warn!(%terminal, sequence, "Kept a record apart: its number has other content.");
+}
+
+/// A verified record cannot be decoded.
+pub fn record_quarantined(metrics: &Metrics, terminal: TerminalId, sequence: u64) {
+    metrics.refused(Reason::RecordUndecodable);
+    metrics.quarantined();
+    tracing::warn!(%terminal, sequence, "Kept a record apart: it cannot be decoded.");
+}
+
+/// The log takes nothing any more.
+pub fn log_stopped(error: &dyn Display) {
+    tracing::error!(%error, "The log has stopped; nothing is acknowledged until a restart.");
+}
+
+/// The disk is fuller or emptier than before.
+pub fn disk_level_changed(from: DiskLevel, to: DiskLevel) {
+    let (before, level) = (from.id(), to.id());
+    if from < to {
+        tracing::warn!(before, level, "The disk is fuller.");
+    } else {
+        tracing::info!(before, level, "The disk is emptier.");
+    }
+}
+
+/// A sink failed and is tried again.
+pub fn sink_failed(sink: &str, error: &dyn Display, retry_in: Duration) {
+    let retry_ms = u64::try_from(retry_in.as_millis()).unwrap_or(u64::MAX);
+    tracing::warn!(sink, %error, retry_ms, "A sink failed; its cursor stays.");
+}
+
+/// A sink works again.
+pub fn sink_recovered(sink: &str) {
+    tracing::info!(sink, "A sink works again.");
+}
+
+/// A snapshot was taken.
+pub fn snapshot_taken(position: Lsn, took: Duration) {
+    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(position = position.get(), took_ms, "Took a snapshot.");
+}
+
+/// The server was asked to stop.
+pub fn stopping(cause: &'static str) {
+    tracing::info!(cause, "Stopping; a second signal ends at once.");
+}
+
+/// The server was asked a second time to stop.
+pub fn stopping_at_once(cause: &'static str) {
+    tracing::warn!(cause, "Ending at once.");
+}
+
+/// A stage of stopping began.
+pub fn stage_began(stage: &'static str, deadline: Duration) {
+    let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(stage, deadline_ms, "A stage of stopping began.");
+}
+
+/// A stage of stopping is over.
+pub fn stage_ended(stage: &'static str) {
+    tracing::info!(stage, "A stage of stopping is over.");
+}
+
+/// A stage of stopping did not end in its time.
+pub fn stage_was_late(stage: &'static str) {
+    tracing::warn!(stage, "A stage of stopping took too long and was left.");
+}

@@ -1,0 +1,74 @@
+//! A histogram without a lock, since every acknowledgement passes it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+
+/// Counts of whole numbers of some small unit, by upper bounds, shown in a greater unit.
+#[derive(Clone, Debug)]
+pub(super) struct AtomicHistogram {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// Upper bounds in small units, rising.
+    bounds: &'static [u32],
+    /// A small unit in shown ones.
+    unit: f64,
+    /// One more than the bounds: the last takes what is above them all.
+    counts: Vec<AtomicU64>,
+    /// In small units.
+    sum: AtomicU64,
+}
+
+impl AtomicHistogram {
+    /// An empty one.
+    pub(super) fn new(bounds: &'static [u32], unit: f64) -> Self {
+        let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
+        let inner = Inner {
+            bounds,
+            unit,
+            counts,
+            sum: AtomicU64::new(0),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Takes one value, in small units.
+    pub(super) fn observe(&self, value: u64) {
+        let inner = &self.inner;
+        let at = inner
+            .bounds
+            .partition_point(|bound| u64::from(*bound) < value);
+        if let Some(count) = inner.counts.get(at) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        inner.sum.fetch_add(value, Ordering::Relaxed);
+    }
+}
+
+impl EncodeMetric for AtomicHistogram {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+        let inner = &self.inner;
+        let bounds = inner.bounds.iter();
+        let bounds = bounds.map(|bound| f64::from(*bound) * inner.unit);
+        let counts = inner.counts.iter();
+        // Read once each, so that the count is the sum of the buckets that are shown.
+        let counts = counts.map(|count| count.load(Ordering::Relaxed));
+        let buckets: Vec<(f64, u64)> = bounds.chain([f64::INFINITY]).zip(counts).collect();
+        let count = buckets.iter().map(|(_, count)| *count).sum();
+        // cast: a sum above 2^53 loses its last digits, which nobody reads
+        let sum = inner.sum.load(Ordering::Relaxed) as f64 * inner.unit;
+        encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
+}

@@ -1,0 +1,110 @@
+//! Tests of metrics.
+
+use std::time::Duration;
+
+use super::*;
+use crate::config::Config;
+use crate::model::{Lane, Lsn, TerminalId};
+use crate::net::contract::Verdict;
+use crate::session::otl::refusal::{Reason, Refusal};
+
+fn rendered(metrics: &Metrics) -> String {
+    metrics.render(&Levels::default()).unwrap()
+}
+
+fn has_line(metrics: &Metrics, line: &str) -> bool {
+    rendered(metrics).lines().any(|found| found == line)
+}
+
+#[test]
+fn names_kinds_and_help_of_metrics_stay_as_they_are() {
+    let text = rendered(&Metrics::new(["cloud"]));
+    let described: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
+    insta::assert_snapshot!(described.join("\n"));
+}
+
+#[test]
+fn every_series_is_there_from_the_start() {
+    let metrics = Metrics::new(["cloud"]);
+    for reason in Reason::ALL {
+        let line = format!("kenshin_refusals_total{{reason=\"{}\"}} 0", reason.id());
+        assert!(has_line(&metrics, &line), "{line}");
+    }
+    for lane in ["alarm", "bulk"] {
+        let labels = format!("{{sink=\"cloud\",lane=\"{lane}\"}} 0");
+        let delivered = format!("kenshin_sink_delivered_records_total{labels}");
+        assert!(has_line(&metrics, &delivered), "{delivered}");
+        assert!(has_line(
+            &metrics,
+            &format!("kenshin_sink_lag_bytes{labels}")
+        ));
+    }
+}
+
+#[test]
+fn the_series_of_a_full_configuration_stay_within_their_budget() {
+    let most = Config::SINKS_MAX + Config::CONSUMERS_MAX;
+    let names: Vec<String> = (0..most).map(|number| format!("sink-{number}")).collect();
+    let text = rendered(&Metrics::new(names.iter().map(String::as_str)));
+    let series = text.lines().filter(|line| !line.starts_with('#')).count();
+    assert!(series <= 2_000, "{series}");
+}
+
+#[test]
+fn what_happens_is_counted_under_its_label() {
+    let metrics = Metrics::new(["cloud"]);
+    metrics.frame_received(Transport::UdpAlarm);
+    metrics.verdict(Verdict::Malformed);
+    metrics.records(Lane::Alarm, 3);
+    metrics.committed(5, 900);
+    metrics.follower("cloud").unwrap().delivered(Lane::Bulk, 7);
+    let terminal = TerminalId::new([1; 8]);
+    events::clone_suspected(&metrics, terminal);
+    events::frame_refused(&metrics, &Refusal::at(Reason::TagMismatch, 0));
+    for line in [
+        "kenshin_frames_received_total{transport=\"udp_alarm\"} 1",
+        "kenshin_frame_verdicts_total{verdict=\"malformed\"} 1",
+        "kenshin_records_total{lane=\"alarm\"} 3",
+        "kenshin_log_written_bytes_total 900",
+        "kenshin_commit_frames_bucket{le=\"4.0\"} 0",
+        "kenshin_commit_frames_bucket{le=\"8.0\"} 1",
+        "kenshin_commit_frames_sum 5.0",
+        "kenshin_sink_delivered_records_total{sink=\"cloud\",lane=\"bulk\"} 7",
+        "kenshin_clones_suspected_total 1",
+        "kenshin_refusals_total{reason=\"counter_clone\"} 1",
+        "kenshin_refusals_total{reason=\"tag_mismatch\"} 1",
+    ] {
+        assert!(has_line(&metrics, line), "{line}");
+    }
+    assert!(!rendered(&metrics).contains(&terminal.to_string()));
+}
+
+#[test]
+fn latency_falls_into_the_bucket_whose_bound_it_does_not_exceed() {
+    let metrics = Metrics::new([]);
+    for us in [99, 100, 101, 20_000_000] {
+        metrics.acknowledged_after(Duration::from_micros(us));
+    }
+    for line in [
+        "kenshin_ack_latency_seconds_bucket{le=\"0.0001\"} 2",
+        "kenshin_ack_latency_seconds_bucket{le=\"0.0002\"} 3",
+        "kenshin_ack_latency_seconds_bucket{le=\"+Inf\"} 4",
+        "kenshin_ack_latency_seconds_count 4",
+    ] {
+        assert!(has_line(&metrics, line), "{line}\n{}", rendered(&metrics));
+    }
+}
+
+#[test]
+fn levels_are_those_of_the_moment_of_asking() {
+    let metrics = Metrics::new([]);
+    let levels = Levels {
+        durable_end: Lsn::new(4_096),
+        disk: DiskLevel::AlarmsOnly,
+        ..Levels::default()
+    };
+    let text = metrics.render(&levels).unwrap();
+    assert!(text.contains("\nkenshin_log_durable_position 4096\n"));
+    assert!(text.contains("\nkenshin_disk_level 2\n"));
+    assert!(has_line(&metrics, "kenshin_disk_level 0"));
+}
