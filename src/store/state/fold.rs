@@ -183,16 +183,22 @@ impl State {
             }
             true
         });
-        if applies == Some(true) && step.flags.has(StepFlags::ROLLBACK_SUSPECTED) {
-            self.stop_commands(step.utility);
+        // Judged by what the directory has seen, not the entry: in a snapshot, one of them may be
+        // ahead of the other.
+        if applies.is_some() && step.flags.has(StepFlags::ROLLBACK_SUSPECTED) {
+            self.stop_commands(lsn, step.utility);
         }
         Ok(())
     }
 
     // spec: ROL-1
-    fn stop_commands(&self, utility: UtilityId) {
+    fn stop_commands(&self, lsn: Lsn, utility: UtilityId) {
         let id = utility.to_string();
         let mut directory = self.directory.write();
+        if directory.applied >= lsn {
+            return;
+        }
+        directory.applied = lsn;
         for utility in directory.utilities.iter_mut().filter(|one| one.id == id) {
             utility.commands_stopped = true;
         }

@@ -1,0 +1,314 @@
+//! Flat snapshots of the hot table and the directory: `hot-<20 digits>.snap`, where the digits are
+//! the position in the log from which frames are folded in again.
+//!
+//! A snapshot is *fuzzy*: it is taken shard by shard while frames go on being folded. The position
+//! is taken before the walk, and each entry says up to which frame it has seen the log, so that
+//! folding from the position skips what an entry has seen already. Link masters are not in it:
+//! keys stay in key files, and the directory has their states.
+//!
+//! The form of the file is in [`block`], that of an entry in [`entry`].
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::directory::Directory;
+use super::fold::State;
+use super::table::{HotTable, SHARDS};
+use crate::keyring::LinkKeyring;
+use crate::model::Lsn;
+use crate::store::fs::{Access, Fs};
+
+mod block;
+mod entry;
+#[cfg(test)]
+mod tests;
+
+use block::{BLOCK_MAX, BlockReader, BlockWriter, Counts, Kind};
+
+/// The version of the files that are written.
+const VERSION: u16 = 1;
+/// Snapshots that are kept: the newest, and one to fall back to.
+const KEPT: usize = 2;
+/// What a file that could not be used is called from then on, so that it counts no more.
+const DAMAGED_SUFFIX: &str = ".damaged";
+const NEW_SUFFIX: &str = ".new";
+
+/// A snapshot that was written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SnapshotInfo {
+    /// Where folding goes on.
+    pub position: Lsn,
+    /// Terminals in it.
+    pub terminals: u64,
+    /// Its length in octets.
+    pub octets: u64,
+    /// The file.
+    pub path: PathBuf,
+}
+
+/// Why a snapshot was not written. The ones before it are as they were.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The disk.
+    #[error("cannot write the snapshot {}: {cause}", path.display())]
+    Io {
+        /// The file or the folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The directory has no form in JSON: a bug.
+    #[error("the directory of utilities and sinks cannot be written")]
+    Directory(#[source] serde_json::Error),
+}
+
+/// Why a snapshot file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The disk.
+    #[error("it cannot be read: {0}")]
+    Io(#[source] io::Error),
+    /// It does not begin as one.
+    #[error("it is no snapshot")]
+    NotASnapshot,
+    /// A later server wrote it.
+    #[error("it has version {0}, and this server reads up to version {VERSION}")]
+    Newer(u16),
+    /// Its octets are not those that were written.
+    #[error("it is damaged at octet {at} or after it")]
+    Damaged {
+        /// The offset of the block that is wrong.
+        at: u64,
+    },
+}
+
+/// A snapshot that was passed over for the one before it.
+#[derive(Debug)]
+pub struct PassedOver {
+    /// The file, under the name that it had.
+    pub path: PathBuf,
+    /// Why.
+    pub cause: FileError,
+}
+
+/// What [`load_latest`] found.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The state; without terminals if there is no usable snapshot.
+    pub state: State,
+    /// Where folding goes on; [`Lsn::ZERO`] if there is no usable snapshot.
+    pub position: Lsn,
+    /// Newer snapshots that cannot be used, to be said to the operator. Those that are damaged are
+    /// called `….damaged` from now on.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// Why no state was loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The folder cannot be read.
+    #[error("cannot read the folder {}: {cause}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// A later server wrote a snapshot.
+    #[error(
+        "the snapshot {} has version {version}, and this server reads up to version {VERSION}: \
+         start the server that wrote it, or a later one",
+        path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: u16,
+    },
+}
+
+fn file_name(position: Lsn) -> String {
+    format!("hot-{:020}.snap", position.get())
+}
+
+fn position_of(name: &str) -> Option<Lsn> {
+    let digits = name.strip_prefix("hot-")?.strip_suffix(".snap")?;
+    let is_plain = digits.len() == 20 && digits.bytes().all(|octet| octet.is_ascii_digit());
+    let position = digits.parse().ok().filter(|_| is_plain)?;
+    Some(Lsn::new(position))
+}
+
+/// The positions of the snapshots in a folder, newest first.
+fn positions(dir: &Path, fs: &dyn Fs) -> io::Result<Vec<Lsn>> {
+    let names = match fs.list(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        names => names?,
+    };
+    let mut positions: Vec<Lsn> = names.iter().filter_map(|name| position_of(name)).collect();
+    positions.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(positions)
+}
+
+/// The position of the oldest snapshot that is kept: the log has to be kept from there. None if
+/// there is no snapshot, and then all of the log is needed.
+///
+/// # Errors
+///
+/// If the folder cannot be read.
+pub fn oldest_kept(dir: &Path, fs: &dyn Fs) -> io::Result<Option<Lsn>> {
+    Ok(positions(dir, fs)?.last().copied())
+}
+
+/// Writes a snapshot, durable under its name when this returns, and removes those that are more
+/// than the two newest. `position` is one up to which all frames were folded before this call;
+/// folding may go on meanwhile. Holds the lock of one shard at a time, not while it writes.
+///
+/// # Errors
+///
+/// [`WriteError`].
+pub fn write(
+    state: &State,
+    position: Lsn,
+    dir: &Path,
+    fs: &dyn Fs,
+) -> Result<SnapshotInfo, WriteError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |cause| WriteError::Io { path, cause }
+    };
+    fs.create_dir_all(dir).map_err(failed(dir))?;
+    for name in fs.list(dir).map_err(failed(dir))? {
+        if name.starts_with("hot-") && name.ends_with(NEW_SUFFIX) {
+            fs.remove(&dir.join(&name)).map_err(failed(dir))?;
+        }
+    }
+    let path = dir.join(file_name(position));
+    let new = dir.join(file_name(position) + NEW_SUFFIX);
+    let file = fs.create(&new).map_err(failed(&new))?;
+    let mut writer = BlockWriter::begin(file, position).map_err(failed(&new))?;
+    let counts = write_table(&mut writer, &state.table).map_err(failed(&new))?;
+    let directory = serde_json::to_vec(&*state.directory()).map_err(WriteError::Directory)?;
+    for part in directory.chunks(BLOCK_MAX) {
+        writer.block(Kind::Directory, part).map_err(failed(&new))?;
+    }
+    let octets = writer.finish(counts).map_err(failed(&new))?;
+    fs.rename(&new, &path).map_err(failed(&path))?;
+    fs.sync_dir(dir).map_err(failed(dir))?;
+    for old in positions(dir, fs).map_err(failed(dir))?.iter().skip(KEPT) {
+        let old = dir.join(file_name(*old));
+        fs.remove(&old).map_err(failed(&old))?;
+    }
+    Ok(SnapshotInfo {
+        position,
+        terminals: counts.terminals,
+        octets,
+        path,
+    })
+}
+
+fn write_table(writer: &mut BlockWriter, table: &HotTable) -> io::Result<Counts> {
+    let mut counts = Counts::default();
+    let mut blocks: Vec<Vec<u8>> = Vec::new();
+    for shard in 0..SHARDS {
+        table.show_shard(shard, |hot, further| {
+            let meters = entry::METER_LEN.saturating_mul(further.len());
+            let len = entry::ENTRY_LEN.saturating_add(meters);
+            let has_room = |block: &Vec<u8>| block.len().saturating_add(len) <= BLOCK_MAX;
+            if !blocks.last().is_some_and(has_room) {
+                blocks.push(Vec::new());
+            }
+            if let Some(block) = blocks.last_mut() {
+                entry::put(block, hot, further);
+            }
+            counts.terminals += 1;
+            counts.further_meters += u64::try_from(further.len()).unwrap_or(0);
+        });
+        for block in blocks.drain(..) {
+            writer.block(Kind::Terminals, &block)?;
+        }
+    }
+    Ok(counts)
+}
+
+/// Loads the newest snapshot that is whole. A damaged one is passed over for the one before it.
+///
+/// # Errors
+///
+/// [`LoadError`]; a file of a later version is refused, not passed over.
+pub fn load_latest(dir: &Path, fs: &dyn Fs, keys: LinkKeyring) -> Result<Loaded, LoadError> {
+    let positions = positions(dir, fs).map_err(|cause| LoadError::Folder {
+        path: dir.to_owned(),
+        cause,
+    })?;
+    let mut passed_over = Vec::new();
+    for position in positions {
+        let path = dir.join(file_name(position));
+        match read(&path, position, fs) {
+            Ok((table, directory)) => {
+                return Ok(Loaded {
+                    state: State::restored(table, directory, keys),
+                    position,
+                    passed_over,
+                });
+            }
+            Err(FileError::Newer(version)) => return Err(LoadError::Newer { path, version }),
+            Err(cause) => {
+                if !matches!(cause, FileError::Io(_)) {
+                    let aside = dir.join(file_name(position) + DAMAGED_SUFFIX);
+                    // It is passed over in any case; the name only spares the next start the try.
+                    fs.rename(&path, &aside).ok();
+                }
+                passed_over.push(PassedOver { path, cause });
+            }
+        }
+    }
+    Ok(Loaded {
+        state: State::new(keys),
+        position: Lsn::ZERO,
+        passed_over,
+    })
+}
+
+fn read(path: &Path, position: Lsn, fs: &dyn Fs) -> Result<(HotTable, Directory), FileError> {
+    let file = fs.open(path, Access::Read).map_err(FileError::Io)?;
+    let (mut reader, found) = BlockReader::begin(file)?;
+    if found != position {
+        return Err(FileError::Damaged { at: 0 });
+    }
+    let table = HotTable::default();
+    let mut directory = Vec::new();
+    let mut counts = Counts::default();
+    loop {
+        let at = reader.at();
+        match reader.next()? {
+            (Kind::Directory, part) => directory.extend_from_slice(part),
+            (Kind::Terminals, content) => {
+                read_entries(content, &table, &mut counts).ok_or(FileError::Damaged { at })?;
+            }
+            (Kind::End, _) => break,
+        }
+    }
+    reader.check_end(counts)?;
+    let directory = serde_json::from_slice(&directory);
+    let directory = directory.map_err(|_| FileError::Damaged { at: reader.at() })?;
+    Ok((table, directory))
+}
+
+fn read_entries(mut content: &[u8], table: &HotTable, counts: &mut Counts) -> Option<()> {
+    while !content.is_empty() {
+        let (rest, (hot, further)) = entry::entry(content).ok()?;
+        content = rest;
+        counts.terminals += 1;
+        counts.further_meters += u64::try_from(further.len()).ok()?;
+        let placed = table.with_or_insert(&hot, |mut entry| {
+            for track in further {
+                *entry.meter_mut(track.meter) = track;
+            }
+        });
+        placed.ok()?;
+    }
+    Some(())
+}
