@@ -26,10 +26,12 @@
 //!
 //! The test `tests/tidy.rs` enforces this on the source text.
 
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod forward;
+pub mod ingest;
 pub mod keyring;
 pub mod model;
 pub mod net;

@@ -4,15 +4,20 @@
 //! server, so that a misreading on one side shows as a disagreement. It never names the server's
 //! package.
 //!
-//! Nothing in here opens a socket, reads a clock or sleeps. The caller hands in datagrams,
+//! The machine opens no socket, reads no clock and never sleeps. The caller hands in datagrams,
 //! milliseconds of a monotonic timer and randomness; the machine hands out datagrams and the time
 //! at which it wants to be polled again. [`terminal::Terminal`] is the entry point.
+//!
+//! Around the machine stand [`fleet`], many terminals over real sockets, and [`custody`], which
+//! compares what they were told is safe with what a server passed on.
 
 pub mod call_now;
 pub mod clock;
 pub mod codec;
 pub mod command;
 pub mod crypto;
+pub mod custody;
+pub mod fleet;
 pub mod household;
 pub mod keys;
 pub mod marks;

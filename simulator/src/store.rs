@@ -329,6 +329,11 @@ impl Store {
         self.records.values()
     }
 
+    /// Unacknowledged records from a sequence on.
+    pub fn records_from(&self, sequence: u32) -> impl Iterator<Item = &Stored> {
+        self.records.range(sequence..).map(|(_, stored)| stored)
+    }
+
     /// The next sequence.
     #[must_use]
     pub fn next_sequence(&self) -> u32 {

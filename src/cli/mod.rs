@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod config;
 pub mod decode;
 pub mod key;
 
@@ -25,6 +26,8 @@ pub struct Cli {
 /// The subcommands of the program.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Show a commented configuration, or tell every mistake of one.
+    Config(config::ConfigArgs),
     /// Show what is in frames, one frame in hexadecimal a line on standard input.
     #[command(long_about = decode::LONG_ABOUT)]
     Decode(decode::DecodeArgs),
@@ -39,6 +42,7 @@ pub enum Command {
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
+        Command::Config(args) => config::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Key(args) => key::run(&args),
     }

@@ -167,11 +167,10 @@ impl LinkKeyring {
     /// [`KeyError::UnknownTerminal`].
     // spec: ID-3
     pub fn registration(&self, identity: &[u8; 8]) -> Result<&Registration, KeyError> {
-        let [maker_high, maker_low, ..] = *identity;
-        match self.terminals.get(identity) {
-            Some(found) if found.by_hand || (maker_high, maker_low) != (0, 0) => Ok(found),
-            Some(_) | None => Err(KeyError::UnknownTerminal),
-        }
+        let found = self.terminals.get(identity);
+        found
+            .filter(|found| found.is_known_as(identity))
+            .ok_or(KeyError::UnknownTerminal)
     }
 
     /// How to open a frame with this mode and link key version in its header.
@@ -190,6 +189,26 @@ impl LinkKeyring {
         key_version: u8,
     ) -> Result<OpeningKey, KeyError> {
         let registration = self.registration(identity)?;
+        self.opening_key_for(registration, identity, header_mode, key_version)
+    }
+
+    /// As [`Self::opening_key`], for a registration that is kept elsewhere: a server of millions
+    /// of terminals has them in its own table, and only the keys in here.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::opening_key`].
+    // spec: SEC-1, SEC-2, SEC-3, ID-3, KEY-8, ROT-7, ROT-11, ERR-2
+    pub fn opening_key_for(
+        &self,
+        registration: &Registration,
+        identity: &[u8; 8],
+        header_mode: Mode,
+        key_version: u8,
+    ) -> Result<OpeningKey, KeyError> {
+        if !registration.is_known_as(identity) {
+            return Err(KeyError::UnknownTerminal);
+        }
         if !registration.accepts_mode(header_mode) {
             return Err(KeyError::ModeMismatch);
         }

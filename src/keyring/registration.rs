@@ -43,6 +43,15 @@ impl Registration {
         }
     }
 
+    /// Whether a terminal of this identity may be known by this registration: one of maker 0 only
+    /// if a person entered it.
+    // spec: ID-3
+    #[must_use]
+    pub const fn is_known_as(&self, identity: &[u8; 8]) -> bool {
+        let [maker_high, maker_low, ..] = *identity;
+        self.by_hand || maker_high != 0 || maker_low != 0
+    }
+
     /// Whether the pinned mode, or that of a pending change, is this one.
     // spec: SEC-1, ROT-11
     #[must_use]

@@ -2,7 +2,7 @@
 //!
 //! An *owner* is one loop of the listeners: UDP worker 0 to n - 1, then the one completer of all
 //! TCP connections. Work that a frame began and that ends later (its commit) comes back to the
-//! owner that brought the frame.
+//! owner that brought the frame. The alarm port's worker is the last of the UDP workers.
 
 use std::net::SocketAddr;
 
@@ -66,6 +66,10 @@ pub trait FrameHandler: Send + Sync + 'static {
 
     /// A connection ended.
     fn path_closed(&self, path: PathId);
+
+    /// Steps that a frame began and that no [`Self::complete`] has handed out yet, of all owners.
+    /// A stop waits until there are none.
+    fn pending(&self) -> usize;
 
     /// Time passes; to be called at least four times a second for every owner.
     fn tick(&self, owner: u16, out: &mut Vec<Outgoing>);

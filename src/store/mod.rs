@@ -1,3 +1,5 @@
 //! What is durable, and the only place that opens files for it.
 
+pub mod fs;
+pub mod log;
 pub mod state;

@@ -134,6 +134,8 @@ pub struct Server {
     pub owner: Owner,
     pub octets: usize,
     pub salt: u32,
+    /// Instead of the key that the masters of these tests give.
+    pub link_key: Option<BaseKey>,
 }
 
 pub const ACK: u8 = 1;
@@ -147,6 +149,7 @@ impl Server {
             owner: OWNER,
             octets,
             salt: 0,
+            link_key: None,
         }
     }
 
@@ -164,7 +167,8 @@ impl Server {
     }
 
     fn link(&self, version: u8) -> BaseKey {
-        base(Purpose::Link, version, self.octets)
+        let own = self.link_key.clone();
+        own.unwrap_or_else(|| base(Purpose::Link, version, self.octets))
     }
 
     pub fn open(&self, frame: &[u8]) -> Opened {

@@ -111,14 +111,16 @@ fn read_file(path: &Path) -> Result<FileKey, MasterKeyError> {
     })
 }
 
+/// Whether others than its owner can read or change a file.
 #[cfg(unix)]
-fn is_open_to_others(metadata: &Metadata) -> bool {
+pub(crate) fn is_open_to_others(metadata: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     metadata.mode() & 0o077 != 0
 }
 
+/// Whether others than its owner can read or change a file; not known here.
 #[cfg(not(unix))]
-const fn is_open_to_others(_: &Metadata) -> bool {
+pub(crate) const fn is_open_to_others(_: &Metadata) -> bool {
     false
 }
 

@@ -35,6 +35,9 @@ pub struct LinkState {
     pub commands: CommandState,
     /// The wake slot that the server wants it to have.
     pub slot: Option<WakeSlot>,
+    /// The last call counter of a CALL_NOW, 0 before the first.
+    // spec: SES-13
+    pub last_call: u32,
 }
 
 /// What a step changes in a [`LinkState`], as far as it has to be known again after a restart.
@@ -111,6 +114,26 @@ impl Link {
         &self.state
     }
 
+    /// COME_BACKs without ACK since the last frame that was taken.
+    #[must_use]
+    pub const fn come_backs(&self) -> u8 {
+        self.come_backs
+    }
+
+    /// Takes up the count of COME_BACKs where another link of the same terminal left it.
+    // spec: OVL-3
+    #[must_use]
+    pub const fn with_come_backs(mut self, come_backs: u8) -> Self {
+        self.come_backs = come_backs;
+        self
+    }
+
+    /// Notes a call counter that is durable now.
+    // spec: SES-13
+    pub fn called(&mut self, call_counter: u32) {
+        self.state.last_call = self.state.last_call.max(call_counter);
+    }
+
     /// Judges a verified uplink.
     // spec: REP-2, REP-3, REP-4, REP-5, REP-8, ANS-5, ANS-7
     pub fn receive(
@@ -148,7 +171,12 @@ impl Link {
     /// What the counter means; none if the same frame's commit is under way. In mode 0 a counter
     /// proves nothing, and every frame is new.
     // spec: REP-8, ANS-7
-    fn judge(&self, mode: Mode, counter: u32, digest: TagDigest) -> Option<CounterVerdict> {
+    pub(super) fn judge(
+        &self,
+        mode: Mode,
+        counter: u32,
+        digest: TagDigest,
+    ) -> Option<CounterVerdict> {
         if mode == Mode::Clear {
             return Some(CounterVerdict::New);
         }
@@ -256,6 +284,7 @@ impl Link {
         });
         let epoch = uplink.body.report.epoch;
         let Sorted {
+            judged,
             new,
             conflicts,
             repeats,
@@ -264,6 +293,7 @@ impl Link {
         Commit {
             report: Some(uplink.body.report),
             takes_report,
+            judged,
             records: new,
             conflicts,
             damaged: uplink.damaged,
@@ -385,7 +415,7 @@ impl Link {
     }
 
     /// Whether no higher counter is durable or under way.
-    fn is_highest(&self, counter: u32) -> bool {
+    pub(super) fn is_highest(&self, counter: u32) -> bool {
         let pending = self.pending.iter().map(|pending| pending.counter).max();
         let pending = pending.unwrap_or(0);
         counter >= self.state.window.highest().max(pending)

@@ -21,12 +21,13 @@
 //! - [`ns_mark`] notices that the server itself was rolled back; [`failures`] counts failed
 //!   openings; [`refusal`] names everything that can be refused.
 //!
-//! Timers and connections are not here: the driven machine around these rules owns them.
+//! [`machine`] drives all of this for one live terminal, with its paths and deadlines.
 
 pub mod answer_gate;
 pub mod failures;
 pub mod hand_over;
 pub mod link;
+pub mod machine;
 pub mod ns_mark;
 pub mod open;
 pub mod records;

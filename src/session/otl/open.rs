@@ -4,7 +4,7 @@
 //! of plaintext.
 
 use crate::crypto::otl::{LinkKey, OpenError, SessionNonces};
-use crate::keyring::{LinkKeyring, OpeningKey};
+use crate::keyring::{KeyError, LinkKeyring, OpeningKey};
 use crate::wire::error::{DecodeError, ErrorKind};
 use crate::wire::otl::frame::Frame;
 use crate::wire::otl::header::{
@@ -21,6 +21,32 @@ use super::window::TagDigest;
 
 /// The number of the alarm notice record.
 const ALARM_NOTICE: u8 = 0x05;
+
+/// Whoever knows how to open the frames of a terminal: one look-up and one derivation.
+pub trait OpeningKeys {
+    /// How to open a frame with this mode and link key version in its header.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`], the first that holds in the order of [`KeyError::ALL`].
+    fn opening_key(
+        &self,
+        identity: &[u8; 8],
+        mode: Mode,
+        key_version: u8,
+    ) -> Result<OpeningKey, KeyError>;
+}
+
+impl OpeningKeys for LinkKeyring {
+    fn opening_key(
+        &self,
+        identity: &[u8; 8],
+        mode: Mode,
+        key_version: u8,
+    ) -> Result<OpeningKey, KeyError> {
+        Self::opening_key(self, identity, mode, key_version)
+    }
+}
 
 /// A tag as it came: up to 16 octets, held in place.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -73,6 +99,9 @@ pub struct OpenedUplink {
     pub header: UplinkHeader,
     /// What is needed to answer it.
     pub answered: Answered,
+    /// The octets between header and tag, decrypted: with the header they are what is kept, so
+    /// that they can be decoded again without a key.
+    pub plaintext: Vec<u8>,
     /// Report, records and session items.
     pub body: UplinkBody,
     /// Items whose body cannot be read, for quarantine.
@@ -129,6 +158,8 @@ pub struct UnreadableUplink {
     pub header: UplinkHeader,
     /// What is needed to answer it.
     pub answered: Answered,
+    /// The octets between header and tag, decrypted, for quarantine.
+    pub plaintext: Vec<u8>,
     /// Why it is refused.
     pub refusal: Refusal,
     /// What it proves of keys and modes.
@@ -175,7 +206,7 @@ pub fn session_nonces(header: &UplinkHeader) -> SessionNonces {
 ///
 /// [`Refusal`], the first in the order of ERR-2.
 // spec: SES-9, ERR-2, SEC-5, GEN-5, EXT-5
-pub fn open(frame: &[u8], keys: &LinkKeyring) -> Result<Opened, Refusal> {
+pub fn open<K: OpeningKeys + ?Sized>(frame: &[u8], keys: &K) -> Result<Opened, Refusal> {
     match Header::parse(frame, Direction::FromTerminal)? {
         Header::Uplink(header) => open_uplink(header, frame, keys),
         Header::Resync(header) => open_resync(header, frame, keys),
@@ -185,7 +216,11 @@ pub fn open(frame: &[u8], keys: &LinkKeyring) -> Result<Opened, Refusal> {
     }
 }
 
-fn open_uplink(header: UplinkHeader, frame: &[u8], keys: &LinkKeyring) -> Result<Opened, Refusal> {
+fn open_uplink<K: OpeningKeys + ?Sized>(
+    header: UplinkHeader,
+    frame: &[u8],
+    keys: &K,
+) -> Result<Opened, Refusal> {
     let version = header.key_version().map_or(0, |version| version.get());
     let opening = keys.opening_key(&header.identity().octets(), header.mode(), version)?;
     let cut = Frame::split(Header::Uplink(header), frame, opening.mode)?;
@@ -214,6 +249,7 @@ fn open_uplink(header: UplinkHeader, frame: &[u8], keys: &LinkKeyring) -> Result
         Err(error) => {
             let refusal = Refusal::verified(error);
             return Ok(Opened::Unreadable(Box::new(UnreadableUplink {
+                plaintext: plaintext.to_vec(),
                 header,
                 answered,
                 refusal,
@@ -223,6 +259,7 @@ fn open_uplink(header: UplinkHeader, frame: &[u8], keys: &LinkKeyring) -> Result
     };
     Ok(Opened::Uplink(Box::new(OpenedUplink {
         off_ladder: opening.mode != Mode::Clear && !is_on_ladder(frame.len()),
+        plaintext: plaintext.to_vec(),
         promotion,
         answered,
         header,
@@ -231,7 +268,11 @@ fn open_uplink(header: UplinkHeader, frame: &[u8], keys: &LinkKeyring) -> Result
     })))
 }
 
-fn open_resync(header: ResyncHeader, frame: &[u8], keys: &LinkKeyring) -> Result<Opened, Refusal> {
+fn open_resync<K: OpeningKeys + ?Sized>(
+    header: ResyncHeader,
+    frame: &[u8],
+    keys: &K,
+) -> Result<Opened, Refusal> {
     let version = header.key_version().get();
     let opening = keys.opening_key(&header.identity().octets(), header.mode(), version)?;
     let cut = Frame::split(Header::Resync(header), frame, opening.mode)?;

@@ -33,9 +33,35 @@ pub trait RecordIndex {
     fn compare(&self, key: RecordKey, content: &[u8]) -> Known;
 }
 
+/// What becomes of a record.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RecordVerdict {
+    /// It is kept.
+    New,
+    /// It is known under its key, or under that of the epoch before.
+    // spec: REC-8
+    Repeat,
+    /// Other content is known under its key.
+    // spec: REC-9
+    Conflict,
+}
+
+/// A record of a frame and what becomes of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct JudgedRecord {
+    /// Its sequence.
+    pub sequence: NonZeroU32,
+    /// The number of its type.
+    pub number: u8,
+    /// What becomes of it.
+    pub verdict: RecordVerdict,
+}
+
 /// The records of a frame by what becomes of them.
 #[derive(Debug, Default)]
 pub struct Sorted {
+    /// All of them, in the order of the frame.
+    pub judged: Vec<JudgedRecord>,
     /// To be kept.
     pub new: Vec<Record>,
     /// To be quarantined; their frame is not acknowledged.
@@ -93,14 +119,24 @@ pub fn sort(
             let key = RecordKey { epoch, ..key };
             index.compare(key, &content) == Known::Same
         });
-        match known {
-            Known::Same => sorted.repeats = sorted.repeats.saturating_add(1),
-            Known::No if moved => sorted.repeats = sorted.repeats.saturating_add(1),
-            Known::No => {
+        let verdict = match known {
+            Known::Same => RecordVerdict::Repeat,
+            Known::No if moved => RecordVerdict::Repeat,
+            Known::No => RecordVerdict::New,
+            Known::Other => RecordVerdict::Conflict,
+        };
+        sorted.judged.push(JudgedRecord {
+            sequence: record.sequence,
+            number: record.body.number(),
+            verdict,
+        });
+        match verdict {
+            RecordVerdict::Repeat => sorted.repeats = sorted.repeats.saturating_add(1),
+            RecordVerdict::New => {
                 in_frame.push((record.sequence, content));
                 sorted.new.push(record);
             }
-            Known::Other => sorted.conflicts.push(record),
+            RecordVerdict::Conflict => sorted.conflicts.push(record),
         }
     }
     sorted

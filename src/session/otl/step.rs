@@ -12,6 +12,7 @@ use super::hand_over::WaitingCommand;
 use super::link::StepFacts;
 use super::ns_mark::NsMark;
 use super::open::Promotion;
+use super::records::JudgedRecord;
 use super::refusal::Refusal;
 use super::window::{Kept, ReplayWindow, TagDigest};
 
@@ -30,6 +31,8 @@ pub struct Commit {
     /// Whether the report is to be taken: only that of the highest counter is.
     // spec: REP-9
     pub takes_report: bool,
+    /// All records that can be decoded, in the order of the frame, and what becomes of them.
+    pub judged: Vec<JudgedRecord>,
     /// Records that are new.
     pub records: Vec<Record>,
     /// Records whose key is known with other content, for quarantine.
@@ -74,6 +77,7 @@ impl Commit {
             report: None,
             unreadable: None,
             takes_report: false,
+            judged: Vec::new(),
             records: Vec::new(),
             conflicts: Vec::new(),
             damaged: Vec::new(),

@@ -1,5 +1,8 @@
 //! Folding a frame of the log into state.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use parking_lot::{RwLock, RwLockReadGuard};
 
 use crate::keyring::{KeyState, LinkKeyring, UtilityId};
@@ -90,6 +93,8 @@ pub struct State {
     pub table: HotTable,
     directory: RwLock<Directory>,
     keys: RwLock<LinkKeyring>,
+    mark: RwLock<Arc<NsMark>>,
+    folded: AtomicU64,
 }
 
 impl State {
@@ -107,9 +112,23 @@ impl State {
         }
         Self {
             table,
+            mark: RwLock::new(Arc::new(directory.mark())),
             directory: RwLock::new(directory),
             keys: RwLock::new(keys),
+            folded: AtomicU64::new(0),
         }
+    }
+
+    /// Notes that all frames before a position are folded in.
+    pub fn note_folded(&self, position: Lsn) {
+        self.folded.fetch_max(position.get(), Ordering::AcqRel);
+    }
+
+    /// The position before which all frames are folded in: where a snapshot that is begun now goes
+    /// on.
+    #[must_use]
+    pub fn folded(&self) -> Lsn {
+        Lsn::new(self.folded.load(Ordering::Acquire))
     }
 
     /// The directory, to be looked at for a moment.
@@ -285,6 +304,7 @@ impl State {
             }
             Event::NonceMark { mark_utc_s, gaps } => {
                 directory.nonce_mark = (*mark_utc_s, gaps.clone());
+                *self.mark.write() = Arc::new(directory.mark());
             }
             Event::CommandsReleased { utility } => {
                 let of = directory.utilities.iter_mut();
@@ -300,8 +320,8 @@ impl State {
     /// The mark of server nonces as it is durable.
     // spec: FRS-4
     #[must_use]
-    pub fn nonce_mark(&self) -> NsMark {
-        self.directory.read().mark()
+    pub fn nonce_mark(&self) -> Arc<NsMark> {
+        Arc::clone(&self.mark.read())
     }
 }
 

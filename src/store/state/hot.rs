@@ -219,6 +219,7 @@ impl HotEntry {
             window: self.window,
             commands: self.commands,
             slot: self.wake_slot(),
+            last_call: self.last_call,
         }
     }
 
@@ -227,6 +228,7 @@ impl HotEntry {
         self.window = link.window;
         self.commands = link.commands;
         self.set_wake_slot(link.slot);
+        self.last_call = link.last_call;
     }
 
     /// Its registration as the key ring asks for it.

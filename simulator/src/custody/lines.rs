@@ -1,0 +1,69 @@
+//! The files of a sink.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+
+use super::{Checker, Custody, Ledger};
+
+/// What a file's name holds that has outward records in it, whatever follows.
+const NAME_PART: &str = ".ndjson";
+
+/// Compares all files under a directory whose names hold `.ndjson` with a ledger, in the order of
+/// their paths. A last line without an end is counted as torn and read no further.
+///
+/// # Errors
+/// The directory or a file cannot be read.
+pub fn check_directory(ledger: &Ledger, directory: &Path) -> io::Result<Custody> {
+    let mut files = Vec::new();
+    collect(directory, &mut files)?;
+    files.sort();
+    let mut checker = Checker::new(ledger);
+    for file in files {
+        read(&mut checker, &file)?;
+    }
+    Ok(checker.finish())
+}
+
+fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            collect(&entry.path(), files)?;
+        } else if entry.file_name().to_string_lossy().contains(NAME_PART) {
+            files.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+fn read(checker: &mut Checker<'_>, file: &Path) -> io::Result<()> {
+    let mut reader = BufReader::new(File::open(file)?);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if reader.read_until(b'\n', &mut line)? == 0 {
+            return Ok(());
+        }
+        match line.strip_suffix(b"\n") {
+            Some(line) => checker.line(line),
+            None => checker.torn(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_found_in_folders_and_torn_ends_are_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("bulk")).unwrap();
+        fs::write(dir.path().join("bulk/a.ndjson"), "{}\n{\"id\"").unwrap();
+        fs::write(dir.path().join("bulk/b.ndjson.part"), "{}\n").unwrap();
+        fs::write(dir.path().join("cursor"), "{}\n").unwrap();
+        let custody = check_directory(&Ledger::default(), dir.path()).unwrap();
+        assert_eq!((custody.lines, custody.torn, custody.unreadable), (2, 1, 2));
+    }
+}

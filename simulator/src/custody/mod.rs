@@ -1,0 +1,29 @@
+//! What terminals were told is safe, compared with what came out at the other end.
+//!
+//! A [`Ledger`] is kept beside the terminals: every record they made, under every identity that it
+//! ever had, and every record they were told is safe. A [`Checker`] reads the outward records, lines
+//! of JSON with at least `id`, `revision` and `raw`, and gives a [`Custody`].
+//!
+//! # Definitions
+//!
+//! A *fact* is one record that a terminal made once. Its identity is (terminal, store epoch,
+//! sequence). A terminal that draws a new store epoch carries its waiting records over, with their
+//! sequences: the same fact then has a second identity. Two records that happen to say the same are
+//! two facts. A terminal that loses its record store makes new facts only.
+//!
+//! - *lost*: a fact that was told safe under one of its identities, and that is in the sink under
+//!   none of them with its own content.
+//! - *duplicated*: a fact in the sink under two ids; each id beyond the first counts.
+//! - *redelivered*: the same id and revision once more, whatever its content.
+//! - *phantom*: an id that no terminal of that utility ever made.
+//! - *altered*: an id that a terminal made, with other octets than it made.
+//!
+//! Nothing here knows how the server works; it reads files and compares octets.
+
+mod checker;
+mod ledger;
+mod lines;
+
+pub use checker::{Checker, Custody};
+pub use ledger::{Content, Ledger, RecordId, TerminalLedger};
+pub use lines::check_directory;

@@ -1,0 +1,229 @@
+//! What is durable, taken up: the lock, the latest snapshot, the log, and the frames after it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::ingest::completions::{Completions, StepObserver};
+use crate::keyring::LinkKeyring;
+use crate::model::{Event, Lanes, Lsn};
+use crate::store::fs::{DataDirLock, Fs, LockError};
+use crate::store::log::{
+    Append, AppendError, CommitLog, DIRECTORY, LogOptions, OpenError, ReadError, Ticket,
+};
+use crate::store::state::fold::{FoldFrame, KIND_EVENT};
+use crate::store::state::snapshot::{self, PassedOver};
+use crate::store::state::{FoldError, State};
+use crate::time::Clock;
+
+/// The folder of state in the data folder.
+pub const STATE_DIRECTORY: &str = "state";
+/// Octets of the log that replay reads at a time.
+const REPLAY_BATCH_OCTETS: usize = 4 << 20;
+/// The token of frames that nobody waits for through a mailbox.
+const NO_TOKEN: u64 = u64::MAX;
+
+/// Why the server cannot take up what is durable.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// Another process works on the data folder, or it cannot be used.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A folder cannot be made.
+    #[error("cannot make the folder {}: {cause}", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// No snapshot can be looked for.
+    #[error(transparent)]
+    Snapshot(#[from] snapshot::LoadError),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] OpenError),
+    /// A part of the log that is to be replayed cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A frame of the log cannot be folded.
+    #[error(transparent)]
+    Fold(#[from] FoldError),
+    /// The log begins after the snapshot ends: what lies between is gone.
+    #[error(
+        "the log begins at {first}, and the latest usable snapshot ends at {snapshot}: restore the \
+         missing segments or a later snapshot from a copy"
+    )]
+    Gap {
+        /// Where the log begins.
+        first: Lsn,
+        /// Where the snapshot ends.
+        snapshot: Lsn,
+    },
+    /// The first frame of this process cannot be made durable.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+/// What is durable, taken up.
+#[derive(Debug)]
+pub struct Booted {
+    /// The file system.
+    pub fs: Arc<dyn Fs>,
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// What the log adds up to.
+    pub state: Arc<State>,
+    /// The log.
+    pub log: Arc<CommitLog>,
+    /// Where steps come back.
+    pub completions: Arc<Completions>,
+    /// Frames that were folded again.
+    pub replayed_frames: u64,
+    /// Snapshots that cannot be used, to be said to the operator.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// Takes the lock of a data folder, which is made if there is none.
+///
+/// # Errors
+///
+/// [`BootError`].
+pub fn lock(fs: &dyn Fs, data_dir: &Path) -> Result<DataDirLock, BootError> {
+    fs.create_dir_all(data_dir)
+        .map_err(|cause| BootError::Folder {
+            path: data_dir.to_owned(),
+            cause,
+        })?;
+    Ok(DataDirLock::take(data_dir)?)
+}
+
+/// Takes up what is durable in a data folder, whose lock the caller holds. `owners` is how many
+/// mailboxes steps come back to.
+///
+/// # Errors
+///
+/// [`BootError`]. Nothing is changed but the torn end of the log, which is cut.
+pub fn boot(
+    fs: Arc<dyn Fs>,
+    data_dir: &Path,
+    options: LogOptions,
+    owners: u16,
+    keys: LinkKeyring,
+) -> Result<Booted, BootError> {
+    let state_dir = data_dir.join(STATE_DIRECTORY);
+    fs.create_dir_all(&state_dir)
+        .map_err(|cause| BootError::Folder {
+            path: state_dir.clone(),
+            cause,
+        })?;
+    let loaded = snapshot::load_latest(&state_dir, &*fs, keys)?;
+    let state = Arc::new(loaded.state);
+    let completions = Arc::new(Completions::new(owners));
+    let observer = StepObserver::new(
+        Arc::clone(&state),
+        Arc::clone(&completions),
+        Box::new(|error| tracing::error!(error, "a frame of this server cannot be folded")),
+    );
+    let options = LogOptions {
+        check_from: loaded.position,
+        known_durable: loaded.position,
+        ..options
+    };
+    let log_dir = data_dir.join(DIRECTORY);
+    let log = CommitLog::open(Arc::clone(&fs), &log_dir, options, Box::new(observer))?;
+    let replayed_frames = replay(&log, &state, loaded.position)?;
+    Ok(Booted {
+        fs,
+        data_dir: data_dir.to_owned(),
+        state,
+        log: Arc::new(log),
+        completions,
+        replayed_frames,
+        passed_over: loaded.passed_over,
+    })
+}
+
+/// Folds again what came after the snapshot.
+fn replay(log: &CommitLog, state: &State, from: Lsn) -> Result<u64, BootError> {
+    let first = log.first();
+    if from != Lsn::ZERO && from < first || from == Lsn::ZERO && first != Lsn::ZERO {
+        return Err(BootError::Gap {
+            first,
+            snapshot: from,
+        });
+    }
+    let mut reader = log.reader(from.max(first));
+    let mut frames = 0u64;
+    loop {
+        let batch = reader.next_batch(REPLAY_BATCH_OCTETS)?;
+        if batch.is_empty() {
+            break;
+        }
+        for frame in batch.iter() {
+            state.fold(&FoldFrame {
+                lsn: frame.lsn,
+                kind: frame.kind,
+                terminal: frame.terminal,
+                payload: frame.payload,
+                raises_version: false,
+            })?;
+            frames = frames.saturating_add(1);
+        }
+    }
+    state.note_folded(reader.position());
+    Ok(frames)
+}
+
+impl Booted {
+    /// Makes an event durable and folded.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`].
+    pub fn append(&self, event: &Event) -> Result<Lsn, AppendError> {
+        append(&self.log, event)
+    }
+
+    /// Takes up the mark of server nonces: what passed since the last process is a gap in which
+    /// none was sent, and the next minute is this process's.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`].
+    // spec: FRS-4
+    pub fn take_up_mark(&self, clock: &dyn Clock) -> Result<(), AppendError> {
+        let now_utc_s = clock.utc_seconds().get();
+        let mark = (*self.state.nonce_mark()).clone();
+        let mark = mark.started(now_utc_s).advanced(now_utc_s);
+        let event = Event::NonceMark {
+            mark_utc_s: mark.mark(),
+            gaps: mark.gaps(),
+        };
+        self.append(&event).map(|_| ())
+    }
+}
+
+/// Makes an event durable and folded. Blocks until it is.
+///
+/// # Errors
+///
+/// [`AppendError`].
+pub fn append(log: &CommitLog, event: &Event) -> Result<Lsn, AppendError> {
+    // JSON holds every event; an empty payload would be refused when it is folded.
+    let payload = event.encode().unwrap_or_default();
+    log.append_and_wait(Append {
+        kind: KIND_EVENT,
+        lanes: Lanes::NONE,
+        urgent: true,
+        terminal: event.terminal(),
+        payload,
+        guard: None,
+        ticket: Ticket {
+            owner: u16::MAX,
+            slot: u32::MAX,
+            token: NO_TOKEN,
+        },
+    })
+}

@@ -1,0 +1,183 @@
+//! The housekeeping of a running server: how full the disk is, snapshots, what the log may forget.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::ingest::load::{DiskLevel, Load};
+use crate::model::Lsn;
+use crate::store::fs::{Fs, Space};
+use crate::store::log::{CommitLog, LogStatus, PoisonReason, RetainError};
+use crate::store::state::State;
+use crate::store::state::snapshot::{self, SnapshotInfo, WriteError};
+
+/// What the housekeeping goes by.
+#[derive(Clone, Copy, Debug)]
+pub struct KeeperOptions {
+    /// From how full a disk on readings are told to come back, in percent.
+    pub come_back_percent: u8,
+    /// From how full a disk on only alarms and results are taken, in percent.
+    pub alarms_only_percent: u8,
+    /// The size to count with instead of the disk's, in octets.
+    pub quota_octets: Option<u64>,
+    /// Octets of log between two snapshots.
+    pub snapshot_every_octets: u64,
+    /// Frames that wait in the log's queue at most.
+    pub queue_frames: usize,
+    /// Octets of log that are kept beyond what sinks and snapshots need; none keeps all.
+    pub retention_octets: Option<u64>,
+}
+
+/// What one round found and did.
+#[derive(Debug)]
+pub struct Round {
+    /// How full the disk is.
+    pub disk: DiskLevel,
+    /// How the log stands.
+    pub log: LogStatus,
+    /// The snapshot that was written.
+    pub snapshot: Option<Result<SnapshotInfo, WriteError>>,
+    /// What the log forgot could not be removed.
+    pub retain_error: Option<RetainError>,
+}
+
+/// The housekeeper.
+#[derive(Debug)]
+pub struct Keeper {
+    options: KeeperOptions,
+    fs: Arc<dyn Fs>,
+    data_dir: PathBuf,
+    state: Arc<State>,
+    log: Arc<CommitLog>,
+    load: Arc<Load>,
+    snapshot_at: Lsn,
+    floors: Vec<Arc<dyn Floor>>,
+}
+
+/// Whoever still needs the log from a position on.
+pub trait Floor: Send + Sync + std::fmt::Debug {
+    /// The lowest position that is still needed.
+    fn lowest_needed(&self) -> Lsn;
+}
+
+impl Keeper {
+    /// A housekeeper; the log is kept for every one of `floors`.
+    #[must_use]
+    pub fn new(
+        options: KeeperOptions,
+        booted: &super::boot::Booted,
+        load: Arc<Load>,
+        floors: Vec<Arc<dyn Floor>>,
+    ) -> Self {
+        Self {
+            options,
+            fs: Arc::clone(&booted.fs),
+            data_dir: booted.data_dir.clone(),
+            state: Arc::clone(&booted.state),
+            log: Arc::clone(&booted.log),
+            load,
+            snapshot_at: booted.state.folded(),
+            floors,
+        }
+    }
+
+    /// One round; to be called a few times a second. It blocks while a snapshot is written.
+    pub fn round(&mut self) -> Round {
+        let log = self.log.status();
+        let disk = self.disk_level(&log);
+        self.load.set_disk(disk);
+        if log.poison.is_some() {
+            self.load.stop();
+        }
+        let percent = log.queue_frames.saturating_mul(100);
+        let percent = percent.checked_div(self.options.queue_frames).unwrap_or(0);
+        self.load
+            .set_queue_percent(u32::try_from(percent).unwrap_or(100));
+        let folded = self.state.folded();
+        let since = folded.saturating_since(self.snapshot_at);
+        let is_due = since >= self.options.snapshot_every_octets && disk != DiskLevel::Full;
+        let snapshot = is_due.then(|| self.snapshot());
+        let retain_error = if snapshot.is_some() {
+            self.retain().err()
+        } else {
+            None
+        };
+        Round {
+            disk,
+            log,
+            snapshot,
+            retain_error,
+        }
+    }
+
+    /// Writes a snapshot of state as it is folded now.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`]. The next round that is due tries again.
+    pub fn snapshot(&mut self) -> Result<SnapshotInfo, WriteError> {
+        let position = self.state.folded();
+        self.snapshot_at = position;
+        let dir = self.data_dir.join(super::boot::STATE_DIRECTORY);
+        snapshot::write(&self.state, position, &dir, &*self.fs)
+    }
+
+    /// Lets the log forget what nobody needs: never beyond the slowest sink or the oldest snapshot.
+    fn retain(&self) -> Result<(), RetainError> {
+        let Some(kept_octets) = self.options.retention_octets else {
+            return Ok(());
+        };
+        let end = self.log.durable_end().get();
+        let mut lowest = Lsn::new(end.saturating_sub(kept_octets));
+        let dir = self.data_dir.join(super::boot::STATE_DIRECTORY);
+        let oldest_snapshot = snapshot::oldest_kept(&dir, &*self.fs);
+        // Without a snapshot, or without knowing, everything is needed.
+        lowest = lowest.min(oldest_snapshot.ok().flatten().unwrap_or(Lsn::ZERO));
+        for cursors in self.state.directory().sinks.values() {
+            lowest = lowest.min(cursors.lowest());
+        }
+        for floor in &self.floors {
+            lowest = lowest.min(floor.lowest_needed());
+        }
+        self.log.retain_from(lowest).map(|_| ())
+    }
+
+    fn disk_level(&self, log: &LogStatus) -> DiskLevel {
+        let is_full = log.is_disk_full
+            || log
+                .poison
+                .as_ref()
+                .is_some_and(|poison| poison.reason == PoisonReason::Full);
+        if is_full {
+            return DiskLevel::Full;
+        }
+        match self.used(log) {
+            Ok((used, total)) => self.level_of(used, total),
+            // A disk that cannot be asked is treated as before.
+            Err(_) => self.load.disk(),
+        }
+    }
+
+    /// Octets in use, and octets in all.
+    fn used(&self, log: &LogStatus) -> io::Result<(u64, u64)> {
+        if let Some(quota) = self.options.quota_octets {
+            return Ok((log.durable_end.saturating_since(log.first), quota));
+        }
+        let Space { free, total } = self.fs.space(&self.data_dir)?;
+        Ok((total.saturating_sub(free), total))
+    }
+
+    fn level_of(&self, used: u64, total: u64) -> DiskLevel {
+        let percent = u128::from(used).saturating_mul(100);
+        let percent = percent.checked_div(u128::from(total)).unwrap_or(100);
+        if percent >= 100 {
+            DiskLevel::Full
+        } else if percent >= u128::from(self.options.alarms_only_percent) {
+            DiskLevel::AlarmsOnly
+        } else if percent >= u128::from(self.options.come_back_percent) {
+            DiskLevel::ComeBack
+        } else {
+            DiskLevel::Normal
+        }
+    }
+}

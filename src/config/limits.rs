@@ -1,0 +1,71 @@
+//! How much memory the bounds of a configuration allow, so that it can be compared with a machine.
+//!
+//! These are bounds, not forecasts: a quiet server takes a small part of them. What grows with the
+//! number of registered terminals (the hot table, some hundred octets each) comes on top, since
+//! nobody but the operator can make that grow.
+
+use super::Config;
+
+/// User memory of a connection in octets: its task and its buffers.
+pub const CONNECTION_OCTETS: u64 = 4_096;
+
+/// Memory of a live session in octets: its machine and the steps that wait for their commit.
+pub const LIVE_SESSION_OCTETS: u64 = 1_024;
+
+/// Memory of a remembered address in octets.
+const ADDRESS_OCTETS: u64 = 64;
+
+/// Buffers of a loop that takes datagrams, in octets: 64 frames each way of 2 KiB, with addresses.
+const UDP_WORKER_OCTETS: u64 = 512 * 1_024;
+
+/// What a follower of the log holds, in octets: a batch as read, and as written.
+const FOLLOWER_OCTETS: u64 = 4 * 1_024 * 1_024;
+
+const MIB: u64 = 1_024 * 1_024;
+
+/// A bound on memory.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Bound {
+    /// The setting that it follows from.
+    pub key: &'static str,
+    /// The most octets.
+    pub octets: u64,
+}
+
+impl Config {
+    /// What each setting allows to be held in memory. Their sum is the bound on all that a peer can
+    /// make the server hold.
+    #[must_use]
+    pub fn memory_bounds(&self, cores: usize) -> Vec<Bound> {
+        let connections = match self.listen.tcp {
+            Some(_) => u64::from(self.tcp.max_connections),
+            None => 0,
+        };
+        let workers = u64::from(self.listen.udp_workers_on(cores));
+        let is_folded = usize::from(self.store.sqlite);
+        let followers = self.sinks.len().saturating_add(self.consumers.len());
+        let followers = u64::try_from(followers.saturating_add(is_folded)).unwrap_or(u64::MAX);
+        // Two lanes wait, and two groups of them are on their way to the disk.
+        let queues = u64::from(self.store.queue_mib).saturating_mul(4 * MIB);
+        let bound = |key, count: u64, each| Bound {
+            key,
+            octets: count.saturating_mul(each),
+        };
+        vec![
+            bound("tcp.max_connections", connections, CONNECTION_OCTETS),
+            bound("listen.udp_workers", workers, UDP_WORKER_OCTETS),
+            bound(
+                "admission.addresses_max",
+                self.admission.addresses_max.into(),
+                ADDRESS_OCTETS,
+            ),
+            bound(
+                "sessions.live_max",
+                self.sessions.live_max.into(),
+                LIVE_SESSION_OCTETS,
+            ),
+            bound("store.queue_mib", 1, queues),
+            bound("sink", followers, FOLLOWER_OCTETS),
+        ]
+    }
+}

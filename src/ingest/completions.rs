@@ -1,0 +1,149 @@
+//! What became durable, on its way back to whoever waits for it.
+//!
+//! The commit thread folds each frame into state first and then puts its ticket into the mailbox of
+//! its owner, so that whoever takes it out finds state that knows the frame.
+
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+
+use crate::net::contract::Waker;
+use crate::store::log::{CommitObserver, DurableFrame, Refused, Ticket};
+use crate::store::state::State;
+use crate::store::state::fold::FoldFrame;
+
+/// One step that came back.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Completion {
+    /// Its ticket.
+    pub ticket: Ticket,
+    /// Whether it is durable; if not, nobody must act as if it were.
+    pub durable: bool,
+}
+
+/// A mailbox an owner.
+#[derive(Default)]
+pub struct Completions {
+    boxes: Vec<Mutex<Vec<Completion>>>,
+    wakers: OnceLock<Vec<Arc<dyn Waker>>>,
+}
+
+impl std::fmt::Debug for Completions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Completions")
+            .field("owners", &self.boxes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Completions {
+    /// Mailboxes for this many owners.
+    #[must_use]
+    pub fn new(owners: u16) -> Self {
+        Self {
+            boxes: (0..owners).map(|_| Mutex::default()).collect(),
+            wakers: OnceLock::new(),
+        }
+    }
+
+    /// Names the owners' wakers, once, when the listeners exist. Until then nobody is woken.
+    pub fn set_wakers(&self, wakers: Vec<Arc<dyn Waker>>) {
+        // A second set would belong to listeners of another server.
+        drop(self.wakers.set(wakers));
+    }
+
+    /// Takes what has come back for an owner. `into` is emptied first.
+    pub fn take(&self, owner: u16, into: &mut Vec<Completion>) {
+        into.clear();
+        if let Some(mailbox) = self.boxes.get(usize::from(owner)) {
+            std::mem::swap(&mut *mailbox.lock(), into);
+        }
+    }
+
+    fn put(&self, completion: Completion) {
+        if let Some(mailbox) = self.boxes.get(usize::from(completion.ticket.owner)) {
+            mailbox.lock().push(completion);
+        }
+    }
+
+    fn wake(&self, owners: u64) {
+        let Some(wakers) = self.wakers.get() else {
+            return;
+        };
+        for (owner, waker) in wakers.iter().enumerate().take(64) {
+            if owners >> owner & 1 == 1 {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// Watches over the commit thread on behalf of state and of whoever waits.
+pub struct StepObserver {
+    state: Arc<State>,
+    completions: Arc<Completions>,
+    unfolded: Box<dyn FnMut(&dyn std::error::Error) + Send>,
+}
+
+impl std::fmt::Debug for StepObserver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StepObserver").finish_non_exhaustive()
+    }
+}
+
+impl StepObserver {
+    /// An observer. `unfolded` hears of a frame that this server wrote and cannot fold, which is a
+    /// bug of it; the frame is durable all the same.
+    #[must_use]
+    pub fn new(
+        state: Arc<State>,
+        completions: Arc<Completions>,
+        unfolded: Box<dyn FnMut(&dyn std::error::Error) + Send>,
+    ) -> Self {
+        Self {
+            state,
+            completions,
+            unfolded,
+        }
+    }
+}
+
+/// The bit of an owner, for waking each once a batch.
+fn bit(owner: u16) -> u64 {
+    1u64.checked_shl(u32::from(owner)).unwrap_or(0)
+}
+
+impl CommitObserver for StepObserver {
+    fn durable(&mut self, frames: &[DurableFrame<'_>]) {
+        let mut owners = 0;
+        for frame in frames {
+            let fold = FoldFrame {
+                lsn: frame.lsn,
+                kind: frame.kind,
+                terminal: frame.terminal,
+                payload: frame.payload,
+                raises_version: frame.guard.is_some(),
+            };
+            if let Err(error) = self.state.fold(&fold) {
+                (self.unfolded)(&error);
+            }
+            self.completions.put(Completion {
+                ticket: frame.ticket,
+                durable: true,
+            });
+            owners |= bit(frame.ticket.owner);
+        }
+        if let Some(last) = frames.last() {
+            self.state.note_folded(last.next);
+        }
+        self.completions.wake(owners);
+    }
+
+    fn refused(&mut self, ticket: &Ticket, _: Refused) {
+        self.completions.put(Completion {
+            ticket: *ticket,
+            durable: false,
+        });
+        self.completions.wake(bit(ticket.owner));
+    }
+}

@@ -1,0 +1,630 @@
+//! Frames in, answers out: the server as the listeners see it.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::keyring::{CommandSigner, KeyError, OpeningKey, UtilityId};
+use crate::model::step::StepTooLong;
+use crate::model::{Event, TerminalId};
+use crate::net::contract::{FrameHandler, Outgoing, PathId, Verdict};
+use crate::session::otl::failures::FailedOpens;
+use crate::session::otl::machine::{
+    CallOrder, CommandSource, CommitOrder, Context, Input, Machine, MachineEvent, Output, Token,
+};
+use crate::session::otl::open::{Opened, OpeningKeys, open};
+use crate::session::otl::refusal::{FaultGroup, Refusal};
+use crate::store::log::{Append, CommitLog, Guard, Ticket};
+use crate::store::state::fold::{KIND_EVENT, KIND_STEP};
+use crate::store::state::hot::HotEntry;
+use crate::store::state::{Slot, State};
+use crate::time::Clock;
+use crate::wire::otl::ident::{Identity, KeyVersion, Mode};
+
+use super::completions::{Completion, Completions};
+use super::history::{DurableRecords, StepHistory};
+use super::live::{Live, LiveTable};
+use super::load::Load;
+use super::plausibility::{KnownMeters, meter_of};
+use super::random::Randoms;
+use super::step::{EncodedStep, Received, encode};
+use super::witness::Witness;
+use crate::model::Lanes;
+
+/// Shards whose idle machines one tick drops: all of them in two seconds.
+const SWEPT_PER_TICK: usize = 8;
+/// The token of a frame that no machine waits for.
+const NO_TOKEN: u64 = u64::MAX;
+/// The slot of a frame that is about no terminal.
+const NO_SLOT: u32 = u32::MAX;
+
+/// What an intake works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// What the log adds up to.
+    pub state: Arc<State>,
+    /// The log.
+    pub log: Arc<CommitLog>,
+    /// Where steps come back.
+    pub completions: Arc<Completions>,
+    /// Whether there is room.
+    pub load: Arc<Load>,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// The queue of commands.
+    pub commands: Arc<dyn CommandSource + Send + Sync>,
+    /// Whoever signs commands.
+    pub signer: Arc<dyn CommandSigner + Send + Sync>,
+    /// Whoever counts what happens.
+    pub witness: Arc<dyn Witness>,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").finish_non_exhaustive()
+    }
+}
+
+/// The server behind the listeners.
+#[derive(Debug)]
+pub struct Intake {
+    parts: Parts,
+    live: LiveTable,
+    failures: Mutex<FailedOpens>,
+    /// Slots whose machine waits for the mark of server nonces.
+    waiting: Mutex<Vec<Slot>>,
+    started_utc_s: u32,
+    next_shard: Mutex<usize>,
+    pending: AtomicUsize,
+}
+
+/// How to open a frame: its terminal's registration from the hot table, its key from the ring.
+struct Keys<'a> {
+    state: &'a State,
+    found: Cell<Option<Found>>,
+}
+
+/// The terminal of a frame that verified.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    slot: Slot,
+    terminal: TerminalId,
+    utility: UtilityId,
+    commands_stopped: bool,
+}
+
+impl OpeningKeys for Keys<'_> {
+    fn opening_key(
+        &self,
+        identity: &[u8; 8],
+        mode: Mode,
+        key_version: u8,
+    ) -> Result<OpeningKey, KeyError> {
+        let terminal = TerminalId::new(*identity);
+        let entry = self
+            .state
+            .table
+            .with(terminal, |entry| (entry.slot, *entry.hot));
+        let Some((slot, hot)) = entry.filter(|(_, hot)| hot.pinned.registered) else {
+            return Err(KeyError::UnknownTerminal);
+        };
+        let (utility, allow_mode0, commands_stopped) = {
+            let directory = self.state.directory();
+            let utility = directory.utility(hot.utility);
+            let utility = utility.ok_or(KeyError::UnknownTerminal)?;
+            (
+                utility.octets(),
+                utility.allow_mode0,
+                utility.commands_stopped,
+            )
+        };
+        self.found.set(Some(Found {
+            slot,
+            terminal,
+            utility,
+            commands_stopped,
+        }));
+        let registration = hot.registration(utility, allow_mode0);
+        let keys = self.state.keys();
+        keys.opening_key_for(&registration, identity, mode, key_version)
+    }
+}
+
+impl Intake {
+    /// An intake on what is durable. The mark of server nonces is durable ahead of now already.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let started_utc_s = parts.clock.utc_seconds().get();
+        Self {
+            parts,
+            live: LiveTable::default(),
+            failures: Mutex::default(),
+            waiting: Mutex::default(),
+            started_utc_s,
+            next_shard: Mutex::default(),
+            pending: AtomicUsize::new(0),
+        }
+    }
+
+    /// How many terminals are being served.
+    #[must_use]
+    pub fn live_machines(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Calls a terminal that holds a connection or listens. What is to be sent comes later, through
+    /// owner 0.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] if no key of the terminal can be used.
+    // spec: SES-12, SES-13
+    pub fn call_now(&self, terminal: TerminalId, out: &mut Vec<Outgoing>) -> Result<(), KeyError> {
+        let entry = self.parts.state.table.with(terminal, |entry| *entry.hot);
+        let hot = entry.ok_or(KeyError::UnknownTerminal)?;
+        let keys = Keys {
+            state: &self.parts.state,
+            found: Cell::new(None),
+        };
+        let mode = hot.pinned.mode;
+        let version = KeyVersion::new(hot.pinned.promoted);
+        let version = version.ok_or(KeyError::UnknownKeyVersion)?;
+        let opening = keys.opening_key(&terminal.octets(), mode, version.get())?;
+        let (Some(found), Some(key)) = (keys.found.get(), opening.key) else {
+            return Err(KeyError::ModeMismatch);
+        };
+        let order = CallOrder {
+            identity: Identity::new(terminal.octets()),
+            mode,
+            key_version: version,
+            key,
+        };
+        self.drive(0, found, Input::CallNow(Box::new(order)), out);
+        Ok(())
+    }
+
+    /// Tells every machine that the server stops: what is under way ends first.
+    pub fn drain(&self, out: &mut Vec<Outgoing>) {
+        for slot in self.live.slots() {
+            if let Some(found) = self.found_of(slot) {
+                self.drive(0, found, Input::Drain, out);
+            }
+        }
+    }
+
+    /// Sees to it that answers can be sealed in the next seconds: asks for a later mark if the
+    /// durable one is about to be reached.
+    // spec: FRS-4
+    pub fn keep_mark(&self) {
+        let now_utc_s = self.parts.clock.utc_seconds().get();
+        let mark = self.parts.state.nonce_mark();
+        if mark.covers(now_utc_s.saturating_add(MARK_SPARE_S)) {
+            return;
+        }
+        let later = (*mark).clone().advanced(now_utc_s);
+        let event = Event::NonceMark {
+            mark_utc_s: later.mark(),
+            gaps: later.gaps(),
+        };
+        self.submit_event(&event, None, NO_SLOT, NO_TOKEN, 0);
+    }
+
+    fn found_of(&self, slot: Slot) -> Option<Found> {
+        let hot = self.parts.state.table.with_slot(slot, |entry| *entry.hot)?;
+        let directory = self.parts.state.directory();
+        let utility = directory.utility(hot.utility)?;
+        Some(Found {
+            slot,
+            terminal: hot.id,
+            utility: utility.octets(),
+            commands_stopped: utility.commands_stopped,
+        })
+    }
+
+    /// Hands an input to the machine of a terminal and does what it wants done.
+    fn drive(&self, owner: u16, found: Found, input: Input<PathId>, out: &mut Vec<Outgoing>) {
+        let Ok(mut randoms) = Randoms::draw() else {
+            return self.parts.witness.no_randomness();
+        };
+        let entry = self
+            .parts
+            .state
+            .table
+            .with_slot(found.slot, |entry| *entry.hot);
+        let Some(hot) = entry else { return };
+        let over_tcp =
+            matches!(&input, Input::Frame { path, .. } if matches!(path, PathId::Tcp { .. }));
+        let may_make = matches!(input, Input::Frame { .. } | Input::CallNow(_));
+        let make = |carried| {
+            may_make.then(|| Live {
+                machine: Machine::new(hot.link(), hot.version, self.started_utc_s, carried),
+                ordered: Vec::new(),
+            })
+        };
+        self.live.with_or_make(found.slot, make, |live| {
+            self.handle(&hot, found, live, &mut randoms, input);
+            self.do_outputs(owner, found, over_tcp, live, &mut randoms, out);
+            if live.machine.is_failed() {
+                self.resume(found, live);
+            }
+        });
+    }
+
+    fn handle(
+        &self,
+        hot: &HotEntry,
+        found: Found,
+        live: &mut Live,
+        randoms: &mut Randoms,
+        input: Input<PathId>,
+    ) {
+        let index = DurableRecords {
+            terminal: found.terminal,
+            track: hot.sequences,
+            history: self,
+        };
+        let mark = self.parts.state.nonce_mark();
+        let admission = self.parts.load.admission(randoms.next());
+        let mut ctx = Context {
+            now_utc_s: self.parts.clock.utc_seconds().get(),
+            now_ms: self.parts.clock.monotonic_ms(),
+            index: &index,
+            commands: &*self.parts.commands,
+            signer: &*self.parts.signer,
+            mark: &mark,
+            commands_stopped: found.commands_stopped,
+            random: &mut || randoms.next(),
+            admission,
+        };
+        live.machine.handle(&mut ctx, input);
+    }
+
+    fn do_outputs(
+        &self,
+        owner: u16,
+        found: Found,
+        over_tcp: bool,
+        live: &mut Live,
+        randoms: &mut Randoms,
+        out: &mut Vec<Outgoing>,
+    ) {
+        let mut refused: Vec<Token> = Vec::new();
+        loop {
+            let Some(output) = live.machine.poll() else {
+                // What the log did not take comes back at once.
+                let Some(token) = refused.pop() else { break };
+                let entry = self
+                    .parts
+                    .state
+                    .table
+                    .with_slot(found.slot, |entry| *entry.hot);
+                let Some(hot) = entry else { break };
+                self.handle(&hot, found, live, randoms, Input::CommitFailed(token));
+                continue;
+            };
+            match output {
+                Output::Commit {
+                    token,
+                    guard_version,
+                    urgent,
+                } => {
+                    let order = Order {
+                        token,
+                        guard_version,
+                        urgent,
+                        over_tcp,
+                    };
+                    if self.order(owner, found, live, order) {
+                        let now_ms = self.parts.clock.monotonic_ms();
+                        live.ordered.push((token, now_ms));
+                    } else {
+                        refused.push(token);
+                    }
+                }
+                // An answer sealed with what is no random number must not leave.
+                Output::Transmit { .. } if randoms.failed() => self.parts.witness.no_randomness(),
+                Output::Transmit { path, octets } => out.push(Outgoing::Send { path, octets }),
+                Output::Close { path, code } => out.push(Outgoing::Close { path, code }),
+                Output::NeedsMark => {
+                    self.waiting.lock().push(found.slot);
+                    self.keep_mark();
+                }
+                Output::Event(event) => self.note(found, &event),
+            }
+        }
+    }
+
+    fn note(&self, found: Found, event: &MachineEvent) {
+        self.parts.witness.machine(found.terminal, event);
+    }
+
+    /// After a failed commit: goes on from what is durable, as soon as nothing is under way.
+    fn resume(&self, found: Found, live: &mut Live) {
+        let entry = self
+            .parts
+            .state
+            .table
+            .with_slot(found.slot, |entry| *entry.hot);
+        if let Some(hot) = entry {
+            // False while orders are under way; the next of them to come back asks again.
+            let resumed = live.machine.resume(hot.link(), hot.version);
+            if resumed {
+                live.ordered.clear();
+            }
+        }
+    }
+
+    /// Gives an order to the log. False if the log did not take it.
+    fn order(&self, owner: u16, found: Found, live: &Live, order: Order) -> bool {
+        let Some(what) = live.machine.commit_order(order.token) else {
+            return false;
+        };
+        let (kind, payload, lanes) = match what {
+            CommitOrder::Step(step) => match self.encode(found, step, order.over_tcp) {
+                Ok(encoded) => (KIND_STEP, encoded.payload, encoded.lanes),
+                Err(StepTooLong) => return false,
+            },
+            other => match event_of(found.terminal, other).and_then(|event| event.encode().ok()) {
+                Some(payload) => (KIND_EVENT, payload, Lanes::NONE),
+                None => return false,
+            },
+        };
+        let append = Append {
+            kind,
+            lanes,
+            urgent: order.urgent,
+            terminal: Some(found.terminal),
+            payload,
+            guard: Some(Guard {
+                slot: found.slot.get(),
+                expected: Some(order.guard_version),
+            }),
+            ticket: Ticket {
+                owner,
+                slot: found.slot.get(),
+                token: order.token.0,
+            },
+        };
+        // Counted before, since it may come back before `submit` does.
+        self.pending.fetch_add(1, Ordering::AcqRel);
+        let taken = self.parts.log.submit(append).is_ok();
+        if !taken {
+            self.pending.fetch_sub(1, Ordering::AcqRel);
+            self.parts.witness.not_taken();
+        }
+        taken
+    }
+
+    fn encode(
+        &self,
+        found: Found,
+        step: &crate::session::otl::machine::StepOrder,
+        over_tcp: bool,
+    ) -> Result<EncodedStep, StepTooLong> {
+        let mut meters = KnownMeters::default();
+        let named = step.commit.records.iter().filter_map(meter_of);
+        for meter in named.map(|meter| meter.octet()) {
+            if !meters.has(meter) {
+                let table = &self.parts.state.table;
+                let track = table.with_slot(found.slot, |entry| entry.meter(meter));
+                if let Some(Some(track)) = track {
+                    meters.know(track);
+                }
+            }
+        }
+        let received = Received {
+            utility: found.utility,
+            utc_s: self.parts.clock.utc_seconds().get(),
+            over_tcp,
+        };
+        self.parts.witness.step(&step.commit);
+        encode(step, &received, meters)
+    }
+
+    fn submit_event(
+        &self,
+        event: &Event,
+        guard: Option<Guard>,
+        slot: u32,
+        token: u64,
+        owner: u16,
+    ) -> bool {
+        let Ok(payload) = event.encode() else {
+            return false;
+        };
+        let append = Append {
+            kind: KIND_EVENT,
+            lanes: Lanes::NONE,
+            urgent: true,
+            terminal: event.terminal(),
+            payload,
+            guard,
+            ticket: Ticket { owner, slot, token },
+        };
+        self.parts.log.submit(append).is_ok()
+    }
+
+    fn came_back(&self, owner: u16, completion: Completion, out: &mut Vec<Outgoing>) {
+        let ticket = completion.ticket;
+        if ticket.token == NO_TOKEN {
+            return self.retry_waiting(owner, out);
+        }
+        self.pending.fetch_sub(1, Ordering::AcqRel);
+        let token = Token(ticket.token);
+        let slot = Slot::new(ticket.slot);
+        let Some(found) = self.found_of(slot) else {
+            return;
+        };
+        self.live.with(slot, |live| {
+            let at = live.ordered.iter().position(|(of, _)| *of == token);
+            if let Some(at) = at {
+                let (_, ordered_ms) = live.ordered.swap_remove(at);
+                let now_ms = self.parts.clock.monotonic_ms();
+                let took_ms = now_ms.saturating_sub(ordered_ms);
+                self.parts.witness.came_back(completion.durable, took_ms);
+            }
+        });
+        let input = if completion.durable {
+            Input::Committed(token)
+        } else {
+            Input::CommitFailed(token)
+        };
+        self.drive(owner, found, input, out);
+    }
+
+    /// Machines that waited for the mark look at it again.
+    fn retry_waiting(&self, owner: u16, out: &mut Vec<Outgoing>) {
+        let waiting = std::mem::take(&mut *self.waiting.lock());
+        for slot in waiting {
+            if let Some(found) = self.found_of(slot) {
+                self.drive(owner, found, Input::Timeout, out);
+            }
+        }
+    }
+
+    // spec: SES-11, ERR-1
+    fn refused(&self, found: Option<Found>, refusal: &Refusal, frame: &[u8]) -> Verdict {
+        self.parts.witness.refused(refusal);
+        let group = refusal.reason.group();
+        if group != FaultGroup::Authentication {
+            return Verdict::Malformed;
+        }
+        if let Some(found) = found {
+            let version = key_version_of(frame);
+            let identity = found.terminal.octets();
+            if self.failures.lock().count(identity, version) {
+                self.parts.witness.steady_failures(found.terminal, version);
+            }
+        }
+        Verdict::FailedAuthentication
+    }
+}
+
+/// How long before the mark of server nonces is reached a later one is asked for, in seconds.
+const MARK_SPARE_S: u32 = 20;
+
+/// An order on its way into the log.
+#[derive(Clone, Copy, Debug)]
+struct Order {
+    token: Token,
+    guard_version: u32,
+    urgent: bool,
+    over_tcp: bool,
+}
+
+fn event_of(terminal: TerminalId, order: &CommitOrder) -> Option<Event> {
+    match order {
+        CommitOrder::Step(_) => None,
+        CommitOrder::CloneMark { counter } => Some(Event::CounterCloned {
+            terminal,
+            counter: *counter,
+        }),
+        CommitOrder::Promotion(promotion) => Some(Event::Promoted {
+            terminal,
+            version: promotion.version.map(|version| version.get()),
+            mode: promotion.mode.map(|mode| mode.number()),
+        }),
+        CommitOrder::Call { call_counter } => Some(Event::Called {
+            terminal,
+            counter: *call_counter,
+        }),
+    }
+}
+
+/// The key version in a header, for counting failures; 0 if it has none.
+fn key_version_of(frame: &[u8]) -> u8 {
+    use crate::wire::otl::header::{Direction, Header};
+    match Header::parse(frame, Direction::FromTerminal) {
+        Ok(Header::Uplink(header)) => header.key_version().map_or(0, |version| version.get()),
+        Ok(Header::Resync(header)) => header.key_version().get(),
+        _ => 0,
+    }
+}
+
+impl StepHistory for Intake {
+    fn show(&self, terminal: TerminalId, show: &mut dyn FnMut(&[u8]) -> bool) {
+        for frame in self.parts.log.history(terminal) {
+            match frame {
+                Ok(frame) if frame.kind == KIND_STEP => {
+                    if !show(&frame.payload) {
+                        return;
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => return self.parts.witness.unreadable_history(&error),
+            }
+        }
+    }
+}
+
+impl FrameHandler for Intake {
+    // spec: SES-9, SES-10
+    fn receive(&self, owner: u16, path: PathId, frame: &[u8], out: &mut Vec<Outgoing>) -> Verdict {
+        let keys = Keys {
+            state: &self.parts.state,
+            found: Cell::new(None),
+        };
+        let opened = open(frame, &keys);
+        let found = keys.found.get();
+        let (opened, found) = match (opened, found) {
+            (Ok(opened), Some(found)) => (opened, found),
+            (Err(refusal), found) => return self.refused(found, &refusal, frame),
+            // A frame that opened was looked up.
+            (Ok(_), None) => return Verdict::Malformed,
+        };
+        self.parts.witness.verified(&opened);
+        if !matches!(&opened, Opened::Uplink(uplink) if uplink.header.mode() == Mode::Clear) {
+            self.live.note_path(path, found.slot);
+        }
+        let input = Input::Frame {
+            opened,
+            path,
+            octets_len: frame.len(),
+        };
+        self.drive(owner, found, input, out);
+        Verdict::Verified
+    }
+
+    fn complete(&self, owner: u16, out: &mut Vec<Outgoing>) -> usize {
+        let mut batch = Vec::new();
+        self.parts.completions.take(owner, &mut batch);
+        for completion in &batch {
+            self.came_back(owner, *completion, out);
+        }
+        batch.len()
+    }
+
+    fn pending(&self) -> usize {
+        self.pending.load(Ordering::Acquire)
+    }
+
+    fn path_closed(&self, path: PathId) {
+        if let Some(slot) = self.live.forget_path(path)
+            && let Some(found) = self.found_of(slot)
+        {
+            let mut nothing = Vec::new();
+            self.drive(0, found, Input::PathClosed(path), &mut nothing);
+        }
+    }
+
+    fn tick(&self, owner: u16, out: &mut Vec<Outgoing>) {
+        if owner != 0 {
+            return;
+        }
+        self.keep_mark();
+        self.retry_waiting(owner, out);
+        let now_ms = self.parts.clock.monotonic_ms();
+        let now_utc_s = self.parts.clock.utc_seconds().get();
+        let first = {
+            let mut next = self.next_shard.lock();
+            let first = *next;
+            *next = first.saturating_add(SWEPT_PER_TICK) % crate::store::state::table::SHARDS;
+            first
+        };
+        for shard in first..first.saturating_add(SWEPT_PER_TICK) {
+            self.live.sweep(shard, now_ms, now_utc_s);
+        }
+    }
+}

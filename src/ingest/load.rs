@@ -1,0 +1,144 @@
+//! Whether there is room for new records: what the disk and the queue of the log say.
+
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+use crate::session::otl::machine::Admission;
+use crate::wire::otl::answer::ComeBack;
+
+/// How full the disk is.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum DiskLevel {
+    /// There is room.
+    #[default]
+    Normal,
+    /// Readings are told to come back.
+    ComeBack,
+    /// Only alarms and results are taken, in space that was set aside for them.
+    AlarmsOnly,
+    /// Nothing is taken.
+    Full,
+}
+
+impl DiskLevel {
+    /// Its name in metrics and logs.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::ComeBack => "come_back",
+            Self::AlarmsOnly => "alarms_only",
+            Self::Full => "full",
+        }
+    }
+
+    const fn number(self) -> u8 {
+        match self {
+            Self::Normal => 0,
+            Self::ComeBack => 1,
+            Self::AlarmsOnly => 2,
+            Self::Full => 3,
+        }
+    }
+
+    const fn of_number(number: u8) -> Self {
+        match number {
+            0 => Self::Normal,
+            1 => Self::ComeBack,
+            2 => Self::AlarmsOnly,
+            _ => Self::Full,
+        }
+    }
+}
+
+/// Units of 4 s after which a terminal comes back from a server with too much to do: 1 to 11
+/// minutes, spread evenly.
+const BUSY_UNITS: (u16, u16) = (15, 150);
+/// Units of 4 s after which it comes back to one whose disk fills up: 30 to 150 minutes.
+const DISK_UNITS: (u16, u16) = (450, 1_800);
+
+/// What is known of the load. Written by those who measure it, read for each frame.
+#[derive(Debug, Default)]
+pub struct Load {
+    disk: AtomicU8,
+    /// How full the queue of the log is, in percent.
+    queue_percent: AtomicU32,
+    stopping: AtomicU8,
+}
+
+/// From how full a queue on readings are told to come back, in percent.
+const QUEUE_COME_BACK_PERCENT: u32 = 60;
+
+impl Load {
+    /// Notes how full the disk is.
+    pub fn set_disk(&self, level: DiskLevel) {
+        self.disk.store(level.number(), Ordering::Relaxed);
+    }
+
+    /// How full the disk is.
+    #[must_use]
+    pub fn disk(&self) -> DiskLevel {
+        DiskLevel::of_number(self.disk.load(Ordering::Relaxed))
+    }
+
+    /// Notes how full the queue of the log is, in percent.
+    pub fn set_queue_percent(&self, percent: u32) {
+        self.queue_percent.store(percent, Ordering::Relaxed);
+    }
+
+    /// Notes that the server takes nothing more, because it stops or cannot write.
+    pub fn stop(&self) {
+        self.stopping.store(1, Ordering::Relaxed);
+    }
+
+    /// Whether there is room. `random` spreads the times of coming back.
+    // spec: OVL-1, OVL-4, OVL-5
+    #[must_use]
+    pub fn admission(&self, random: u32) -> Admission {
+        if self.stopping.load(Ordering::Relaxed) != 0 {
+            return Admission::Shed;
+        }
+        match self.disk() {
+            DiskLevel::Full => Admission::Shed,
+            DiskLevel::ComeBack | DiskLevel::AlarmsOnly => come_back(DISK_UNITS, random),
+            DiskLevel::Normal
+                if self.queue_percent.load(Ordering::Relaxed) >= QUEUE_COME_BACK_PERCENT =>
+            {
+                come_back(BUSY_UNITS, random)
+            }
+            DiskLevel::Normal => Admission::Serve,
+        }
+    }
+}
+
+fn come_back((least, spread): (u16, u16), random: u32) -> Admission {
+    let part = random.checked_rem(u32::from(spread)).unwrap_or(0);
+    let units = least.saturating_add(u16::try_from(part).unwrap_or(0));
+    ComeBack::from_units(units).map_or(Admission::Shed, Admission::ComeBack)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // spec: OVL-1, OVL-5
+    #[test]
+    fn a_filling_disk_sends_readings_away_at_spread_times_and_a_full_one_takes_nothing() {
+        let load = Load::default();
+        assert_eq!(load.admission(0), Admission::Serve);
+        load.set_disk(DiskLevel::ComeBack);
+        let seconds = |random| match load.admission(random) {
+            Admission::ComeBack(time) => time.seconds(),
+            Admission::Serve | Admission::Shed => 0,
+        };
+        assert_eq!((seconds(0), seconds(1_799)), (1_800, 8_996));
+        load.set_disk(DiskLevel::Full);
+        assert_eq!(load.admission(0), Admission::Shed);
+    }
+
+    #[test]
+    fn a_long_queue_sends_readings_away() {
+        let load = Load::default();
+        load.set_queue_percent(60);
+        assert!(matches!(load.admission(7), Admission::ComeBack(_)));
+    }
+}

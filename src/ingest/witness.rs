@@ -1,0 +1,41 @@
+//! Whoever counts and logs what the intake sees. A seam, so that the intake knows no metric and no
+//! logger, and tests can watch it.
+
+use crate::model::TerminalId;
+use crate::session::otl::machine::MachineEvent;
+use crate::session::otl::open::Opened;
+use crate::session::otl::refusal::Refusal;
+use crate::session::otl::step::Commit;
+use crate::store::log::ReadError;
+
+/// What the intake tells. Called for each frame, from many threads.
+pub trait Witness: Send + Sync {
+    /// A frame was refused.
+    // spec: ERR-1
+    fn refused(&self, refusal: &Refusal);
+
+    /// A frame verified.
+    fn verified(&self, opened: &Opened);
+
+    /// A step is on its way to the log.
+    fn step(&self, commit: &Commit);
+
+    /// A step came back, this many milliseconds after the log took it.
+    fn came_back(&self, durable: bool, took_ms: u64);
+
+    /// The log did not take a step: it is full, or can no longer be written.
+    fn not_taken(&self);
+
+    /// A machine tells something.
+    fn machine(&self, terminal: TerminalId, event: &MachineEvent);
+
+    /// A thousand frames of a terminal failed under one key version.
+    // spec: SES-11
+    fn steady_failures(&self, terminal: TerminalId, key_version: u8);
+
+    /// The system gave no random numbers, and nothing was answered.
+    fn no_randomness(&self);
+
+    /// The log cannot be read where a repeat was looked for; the record is taken as new.
+    fn unreadable_history(&self, error: &ReadError);
+}

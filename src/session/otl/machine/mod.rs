@@ -1,0 +1,538 @@
+//! One live terminal: what it sends, what becomes durable, what it is answered, and where to.
+//!
+//! A [`Machine`] does no IO and reads no clock. Its owner calls [`Machine::handle`], then
+//! [`Machine::poll`] until that gives nothing, and [`Machine::handle`] with [`Input::Timeout`] at
+//! [`Machine::deadline_ms`].
+//!
+//! ```text
+//! Frame ──> judged by Link ──> Output::Commit ──> (durable) ──> Committed ──> sealed ──> Transmit
+//!                └── a repeat: answered from what is durable ──────────────────┘
+//! ```
+//!
+//! # What it sees to by itself
+//!
+//! - Nothing is said before what it rests on is durable: the records of the frame, the key version
+//!   or mode that a repeat or a RESYNC proves, a call counter.
+//! - What its commits decided holds only in the order in which they were given out. Each names the
+//!   version that the terminal must have in the log; if one fails, the machine takes nothing more
+//!   until [`Machine::resume`] hands it what is durable. A frame that repeats a record which is
+//!   still under way in another frame is dropped, since the fate of that other frame is not known.
+//! - One sealed answer a second for a frame, and none under a mark that is not durable.
+//! - An answer goes to where its frame came from; a terminal has one connection at a time.
+//!
+//! # How long it lives
+//!
+//! A machine is made when a frame of its terminal verified, and may be dropped when
+//! [`Machine::is_idle`] says so. It knows which answers were sealed in which second, and one that is
+//! made anew does not: therefore it is idle no sooner than [`LINGER_MS`] after its last answer, by
+//! the clock that never goes back, and in a later second than that answer, by the one that may.
+//! What is worth keeping beyond that is [`Carried`].
+
+mod commands;
+mod io;
+mod order;
+mod paths;
+mod reply;
+
+use std::collections::VecDeque;
+
+pub use commands::{CommandSource, NoCommands, NoSigner};
+pub use io::{Admission, CallOrder, Context, Input, MachineEvent, Output, PathKey, Token};
+pub use order::{CommitOrder, StepOrder};
+pub use paths::Listener;
+
+use crate::crypto::otl::CALL_HEADER_OCTETS;
+use crate::wire::otl::header::{CallNowHeader, HeaderOctets, Mode, UplinkHeader};
+use crate::wire::otl::record::RecordBody;
+use crate::wire::otl::uplink::SessionItem;
+
+use super::answer_gate::{AnswerGate, AnswerKey};
+use super::link::{Link, LinkState, PENDING_MAX};
+use super::open::{FrameTag, Opened, OpenedResync, OpenedUplink, Promotion, UnreadableUplink};
+use super::records::RecordKey;
+use super::refusal::{OnAir, Reason};
+use super::step::{Step, Surroundings};
+use super::window::CounterVerdict;
+use order::{Asked, Destinations, Reply, Work};
+use paths::Paths;
+
+/// Orders and answers of one terminal that may be under way at once: the commits that its link
+/// allows, and as much again as half of them for everything else.
+pub const WORKS_MAX: usize = PENDING_MAX + PENDING_MAX / 2;
+
+/// How long a machine outlives its last answer at least, in milliseconds.
+// spec: NON-8
+pub const LINGER_MS: u64 = 2_000;
+
+/// How long an answer waits for the mark of server nonces, in milliseconds: a terminal has given
+/// up by then.
+pub const MARK_WAIT_MS: u64 = 30_000;
+
+/// How often the machine asks for the mark again, in milliseconds.
+const MARK_RETRY_MS: u64 = 250;
+
+/// What a machine knows that is not durable, and that the next machine of the terminal should
+/// know. Losing it costs nothing but a COME_BACK too many and a way to call the terminal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Carried<P> {
+    /// COME_BACKs without ACK since the last frame that was taken.
+    // spec: OVL-3
+    pub come_backs: u8,
+    /// Where the terminal listens, if it does.
+    // spec: SES-12
+    pub listener: Option<Listener<P>>,
+}
+
+impl<P> Default for Carried<P> {
+    fn default() -> Self {
+        Self {
+            come_backs: 0,
+            listener: None,
+        }
+    }
+}
+
+/// When the last answer was sealed, by both clocks.
+#[derive(Clone, Copy, Debug)]
+struct Sealing {
+    at_ms: u64,
+    utc_s: u32,
+}
+
+/// What was known of a frame before its link took it.
+#[derive(Clone, Copy, Debug)]
+struct Judged {
+    /// Its counter lies below the window.
+    is_behind: bool,
+    /// An answer may call this counter safe, now or when what is under way is durable.
+    may_be_called_safe: bool,
+}
+
+/// One live terminal. Bounded: at most [`WORKS_MAX`] frames under way, two paths, four answers.
+#[derive(Debug)]
+pub struct Machine<P> {
+    link: Link,
+    gate: AnswerGate,
+    paths: Paths<P>,
+    works: Vec<Work<P>>,
+    outputs: VecDeque<Output<P>>,
+    next_token: u64,
+    /// The version that the terminal has in the log once everything under way is durable.
+    version: u32,
+    last_sealing: Option<Sealing>,
+    mark_asked_ms: Option<u64>,
+    failed: bool,
+    draining: bool,
+}
+
+impl<P: PathKey> Machine<P> {
+    /// A machine on what is durable of a terminal: its link state and its version in the log.
+    ///
+    /// `started_utc_s` is the second in which this *process* began, in which nothing is sealed. A
+    /// terminal must not have two machines at a time, nor a new one before the old one was idle.
+    #[must_use]
+    pub fn new(state: LinkState, version: u32, started_utc_s: u32, carried: Carried<P>) -> Self {
+        Self {
+            link: Link::new(state).with_come_backs(carried.come_backs),
+            gate: AnswerGate::new(started_utc_s),
+            paths: Paths::new(carried.listener),
+            works: Vec::new(),
+            outputs: VecDeque::new(),
+            next_token: 0,
+            version,
+            last_sealing: None,
+            mark_asked_ms: None,
+            failed: false,
+            draining: false,
+        }
+    }
+
+    /// What is durable of the link, as this machine knows it.
+    #[must_use]
+    pub const fn state(&self) -> &LinkState {
+        self.link.state()
+    }
+
+    /// What the next machine of this terminal should know.
+    #[must_use]
+    pub const fn carried(&self) -> Carried<P> {
+        Carried {
+            come_backs: self.link.come_backs(),
+            listener: self.paths.listener(),
+        }
+    }
+
+    /// An order that was given out and has not come back.
+    #[must_use]
+    pub fn commit_order(&self, token: Token) -> Option<&CommitOrder> {
+        let work = self.works.iter().find(|work| work.token == token)?;
+        work.order.as_ref()
+    }
+
+    /// Whether an order failed and [`Self::resume`] is wanted.
+    #[must_use]
+    pub const fn is_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Takes up anew what is durable: after a failed commit, or because somebody else changed the
+    /// terminal. Does nothing and returns false while orders are under way.
+    #[must_use]
+    pub fn resume(&mut self, state: LinkState, version: u32) -> bool {
+        if self.works.iter().any(|work| work.order.is_some()) {
+            return false;
+        }
+        self.link = Link::new(state).with_come_backs(self.link.come_backs());
+        self.version = version;
+        self.failed = false;
+        true
+    }
+
+    /// Whether the machine may be dropped: nothing is under way, no connection is held, and the
+    /// second of its last answer is over.
+    // spec: NON-8
+    #[must_use]
+    pub fn is_idle(&self, now_ms: u64, now_utc_s: u32) -> bool {
+        let is_over = self.last_sealing.is_none_or(|last| {
+            now_ms >= last.at_ms.saturating_add(LINGER_MS) && now_utc_s > last.utc_s
+        });
+        is_over && self.works.is_empty() && self.outputs.is_empty() && !self.paths.has_connection()
+    }
+
+    /// When [`Input::Timeout`] is due, in the milliseconds of [`Context::now_ms`]: an answer waits
+    /// for the mark.
+    #[must_use]
+    pub fn deadline_ms(&self) -> Option<u64> {
+        self.mark_asked_ms
+            .map(|asked_ms| asked_ms.saturating_add(MARK_RETRY_MS))
+    }
+
+    /// What to do next; none until the next input.
+    pub fn poll(&mut self) -> Option<Output<P>> {
+        let output = self.outputs.pop_front();
+        if self.outputs.is_empty() {
+            // A live machine that waits holds no memory for what it said.
+            self.outputs = VecDeque::new();
+        }
+        output
+    }
+
+    /// Takes an input. Everything that follows from it is in [`Self::poll`].
+    pub fn handle(&mut self, ctx: &mut Context<'_>, input: Input<P>) {
+        match input {
+            Input::Frame {
+                opened,
+                path,
+                octets_len,
+            } => self.frame(ctx, opened, path, octets_len),
+            Input::Committed(token) => self.committed(token),
+            Input::CommitFailed(token) => self.commit_failed(token),
+            Input::PathClosed(path) => self.path_closed(path),
+            Input::CallNow(order) => self.call_now(ctx, &order),
+            Input::Drain => self.draining = true,
+            Input::Timeout => {}
+        }
+        self.seal_waiting(ctx);
+        if self.works.is_empty() {
+            self.works = Vec::new();
+            if self.draining {
+                self.close_connection(Reason::Stopping);
+            }
+        }
+    }
+
+    fn event(&mut self, event: MachineEvent) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn close_connection(&mut self, why: Reason) {
+        if let Some(path) = self.paths.take_connection() {
+            self.close(path, why);
+        }
+    }
+
+    // spec: ERR-4
+    fn close(&mut self, path: P, why: Reason) {
+        if let OnAir::Close(code) = why.on_air() {
+            for work in &mut self.works {
+                work.to.forget(path);
+            }
+            self.outputs.push_back(Output::Close { path, code });
+        }
+    }
+
+    fn path_closed(&mut self, path: P) {
+        self.paths.closed(path);
+        for work in &mut self.works {
+            work.to.forget(path);
+        }
+    }
+
+    fn frame(&mut self, ctx: &mut Context<'_>, opened: Opened, path: P, len: usize) {
+        let is_shed = self.failed || ctx.admission == Admission::Shed;
+        match opened {
+            Opened::Uplink(uplink) if is_shed => self.shed(&uplink.header),
+            Opened::Unreadable(uplink) if is_shed => self.shed(&uplink.header),
+            Opened::Resync(_) if is_shed => self.event(MachineEvent::Shed { counter: 0 }),
+            Opened::Uplink(uplink) => self.uplink(ctx, *uplink, path, len),
+            Opened::Unreadable(uplink) => self.unreadable(ctx, *uplink, path, len),
+            Opened::Resync(resync) => self.resync(resync, path),
+        }
+    }
+
+    fn shed(&mut self, header: &UplinkHeader) {
+        let counter = header.counter().get();
+        self.event(MachineEvent::Shed { counter });
+    }
+
+    fn is_full(&self) -> bool {
+        self.works.len() >= WORKS_MAX
+    }
+
+    /// Notes where a frame came from; whatever it means, it verified.
+    // spec: TCP-6, SES-12
+    fn learn(&mut self, path: P, header: &UplinkHeader, verdict: Option<CounterVerdict>) {
+        match verdict {
+            Some(CounterVerdict::New) => {
+                let counter = header.counter().get();
+                let is_highest = header.mode() != Mode::Clear && self.link.is_highest(counter);
+                if let Some(older) = self.paths.new_frame(path, counter, is_highest) {
+                    self.event(MachineEvent::Moved);
+                    self.close(older, Reason::TakenOver);
+                }
+            }
+            None | Some(CounterVerdict::Duplicate) => self.paths.repeated_frame(path),
+            Some(CounterVerdict::Clone | CounterVerdict::Stale) => {}
+        }
+    }
+
+    /// Joins a frame whose answer is under way: that answer goes to this path too.
+    // spec: ANS-7, UDP-3
+    fn join(&mut self, key: AnswerKey, tag: FrameTag, path: P) -> bool {
+        let work = self.works.iter_mut().find(|work| work.answers(key, tag));
+        work.map(|work| work.to.add(path)).is_some()
+    }
+
+    fn uplink(&mut self, ctx: &mut Context<'_>, mut uplink: OpenedUplink, path: P, len: usize) {
+        let header = uplink.header;
+        let (counter, mode) = (header.counter().get(), header.mode());
+        if uplink.off_ladder {
+            self.event(MachineEvent::OffLadder);
+        }
+        if uplink.alarm_bit_wrong() {
+            self.event(MachineEvent::AlarmBitWrong);
+        }
+        let tag = uplink.answered.tag;
+        let verdict = self.link.judge(mode, counter, tag.digest());
+        self.learn(path, &header, verdict);
+        let joins = mode != Mode::Clear && self.join(AnswerKey::Counter(counter), tag, path);
+        if joins || verdict.is_none() {
+            return self.event(MachineEvent::Joined { counter });
+        }
+        if self.is_full() {
+            return self.shed(&header);
+        }
+        let is_new = verdict == Some(CounterVerdict::New);
+        if let (Admission::ComeBack(_), true) = (ctx.admission, is_new)
+            && !is_served_always(&uplink)
+        {
+            return self.come_back(ctx, uplink, path, len);
+        }
+        if is_new && self.overlaps(&uplink) {
+            return self.event(MachineEvent::Overlap { counter });
+        }
+        let asked = Box::new(Asked::take(&mut uplink, len));
+        let plaintext = core::mem::take(&mut uplink.plaintext);
+        let waiting = ctx.commands.waiting(header.identity());
+        let around = Surroundings {
+            now_utc_s: ctx.now_utc_s,
+            waiting: waiting.as_ref(),
+            commands_stopped: ctx.commands_stopped,
+            mark: ctx.mark,
+        };
+        let judged = self.judged(counter, verdict);
+        let step = self.link.receive(uplink, ctx.index, &around);
+        self.step(step, asked, plaintext, path, judged);
+    }
+
+    // spec: REC-12
+    fn unreadable(&mut self, ctx: &Context<'_>, uplink: UnreadableUplink, path: P, len: usize) {
+        let header = uplink.header;
+        let counter = header.counter().get();
+        let tag = uplink.answered.tag;
+        self.event(MachineEvent::Refused(uplink.refusal));
+        let verdict = self.link.judge(header.mode(), counter, tag.digest());
+        self.learn(path, &header, verdict);
+        if self.join(AnswerKey::Counter(counter), tag, path) || verdict.is_none() {
+            return self.event(MachineEvent::Joined { counter });
+        }
+        if self.is_full() {
+            return self.shed(&header);
+        }
+        let around = Surroundings {
+            now_utc_s: ctx.now_utc_s,
+            waiting: None,
+            commands_stopped: ctx.commands_stopped,
+            mark: ctx.mark,
+        };
+        let judged = self.judged(counter, verdict);
+        let step = self.link.receive_unreadable(&uplink, &around);
+        let asked = Box::new(Asked {
+            header,
+            answered: uplink.answered,
+            len,
+        });
+        self.step(step, asked, uplink.plaintext, path, judged);
+    }
+
+    fn judged(&self, counter: u32, verdict: Option<CounterVerdict>) -> Judged {
+        let is_durable = self.link.state().window.is_safe(counter);
+        Judged {
+            is_behind: verdict == Some(CounterVerdict::Stale),
+            may_be_called_safe: is_durable
+                || self.works.iter().any(|work| work.is_step_of(counter)),
+        }
+    }
+
+    fn step(&mut self, step: Step, asked: Box<Asked>, plaintext: Vec<u8>, path: P, judged: Judged) {
+        let header = asked.header;
+        let counter = header.counter().get();
+        match step {
+            Step::Commit(commit) => {
+                if commit.rollback_suspected {
+                    self.event(MachineEvent::RollbackSuspected);
+                }
+                if !commit.conflicts.is_empty() {
+                    let records = commit.conflicts.len();
+                    self.event(MachineEvent::Conflicts { records });
+                }
+                let urgent = header.alarm();
+                let order = CommitOrder::Step(Box::new(StepOrder {
+                    header,
+                    plaintext,
+                    commit: *commit,
+                }));
+                let to = Destinations::only(path);
+                self.order(order, urgent, Reply::OfStep(asked), to);
+            }
+            Step::Answer(plan) => {
+                self.event(if judged.is_behind {
+                    MachineEvent::Behind { counter }
+                } else {
+                    MachineEvent::Repeat { counter }
+                });
+                let promotion = plan.promotion;
+                self.reply(promotion, Reply::Planned(asked, plan), path);
+            }
+            Step::Clone { .. } => {
+                self.event(MachineEvent::Clone { counter });
+                if judged.may_be_called_safe {
+                    let order = CommitOrder::CloneMark { counter };
+                    let nobody = Destinations::all([None, None]);
+                    self.order(order, false, Reply::Nothing, nobody);
+                }
+            }
+            Step::Joined => self.event(MachineEvent::Joined { counter }),
+            Step::Silent => self.event(MachineEvent::Repeat { counter }),
+            Step::Shed => self.shed(&header),
+        }
+    }
+
+    // spec: OVL-1, OVL-3
+    fn come_back(&mut self, ctx: &Context<'_>, mut uplink: OpenedUplink, path: P, len: usize) {
+        let Admission::ComeBack(time) = ctx.admission else {
+            return;
+        };
+        match self.link.come_back(&uplink, time) {
+            Some(plan) => {
+                let seconds = time.seconds();
+                self.event(MachineEvent::CameBack { seconds });
+                let asked = Box::new(Asked::take(&mut uplink, len));
+                let promotion = plan.promotion;
+                self.reply(promotion, Reply::Planned(asked, Box::new(plan)), path);
+            }
+            None => self.shed(&uplink.header),
+        }
+    }
+
+    // spec: RSY-1
+    fn resync(&mut self, resync: Box<OpenedResync>, path: P) {
+        self.paths.repeated_frame(path);
+        let key = AnswerKey::Resync(resync.header.nr().0);
+        if self.join(key, resync.answered.tag, path) {
+            return self.event(MachineEvent::Joined { counter: 0 });
+        }
+        if self.is_full() {
+            return self.event(MachineEvent::Shed { counter: 0 });
+        }
+        self.event(MachineEvent::Resync);
+        let promotion = resync.promotion;
+        self.reply(promotion, Reply::Resync(resync), path);
+    }
+
+    /// Makes durable what a frame proves, if it proves anything, and replies then.
+    // spec: ROT-5, ROT-11
+    fn reply(&mut self, promotion: Promotion, reply: Reply, path: P) {
+        let to = Destinations::only(path);
+        if promotion == Promotion::default() {
+            self.wait_for_seal(reply, to);
+        } else {
+            self.order(CommitOrder::Promotion(promotion), false, reply, to);
+        }
+    }
+
+    /// Whether a record of the frame is under way in another frame.
+    fn overlaps(&self, uplink: &OpenedUplink) -> bool {
+        let before = uplink.body.session_items.as_slice().iter();
+        let mut before = before.filter_map(|item| match item {
+            SessionItem::PreviousEpoch(epoch) => Some(*epoch),
+            SessionItem::AnswerRefused(_) | SessionItem::Unknown(_) => None,
+        });
+        let epochs = [Some(uplink.body.report.epoch), before.next()];
+        uplink.body.records.iter().any(|record| {
+            epochs.iter().flatten().any(|epoch| {
+                let key = RecordKey {
+                    epoch: *epoch,
+                    sequence: record.sequence,
+                };
+                self.works.iter().any(|work| work.holds(key))
+            })
+        })
+    }
+
+    // spec: SES-12, SES-13, SEC-8
+    fn call_now(&mut self, ctx: &Context<'_>, order: &CallOrder) {
+        let paths = self.paths.all();
+        let last = self.link.state().last_call;
+        let call_counter = last.saturating_add(1).max(ctx.now_utc_s);
+        let header =
+            CallNowHeader::new(order.mode, order.key_version, order.identity, call_counter);
+        let octets = header.map(|header| header.encode());
+        let header = octets.as_ref().and_then(call_header);
+        let is_called = self.works.iter().any(Work::is_call);
+        let may = !self.failed && !is_called && !self.is_full() && call_counter > last;
+        let (Some(header), true) = (header, may && paths.iter().any(Option::is_some)) else {
+            return self.event(MachineEvent::NotCallable);
+        };
+        let mut frame = header.to_vec();
+        frame.extend_from_slice(order.key.call_key().tag(header).as_octets());
+        let order = CommitOrder::Call { call_counter };
+        let reply = Reply::Call {
+            frame,
+            call_counter,
+        };
+        self.order(order, false, reply, Destinations::all(paths));
+    }
+}
+
+fn call_header(octets: &HeaderOctets) -> Option<&[u8; CALL_HEADER_OCTETS]> {
+    octets.as_slice().try_into().ok()
+}
+
+/// Whether a frame is served even when readings are told to come back.
+// spec: OVL-4
+fn is_served_always(uplink: &OpenedUplink) -> bool {
+    let is_result = |body: &RecordBody| matches!(body, RecordBody::CommandResult(_));
+    let mut records = uplink.body.records.iter();
+    uplink.header.alarm() || uplink.holds_alarm() || records.any(|record| is_result(&record.body))
+}

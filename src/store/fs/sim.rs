@@ -1,0 +1,390 @@
+//! A disk in memory that tells what was written from what is durable. For tests and simulations.
+//!
+//! Octets are pending until `sync_data` of their file, names until `sync_dir` of their directory.
+//! A power cut ([`SimFs::crash`]) keeps an arbitrary part of what is pending: of octets any subset
+//! of sectors, one of them perhaps torn, and of each directory's names a prefix of the changes.
+//! Directories themselves are durable at once. A failed sync behaves as on Linux: what it did not
+//! write counts as written, and is gone after the next power cut.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::{Access, Fs, FsFile, Space};
+
+mod cut;
+mod inode;
+
+use inode::Inode;
+
+/// Octets that a disk writes at once or not at all, mostly.
+const SECTOR: usize = 512;
+
+/// What goes wrong, and when. Counts are of this disk since it was made; the first is 1.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Faults {
+    /// The octets that all files together may hold. A write beyond it writes what fits, then
+    /// fails with a full disk.
+    pub capacity: Option<u64>,
+    /// The `sync_data` that fails.
+    pub fail_sync: Option<u64>,
+    /// The `sync_dir` that fails.
+    pub fail_sync_dir: Option<u64>,
+    /// The write that fails, and how many octets it writes before that.
+    pub short_write: Option<(u64, usize)>,
+    /// The operation that changes the disk (write, sync, create, rename, remove, `set_len`) at
+    /// which the power goes: it and all later calls fail.
+    pub power_cut: Option<u64>,
+    /// What `space` says, in place of the truth.
+    pub space: Option<Space>,
+}
+
+/// How often each operation was called.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    /// All operations that change the disk.
+    pub changes: u64,
+    /// `write_all_at`.
+    pub writes: u64,
+    /// `sync_data`.
+    pub syncs: u64,
+    /// `sync_dir`.
+    pub dir_syncs: u64,
+}
+
+/// A change of a directory that is not durable yet.
+#[derive(Clone, Debug)]
+enum NameChange {
+    Set(PathBuf, InodeId),
+    Remove(PathBuf),
+}
+
+type InodeId = usize;
+
+#[derive(Debug, Default)]
+struct Disk {
+    inodes: Vec<Inode>,
+    names: BTreeMap<PathBuf, InodeId>,
+    durable_names: BTreeMap<PathBuf, InodeId>,
+    pending_names: Vec<(PathBuf, NameChange)>,
+    faults: Faults,
+    counts: Counts,
+    has_power: bool,
+}
+
+/// The disk. Clones share it.
+#[derive(Clone, Debug)]
+pub struct SimFs {
+    disk: Arc<Mutex<Disk>>,
+}
+
+impl Default for SimFs {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SimFs {
+    /// An empty disk without faults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with(Disk {
+            has_power: true,
+            ..Disk::default()
+        })
+    }
+
+    fn with(disk: Disk) -> Self {
+        Self {
+            disk: Arc::new(Mutex::new(disk)),
+        }
+    }
+
+    /// Replaces what goes wrong.
+    pub fn set_faults(&self, faults: Faults) {
+        self.disk.lock().faults = faults;
+    }
+
+    /// How often each operation was called.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.disk.lock().counts
+    }
+
+    /// Cuts the power, and gives the disk as it is found afterwards: the same for the same history
+    /// and seed. Every later call on this disk, and on files opened from it, fails.
+    #[must_use]
+    pub fn crash(&self, seed: u64) -> Self {
+        let mut disk = self.disk.lock();
+        disk.has_power = false;
+        Self::with(cut::survivor(&disk, seed))
+    }
+
+    /// All of a file as it can be read now; none if it does not exist. Costs no operation.
+    #[must_use]
+    pub fn content(&self, path: &Path) -> Option<Vec<u8>> {
+        let disk = self.disk.lock();
+        let id = disk.names.get(path)?;
+        disk.inodes.get(*id).map(|inode| inode.current.clone())
+    }
+
+    /// Puts a file with this content, durable at once, in place of one that exists: damage done
+    /// behind the back of whoever uses the disk.
+    pub fn put(&self, path: &Path, content: Vec<u8>) {
+        let mut disk = self.disk.lock();
+        let id = disk.inodes.len();
+        disk.inodes.push(Inode::durable(content));
+        disk.names.insert(path.to_owned(), id);
+        disk.durable_names.insert(path.to_owned(), id);
+    }
+}
+
+fn no_power() -> io::Error {
+    io::Error::other("the simulated disk has no power")
+}
+
+fn injected(what: &str) -> io::Error {
+    io::Error::other(format!("injected: {what}"))
+}
+
+fn no_file(path: &Path) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, path.display().to_string())
+}
+
+fn parent(path: &Path) -> PathBuf {
+    path.parent().map(Path::to_owned).unwrap_or_default()
+}
+
+impl Disk {
+    fn check_power(&self) -> io::Result<()> {
+        if self.has_power {
+            Ok(())
+        } else {
+            Err(no_power())
+        }
+    }
+
+    /// Counts a change, and cuts the power at the one that is told.
+    fn change(&mut self) -> io::Result<()> {
+        self.check_power()?;
+        self.counts.changes += 1;
+        if self.faults.power_cut == Some(self.counts.changes) {
+            self.has_power = false;
+        }
+        self.check_power()
+    }
+
+    fn rename_to(&mut self, change: NameChange) {
+        match &change {
+            NameChange::Set(path, id) => {
+                self.names.insert(path.clone(), *id);
+            }
+            NameChange::Remove(path) => {
+                self.names.remove(path);
+            }
+        }
+        let (NameChange::Set(path, _) | NameChange::Remove(path)) = &change;
+        self.pending_names.push((parent(path), change));
+    }
+
+    fn used(&self) -> u64 {
+        let ids = self.names.values();
+        let lens = ids.filter_map(|id| self.inodes.get(*id)).map(Inode::len);
+        lens.sum()
+    }
+
+    fn inode(&mut self, id: InodeId) -> io::Result<&mut Inode> {
+        self.inodes
+            .get_mut(id)
+            .ok_or_else(|| injected("no such inode"))
+    }
+
+    fn write(&mut self, id: InodeId, offset: u64, octets: &[u8]) -> io::Result<()> {
+        self.change()?;
+        self.counts.writes += 1;
+        let end = offset.saturating_add(octets.len() as u64); // cast: a length fits in 64 bits
+        let growth = end.saturating_sub(self.inode(id)?.len());
+        if let Some(capacity) = self.faults.capacity
+            && growth > capacity.saturating_sub(self.used())
+        {
+            let missing = growth - capacity.saturating_sub(self.used());
+            let kept = octets.len().saturating_sub(usize_of(missing));
+            self.inode(id)?.write(usize_of(offset), octets, kept);
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        if let Some((write, kept)) = self.faults.short_write
+            && write == self.counts.writes
+        {
+            self.inode(id)?.write(usize_of(offset), octets, kept);
+            return Err(injected("short write"));
+        }
+        self.inode(id)?
+            .write(usize_of(offset), octets, octets.len());
+        Ok(())
+    }
+}
+
+/// A length or place in memory; what is larger cannot be in memory.
+fn usize_of(octets: u64) -> usize {
+    usize::try_from(octets).unwrap_or(usize::MAX)
+}
+
+impl Fs for SimFs {
+    fn create_dir_all(&self, _dir: &Path) -> io::Result<()> {
+        self.disk.lock().check_power()
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn FsFile>> {
+        let mut disk = self.disk.lock();
+        disk.change()?;
+        if disk.names.contains_key(path) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let id = disk.inodes.len();
+        disk.inodes.push(Inode::default());
+        disk.rename_to(NameChange::Set(path.to_owned(), id));
+        Ok(self.file(id, Access::ReadWrite))
+    }
+
+    fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn FsFile>> {
+        let disk = self.disk.lock();
+        disk.check_power()?;
+        let id = disk.names.get(path).ok_or_else(|| no_file(path))?;
+        Ok(self.file(*id, access))
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let disk = self.disk.lock();
+        disk.check_power()?;
+        let here = disk.names.keys().filter(|path| path.parent() == Some(dir));
+        let names = here.filter_map(|path| path.file_name()?.to_str());
+        Ok(names.map(str::to_owned).collect())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        disk.change()?;
+        let id = *disk.names.get(from).ok_or_else(|| no_file(from))?;
+        disk.rename_to(NameChange::Set(to.to_owned(), id));
+        disk.rename_to(NameChange::Remove(from.to_owned()));
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        disk.change()?;
+        if !disk.names.contains_key(path) {
+            return Err(no_file(path));
+        }
+        disk.rename_to(NameChange::Remove(path.to_owned()));
+        Ok(())
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        disk.change()?;
+        disk.counts.dir_syncs += 1;
+        if disk.faults.fail_sync_dir == Some(disk.counts.dir_syncs) {
+            return Err(injected("failed sync of a directory"));
+        }
+        let Disk {
+            pending_names,
+            durable_names,
+            ..
+        } = &mut *disk;
+        pending_names.retain(|(of, change)| {
+            if of == dir {
+                cut::apply(durable_names, change);
+            }
+            of != dir
+        });
+        Ok(())
+    }
+
+    fn space(&self, _dir: &Path) -> io::Result<Space> {
+        let disk = self.disk.lock();
+        disk.check_power()?;
+        if let Some(space) = disk.faults.space {
+            return Ok(space);
+        }
+        let total = disk.faults.capacity.unwrap_or(1 << 40);
+        Ok(Space {
+            free: total.saturating_sub(disk.used()),
+            total,
+        })
+    }
+}
+
+impl SimFs {
+    fn file(&self, id: InodeId, access: Access) -> Arc<dyn FsFile> {
+        Arc::new(SimFile {
+            disk: Arc::clone(&self.disk),
+            id,
+            access,
+        })
+    }
+}
+
+#[derive(Debug)]
+struct SimFile {
+    disk: Arc<Mutex<Disk>>,
+    id: InodeId,
+    access: Access,
+}
+
+impl SimFile {
+    fn check_access(&self) -> io::Result<()> {
+        match self.access {
+            Access::ReadWrite => Ok(()),
+            Access::Read => Err(io::ErrorKind::PermissionDenied.into()),
+        }
+    }
+}
+
+impl FsFile for SimFile {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut disk = self.disk.lock();
+        disk.check_power()?;
+        let content = &disk.inode(self.id)?.current;
+        let rest = content.get(usize_of(offset)..).unwrap_or_default();
+        let read = rest.len().min(buffer.len());
+        for (to, from) in buffer.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        Ok(read)
+    }
+
+    fn write_all_at(&self, offset: u64, octets: &[u8]) -> io::Result<()> {
+        self.check_access()?;
+        self.disk.lock().write(self.id, offset, octets)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        disk.change()?;
+        disk.counts.syncs += 1;
+        if disk.faults.fail_sync == Some(disk.counts.syncs) {
+            disk.inode(self.id)?.forget();
+            return Err(injected("failed sync"));
+        }
+        disk.inode(self.id)?.sync();
+        Ok(())
+    }
+
+    fn set_len(&self, octets: u64) -> io::Result<()> {
+        self.check_access()?;
+        let mut disk = self.disk.lock();
+        disk.change()?;
+        disk.inode(self.id)?.set_len(usize_of(octets));
+        Ok(())
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        let mut disk = self.disk.lock();
+        disk.check_power()?;
+        Ok(disk.inode(self.id)?.len())
+    }
+}

@@ -1,0 +1,143 @@
+//! `kenshin config` as a program.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kenshin"));
+    let own = std::env::vars_os().map(|(name, _)| name);
+    for name in own.filter(|name| name.to_string_lossy().starts_with("KENSHIN_")) {
+        command.env_remove(name);
+    }
+    let variables = variables.iter().copied();
+    command.args(arguments).envs(variables).output().unwrap()
+}
+
+fn check(path: &Path, more: &[&str]) -> Output {
+    let arguments = ["config", "check", "--config", path.to_str().unwrap()];
+    run(&[&arguments[..], more].concat(), &[])
+}
+
+fn text(octets: &[u8]) -> &str {
+    str::from_utf8(octets).unwrap()
+}
+
+#[cfg(unix)]
+fn restrict(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn the_template_passes_its_own_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let template = run(&["config", "template"], &[]);
+    assert_eq!(template.status.code(), Some(0));
+    let path = folder.path().join("kenshin.toml");
+    fs::write(&path, &template.stdout).unwrap();
+    let checked = check(&path, &[]);
+    assert_eq!(checked.status.code(), Some(0));
+    assert!(text(&checked.stdout).contains("The configuration can be used."));
+}
+
+#[test]
+fn a_missing_file_is_no_mistake_of_the_configuration() {
+    let checked = check(Path::new("no/such/file"), &[]);
+    assert_eq!(checked.status.code(), Some(2));
+    assert!(text(&checked.stderr).contains("no/such/file"));
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_in_both_forms() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kenshin.toml");
+    fs::write(
+        &path,
+        "[listen]\nudp = 7\nupd = \"off\"\n[tcp]\naccept_backlog = 0\n",
+    )
+    .unwrap();
+    let checked = check(&path, &[]);
+    assert_eq!(checked.status.code(), Some(1));
+    assert_eq!(text(&checked.stdout).lines().count(), 3);
+
+    let checked = check(&path, &["--json"]);
+    assert_eq!(checked.status.code(), Some(1));
+    let outcome: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert_eq!(outcome["ok"], false);
+    let errors = outcome["errors"].as_array().unwrap();
+    let found: Vec<_> = errors
+        .iter()
+        .map(|error| {
+            (
+                error["line"].as_u64().unwrap(),
+                error["key"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    let expected = [
+        (2, "listen.udp"),
+        (3, "listen.upd"),
+        (5, "tcp.accept_backlog"),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn the_environment_is_checked_too() {
+    let variables = [("KENSHIN_LISTEN__UDP", "nowhere")];
+    let checked = run(&["config", "check", "--json"], &variables);
+    assert_eq!(checked.status.code(), Some(1));
+    let outcome: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert_eq!(outcome["errors"][0]["variable"], "KENSHIN_LISTEN__UDP");
+    assert_eq!(run(&["config", "check"], &[]).status.code(), Some(0));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_secret_that_others_can_read_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    fs::write(&token, "t").unwrap();
+    let path = folder.path().join("kenshin.toml");
+    let config = format!(
+        "[[consumer]]\nname = \"c\"\nutility = \"a1b2c3d4e5f60718\"\ntoken_file = {token:?}\n"
+    );
+    fs::write(&path, config).unwrap();
+    restrict(&token, 0o644);
+    let checked = check(&path, &[]);
+    assert_eq!(checked.status.code(), Some(1));
+    let told = text(&checked.stdout);
+    assert!(
+        told.contains("consumer[0].token_file: others can read"),
+        "{told}"
+    );
+    assert!(told.contains("chmod 600"), "{told}");
+    restrict(&token, 0o600);
+    assert_eq!(check(&path, &[]).status.code(), Some(0));
+}
+
+#[test]
+fn warnings_do_not_change_the_exit_code() {
+    let variables = [("KENSHIN_LISTEN__TCP", "0.0.0.0:7511")];
+    let checked = run(&["config", "check", "--json"], &variables);
+    assert_eq!(checked.status.code(), Some(0));
+    let outcome: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    let warnings = outcome["warnings"].as_array().unwrap();
+    assert!(
+        warnings
+            .iter()
+            .any(|line| line.as_str().unwrap().starts_with("listen.tcp:"))
+    );
+    assert!(outcome["memory_bound_octets"]["tcp.max_connections"].as_u64() > Some(0));
+}
