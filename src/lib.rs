@@ -26,7 +26,7 @@
 //!
 //! The test `tests/tidy.rs` enforces this on the source text.
 
-pub mod app;
+// pub mod app;
 pub mod cli;
 pub mod config;
 pub mod crypto;
