@@ -5,8 +5,10 @@
 
 pub mod event;
 pub mod ids;
+pub mod record;
 pub mod step;
 
 pub use event::Event;
 pub use ids::{Lane, Lanes, Lsn, TerminalId};
+pub use record::{OutwardRecord, Zone, records_of};
 pub use step::{RecordFlags, SessionStep, StepEntry, StepFlags};

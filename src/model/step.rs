@@ -137,6 +137,12 @@ impl RecordFlags {
         if condition { self.with(other) } else { self }
     }
 
+    /// This set less `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether all of `other` is in this set.
     #[must_use]
     pub const fn has(self, other: Self) -> bool {
@@ -316,7 +322,7 @@ impl<'a> SessionStep<'a> {
 }
 
 /// The number of the alarm notice record.
-const ALARM_NOTICE: u8 = 0x05;
+pub(super) const ALARM_NOTICE: u8 = 0x05;
 
 fn put_counted(out: &mut Vec<u8>, octets: &[u8]) -> Result<(), StepTooLong> {
     out.push(u8::try_from(octets.len()).map_err(|_| StepTooLong)?);

@@ -2,4 +2,5 @@
 
 pub mod fs;
 pub mod log;
+pub mod ndjson;
 pub mod state;

@@ -19,7 +19,8 @@ use super::uplink::{SessionItem, UplinkBody};
 
 mod record;
 
-pub use record::record;
+pub use record::{RecordForm, record};
+use record::{MeterForm, StampForm, value};
 
 /// How far a frame is to be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,13 +207,7 @@ pub fn header(of: &Header) -> Value {
 }
 
 fn stamp(stamp: Stamp) -> Value {
-    match stamp {
-        Stamp::Set { uncertainty, utc_s } => json!({
-            "utc_s": utc_s,
-            "uncertainty_s": uncertainty.seconds(),
-        }),
-        Stamp::Unset { uptime_s, boot } => json!({ "uptime_s": uptime_s, "boot": boot }),
-    }
+    value(&StampForm(stamp))
 }
 
 fn report(report: &Report) -> Object {
@@ -275,7 +270,7 @@ fn command(item: &CommandItem) -> Value {
         .with("key_version", item.key_version.get())
         .with("sequence", item.sequence.get())
         .with("kind", item.kind.to_string())
-        .with("meter", record::meter(item.meter))
+        .with("meter", value(&MeterForm(item.meter)))
         .with("bound", item.bound)
         .with("precondition", item.precondition.code())
         .with("not_after_utc_s", item.not_after_utc_s)
