@@ -90,7 +90,10 @@ fn a_guard_lets_one_of_two_rivals_through() {
     let ticket = rival.ticket;
     log.submit(rival).unwrap();
     log.close().unwrap();
-    assert_eq!(*told.refused.lock(), [(ticket, Refused::Guard { found: 3 })]);
+    assert_eq!(
+        *told.refused.lock(),
+        [(ticket, Refused::Guard { found: 3 })]
+    );
     assert_eq!(told.durable.lock().len(), 3);
 }
 

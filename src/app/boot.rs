@@ -124,7 +124,7 @@ pub fn boot(
     let observer = StepObserver::new(
         Arc::clone(&state),
         Arc::clone(&completions),
-        Box::new(|error| tracing::error!(error, "a frame of this server cannot be folded")),
+        Box::new(|error| tracing::error!(%error, "A frame of this server cannot be folded.")),
     );
     let options = LogOptions {
         check_from: loaded.position,

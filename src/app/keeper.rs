@@ -4,12 +4,15 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::ingest::load::{DiskLevel, Load};
+use crate::ingest::load::Load;
 use crate::model::Lsn;
 use crate::store::fs::{Fs, Space};
 use crate::store::log::{CommitLog, LogStatus, PoisonReason, RetainError};
 use crate::store::state::State;
 use crate::store::state::snapshot::{self, SnapshotInfo, WriteError};
+use crate::telemetry::{DiskLevel, events};
+
+use tokio_util::sync::CancellationToken;
 
 /// What the housekeeping goes by.
 #[derive(Clone, Copy, Debug)]
@@ -51,24 +54,12 @@ pub struct Keeper {
     log: Arc<CommitLog>,
     load: Arc<Load>,
     snapshot_at: Lsn,
-    floors: Vec<Arc<dyn Floor>>,
-}
-
-/// Whoever still needs the log from a position on.
-pub trait Floor: Send + Sync + std::fmt::Debug {
-    /// The lowest position that is still needed.
-    fn lowest_needed(&self) -> Lsn;
 }
 
 impl Keeper {
     /// A housekeeper; the log is kept for every one of `floors`.
     #[must_use]
-    pub fn new(
-        options: KeeperOptions,
-        booted: &super::boot::Booted,
-        load: Arc<Load>,
-        floors: Vec<Arc<dyn Floor>>,
-    ) -> Self {
+    pub fn new(options: KeeperOptions, booted: &super::boot::Booted, load: Arc<Load>) -> Self {
         Self {
             options,
             fs: Arc::clone(&booted.fs),
@@ -77,7 +68,6 @@ impl Keeper {
             log: Arc::clone(&booted.log),
             load,
             snapshot_at: booted.state.folded(),
-            floors,
         }
     }
 
@@ -136,9 +126,6 @@ impl Keeper {
         for cursors in self.state.directory().sinks.values() {
             lowest = lowest.min(cursors.lowest());
         }
-        for floor in &self.floors {
-            lowest = lowest.min(floor.lowest_needed());
-        }
         self.log.retain_from(lowest).map(|_| ())
     }
 
@@ -177,7 +164,33 @@ impl Keeper {
         } else if percent >= u128::from(self.options.come_back_percent) {
             DiskLevel::ComeBack
         } else {
-            DiskLevel::Normal
+            DiskLevel::Plenty
         }
+    }
+}
+
+/// Tells what a round found. `broken` is cancelled when the process has to start again.
+pub fn tell(round: &Round, was: &mut DiskLevel, broken: &CancellationToken) {
+    if round.disk != *was {
+        events::disk_level_changed(*was, round.disk);
+        *was = round.disk;
+    }
+    match &round.snapshot {
+        Some(Ok(info)) => {
+            let (position, terminals) = (info.position.get(), info.terminals);
+            tracing::info!(position, terminals, "Took a snapshot.");
+        }
+        Some(Err(error)) => tracing::error!(%error, "No snapshot was written."),
+        None => {}
+    }
+    if let Some(error) = &round.retain_error {
+        tracing::error!(%error, "The log could not forget what nobody needs.");
+    }
+    if let Some(poison) = &round.log.poison
+        && poison.reason != PoisonReason::Full
+        && !broken.is_cancelled()
+    {
+        events::log_stopped(&poison.cause);
+        broken.cancel();
     }
 }

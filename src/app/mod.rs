@@ -1,4 +1,9 @@
 //! The server put together: builds the components in order, holds them, and stops them in stages.
 
 pub mod boot;
+pub mod followers;
 pub mod keeper;
+pub mod server;
+pub mod witness;
+
+pub use server::{Addresses, Server, StartError};

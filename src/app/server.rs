@@ -63,11 +63,11 @@ pub enum StartError {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Addresses {
     /// UDP: everyday frames.
-    pub reading: SocketAddr,
+    pub reading: Option<SocketAddr>,
     /// UDP: frames with an alarm.
-    pub alarm: SocketAddr,
+    pub alarm: Option<SocketAddr>,
     /// TCP: all frames.
-    pub stream: SocketAddr,
+    pub stream: Option<SocketAddr>,
     /// HTTP: health, metrics, records.
     pub http: Option<SocketAddr>,
 }
@@ -85,6 +85,7 @@ pub struct Server {
     http: Option<JoinHandle<()>>,
     stopping: CancellationToken,
     broken: CancellationToken,
+    clock: Arc<dyn Clock>,
     /// Given back last.
     _lock: DataDirLock,
 }
@@ -180,7 +181,7 @@ impl Server {
             signer: Arc::new(NoSigner),
             witness: Arc::new(Telling::new(Arc::clone(&metrics))),
         }));
-        let followers = Followers::start(config, &booted, &metrics, clock)?;
+        let followers = Followers::start(config, &booted, clock)?;
         let handler: Arc<Intake> = Arc::clone(&intake);
         let listeners = bound.start(handler, Arc::clone(clock), runtime)?;
         let local = listeners.local_addrs();
@@ -200,6 +201,7 @@ impl Server {
             http: None,
             stopping: CancellationToken::new(),
             broken: CancellationToken::new(),
+            clock: Arc::clone(clock),
             _lock: data_lock,
         };
         server.keep_house(config);
@@ -228,11 +230,16 @@ impl Server {
             stream,
             http,
         } = self.addresses;
-        events::listening("udp", reading);
-        events::listening("udp alarms", alarm);
-        events::listening("tcp", stream);
-        if let Some(http) = http {
-            events::listening("http", http);
+        let all = [
+            ("udp", reading),
+            ("udp alarms", alarm),
+            ("tcp", stream),
+            ("http", http),
+        ];
+        for (what, address) in all {
+            if let Some(address) = address {
+                events::listening(what, address);
+            }
         }
     }
 
@@ -291,10 +298,7 @@ impl Server {
             net: listeners.counters(),
             stopping: self.stopping.clone(),
         };
-        let mut router = ops::router(Arc::new(health), Arc::clone(metrics));
-        if let Some(followers) = &self.followers {
-            router = router.merge(followers.router());
-        }
+        let router = ops::router(Arc::new(health), Arc::clone(metrics));
         let stopping = self.stopping.clone();
         self.http = Some(runtime.spawn(async move {
             let serving = axum::serve(socket, router);
@@ -315,11 +319,12 @@ impl Server {
         if let Some(listeners) = self.listeners.take() {
             let outbound = listeners.outbound();
             let intake = Arc::clone(&self.intake);
+            let now_ms = self.clock.monotonic_ms();
             let drain = async {
                 listeners.stop_accepting();
                 let mut out = Vec::new();
                 intake.drain(&mut out);
-                outbound.send_all(out);
+                outbound.send_all(&mut out, now_ms);
                 let drained = listeners.drain(sessions).await;
                 let cut = drained.connections_cut;
                 tracing::info!(complete = drained.is_complete, cut, "Sessions have ended.");
@@ -368,7 +373,7 @@ fn log_options(config: &Config) -> LogOptions {
 }
 
 fn listener_options(config: &Config, workers: u16) -> ListenerOptions {
-    let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
+    let milliseconds = |seconds: u32| u64::from(seconds).saturating_mul(1_000);
     ListenerOptions {
         reading: config.listen.udp,
         alarm: config.listen.udp_alarm,
@@ -376,8 +381,8 @@ fn listener_options(config: &Config, workers: u16) -> ListenerOptions {
         reading_workers: workers,
         connections_max: u64::from(config.tcp.max_connections),
         stream_limits: StreamLimits {
-            first_frame: seconds(config.tcp.first_frame_timeout_s),
-            idle: seconds(config.tcp.idle_timeout_s),
+            first_verified_ms: milliseconds(config.tcp.first_frame_timeout_s),
+            silence_ms: milliseconds(config.tcp.idle_timeout_s),
             ..StreamLimits::default()
         },
         admission: AdmissionLimits {

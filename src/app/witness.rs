@@ -56,7 +56,9 @@ impl Witness for Telling {
             events::record_conflict(&self.metrics, terminal, sequence);
         }
         for item in &commit.damaged {
-            let sequence = item.sequence.map_or(0, |sequence| u64::from(sequence.get()));
+            let sequence = item
+                .sequence
+                .map_or(0, |sequence| u64::from(sequence.get()));
             events::record_quarantined(&self.metrics, terminal, sequence);
         }
     }

@@ -9,6 +9,8 @@ use clap::{Parser, Subcommand};
 pub mod config;
 pub mod decode;
 pub mod key;
+pub mod link_ring;
+pub mod serve;
 
 /// The arguments of the program.
 #[derive(Debug, Parser)]
@@ -31,6 +33,8 @@ pub enum Command {
     /// Show what is in frames, one frame in hexadecimal a line on standard input.
     #[command(long_about = decode::LONG_ABOUT)]
     Decode(decode::DecodeArgs),
+    /// Serve terminals until told to stop.
+    Serve(serve::ServeArgs),
     /// Make master keys, seal key rings under them, and show what a sealed ring holds.
     Key(key::KeyArgs),
 }
@@ -45,5 +49,6 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Config(args) => config::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Key(args) => key::run(&args),
+        Command::Serve(args) => serve::run(&args),
     }
 }

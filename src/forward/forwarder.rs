@@ -54,12 +54,7 @@ impl Forwarder {
     /// # Errors
     ///
     /// If no thread can be started.
-    pub fn run(
-        &self,
-        sink: &Arc<Sink>,
-        lane: Lane,
-        delivery: Box<dyn Delivery>,
-    ) -> io::Result<()> {
+    pub fn run(&self, sink: &Arc<Sink>, lane: Lane, delivery: Box<dyn Delivery>) -> io::Result<()> {
         let task = LaneTask {
             log: Arc::clone(self.sinks.log()),
             sink: Arc::clone(sink),

@@ -121,7 +121,10 @@ pub fn lines_of(
     let lsn = frame.lsn;
     let decoded = SessionStep::decode(frame.payload);
     let step = decoded.map_err(|cause| FrameError::Step { lsn, cause })?;
-    if wanted.utility.is_some_and(|utility| utility != step.utility) {
+    if wanted
+        .utility
+        .is_some_and(|utility| utility != step.utility)
+    {
         return Ok(0);
     }
     let mut records = 0_u64;
@@ -153,14 +156,24 @@ impl LaneTask {
             };
             let (sink, lane) = (self.sink.name(), self.lane);
             if self.sink.note_failure(lane, &chain(&error)) {
-                tracing::warn!(sink, ?lane, error = chain(&error), "Sink fails; it is retried.");
+                tracing::warn!(
+                    sink,
+                    ?lane,
+                    error = chain(&error),
+                    "Sink fails; it is retried."
+                );
             }
             failures = failures.saturating_add(1);
             self.stop.wait(back_off(failures));
         }
         if let Err(error) = self.delivery.finish() {
             let (sink, lane) = (self.sink.name(), self.lane);
-            tracing::warn!(sink, ?lane, error = chain(&error), "Sink not ended in order.");
+            tracing::warn!(
+                sink,
+                ?lane,
+                error = chain(&error),
+                "Sink not ended in order."
+            );
         }
     }
 
@@ -180,7 +193,8 @@ impl LaneTask {
                 self.delivery.idle()?;
             }
             *failures = 0;
-            self.sink.advance(self.lane, reader.position(), batch.records);
+            self.sink
+                .advance(self.lane, reader.position(), batch.records);
             if at_end && batch.records > 0 && self.lane == Lane::Bulk {
                 self.stop.wait(BULK_PACE);
             } else if at_end {

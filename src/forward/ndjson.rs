@@ -6,7 +6,8 @@ use super::lane::{Delivery, DeliveryError, LaneBatch};
 
 impl Delivery for NdjsonFiles {
     fn deliver(&mut self, batch: &LaneBatch) -> Result<(), DeliveryError> {
-        self.append(batch.first, &batch.lines).map_err(not_delivered)
+        self.append(batch.first, &batch.lines)
+            .map_err(not_delivered)
     }
 
     fn idle(&mut self) -> Result<(), DeliveryError> {

@@ -297,7 +297,11 @@ impl Sinks {
     pub fn save_due(&self) -> Result<(), SinkError> {
         let due: Vec<Arc<Sink>> = {
             let sinks = self.sinks.read();
-            sinks.values().filter(|sink| sink.is_due()).cloned().collect()
+            sinks
+                .values()
+                .filter(|sink| sink.is_due())
+                .cloned()
+                .collect()
         };
         due.iter().try_for_each(|sink| self.save(sink))
     }
@@ -343,7 +347,11 @@ impl Sinks {
         cursors: SinkCursors,
     ) -> Result<(), SinkError> {
         sink.acknowledge(lanes, cursors);
-        if sink.is_due() { self.save(sink) } else { Ok(()) }
+        if sink.is_due() {
+            self.save(sink)
+        } else {
+            Ok(())
+        }
     }
 
     /// Lets a sink skip what it was not given, up to a position: the only way to drop records.
@@ -437,7 +445,9 @@ fn status(sink: &Sink, end: Lsn) -> SinkStatus {
     let utility = attachment.and_then(|attached| attached.utility);
     SinkStatus {
         name: sink.name.clone(),
-        kind: attachment.map_or("unused", |attached| attached.kind).to_owned(),
+        kind: attachment
+            .map_or("unused", |attached| attached.kind)
+            .to_owned(),
         utility: utility.map(|utility| utility.to_string()),
         reached: progress.reached,
         kept: progress.saved.lowest(),

@@ -3,52 +3,8 @@
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use crate::session::otl::machine::Admission;
+use crate::telemetry::DiskLevel;
 use crate::wire::otl::answer::ComeBack;
-
-/// How full the disk is.
-#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
-pub enum DiskLevel {
-    /// There is room.
-    #[default]
-    Normal,
-    /// Readings are told to come back.
-    ComeBack,
-    /// Only alarms and results are taken, in space that was set aside for them.
-    AlarmsOnly,
-    /// Nothing is taken.
-    Full,
-}
-
-impl DiskLevel {
-    /// Its name in metrics and logs.
-    #[must_use]
-    pub const fn id(self) -> &'static str {
-        match self {
-            Self::Normal => "normal",
-            Self::ComeBack => "come_back",
-            Self::AlarmsOnly => "alarms_only",
-            Self::Full => "full",
-        }
-    }
-
-    const fn number(self) -> u8 {
-        match self {
-            Self::Normal => 0,
-            Self::ComeBack => 1,
-            Self::AlarmsOnly => 2,
-            Self::Full => 3,
-        }
-    }
-
-    const fn of_number(number: u8) -> Self {
-        match number {
-            0 => Self::Normal,
-            1 => Self::ComeBack,
-            2 => Self::AlarmsOnly,
-            _ => Self::Full,
-        }
-    }
-}
 
 /// Units of 4 s after which a terminal comes back from a server with too much to do: 1 to 11
 /// minutes, spread evenly.
@@ -77,7 +33,12 @@ impl Load {
     /// How full the disk is.
     #[must_use]
     pub fn disk(&self) -> DiskLevel {
-        DiskLevel::of_number(self.disk.load(Ordering::Relaxed))
+        match self.disk.load(Ordering::Relaxed) {
+            0 => DiskLevel::Plenty,
+            1 => DiskLevel::ComeBack,
+            2 => DiskLevel::AlarmsOnly,
+            _ => DiskLevel::Full,
+        }
     }
 
     /// Notes how full the queue of the log is, in percent.
@@ -100,12 +61,12 @@ impl Load {
         match self.disk() {
             DiskLevel::Full => Admission::Shed,
             DiskLevel::ComeBack | DiskLevel::AlarmsOnly => come_back(DISK_UNITS, random),
-            DiskLevel::Normal
+            DiskLevel::Plenty
                 if self.queue_percent.load(Ordering::Relaxed) >= QUEUE_COME_BACK_PERCENT =>
             {
                 come_back(BUSY_UNITS, random)
             }
-            DiskLevel::Normal => Admission::Serve,
+            DiskLevel::Plenty => Admission::Serve,
         }
     }
 }

@@ -17,16 +17,14 @@ use crate::wire::otl::registry::items::SESSION_ITEM_FIRST;
 use crate::wire::otl::uplink::{DamagedItem, Salvage};
 
 use super::ids::{Lane, Lanes, Lsn, TerminalId};
-use super::step::{
-    ALARM_NOTICE, DECODER_VERSION, RecordFlags, SessionStep, StepEntry, StepFlags,
-};
+use super::step::{ALARM_NOTICE, DECODER_VERSION, RecordFlags, SessionStep, StepEntry, StepFlags};
 
 mod dating;
 mod json;
 
 use dating::Dating;
-pub use json::SCHEMA;
 pub use dating::{Measured, Zone};
+pub use json::SCHEMA;
 
 /// What a record says.
 #[derive(Clone, Copy, Debug)]
@@ -170,11 +168,7 @@ pub fn records_of(
 }
 
 /// What was noted, with what depends on the decoder as it is now.
-fn flags_now(
-    noted: RecordFlags,
-    content: Content<'_>,
-    measured: Option<Measured>,
-) -> RecordFlags {
+fn flags_now(noted: RecordFlags, content: Content<'_>, measured: Option<Measured>) -> RecordFlags {
     let is_damaged = matches!(content, Content::Damaged(_));
     let by_server = measured.is_some_and(|measured| measured.dated_by_server);
     noted
@@ -212,7 +206,9 @@ fn index_of(item: &DamagedItem, records: &[Record], damaged: &[DamagedItem]) -> 
         return crc32c::crc32c_append(crc32c::crc32c(&[item.number]), &item.octets);
     };
     let decoded = records.iter().filter(|record| record.sequence == sequence);
-    let before = damaged.iter().take_while(|other| !core::ptr::eq(*other, item));
+    let before = damaged
+        .iter()
+        .take_while(|other| !core::ptr::eq(*other, item));
     let before = before.filter(|other| other.sequence == Some(sequence));
     u32::try_from(decoded.count().saturating_add(before.count())).unwrap_or(u32::MAX)
 }

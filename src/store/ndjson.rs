@@ -131,7 +131,10 @@ impl NdjsonFiles {
         let len = u64::try_from(lines.len()).unwrap_or(u64::MAX);
         part.len = part.len.saturating_add(len);
         // A file without a name takes lines for nobody.
-        let named = self.fs.open(&path, Access::Read).and_then(|file| file.len());
+        let named = self
+            .fs
+            .open(&path, Access::Read)
+            .and_then(|file| file.len());
         match named {
             Ok(len) if len == part.len => Ok(()),
             Ok(_) => Err(NdjsonError::Moved { path }),
@@ -242,7 +245,9 @@ impl NdjsonFiles {
         let mut at = self.clock.utc_seconds();
         let mut stem = self.stem(at, first);
         // A redelivery within one second must not take the place of a file that is complete.
-        while names.iter().any(|name| name.strip_suffix(ENDED) == Some(&stem))
+        while names
+            .iter()
+            .any(|name| name.strip_suffix(ENDED) == Some(&stem))
             && at < UtcSeconds::MAX
         {
             at = at.saturating_add(1);
@@ -277,7 +282,9 @@ fn whole_lines(file: &dyn FsFile, len: u64) -> io::Result<u64> {
         let read = file.read_at(start, wanted)?;
         let found = wanted.iter().take(read).rposition(|octet| *octet == b'\n');
         if let Some(at) = found {
-            return Ok(start.saturating_add(u64::try_from(at).unwrap_or(0)).saturating_add(1));
+            return Ok(start
+                .saturating_add(u64::try_from(at).unwrap_or(0))
+                .saturating_add(1));
         }
         end = start;
     }

@@ -38,10 +38,13 @@ impl OutwardRecord<'_> {
         put_hex(out, &self.utility.octets());
         put(out, "\",\"terminal\":\"");
         put_hex(out, &self.terminal.octets());
-        put(out, match self.lane {
-            Lane::Alarm => "\",\"lane\":\"alarm\",\"kind\":\"",
-            Lane::Bulk => "\",\"lane\":\"bulk\",\"kind\":\"",
-        });
+        put(
+            out,
+            match self.lane {
+                Lane::Alarm => "\",\"lane\":\"alarm\",\"kind\":\"",
+                Lane::Bulk => "\",\"lane\":\"bulk\",\"kind\":\"",
+            },
+        );
         put(out, self.kind());
         number(out, "\",\"epoch\":", self.epoch);
         number(out, ",\"sequence\":", self.sequence);
@@ -60,7 +63,11 @@ impl OutwardRecord<'_> {
         }
         put(out, ",\"received_at\":\"");
         instant(out, self.received_utc_s);
-        number(out, "\",\"protocol\":\"otl/1\",\"security_mode\":", self.mode);
+        number(
+            out,
+            "\",\"protocol\":\"otl/1\",\"security_mode\":",
+            self.mode,
+        );
         self.flags_json(out);
         put(out, ",\"value\":");
         self.value_json(out);
@@ -126,7 +133,11 @@ fn octets_of(record: &Record) -> Vec<u8> {
     let mut octets = Vec::with_capacity(128);
     octets.push(record.body.number() | critical);
     // What came out of a frame fits one.
-    if record.body.encode(&mut Writer::new(&mut octets, FRAME_MAX)).is_err() {
+    if record
+        .body
+        .encode(&mut Writer::new(&mut octets, FRAME_MAX))
+        .is_err()
+    {
         octets.clear();
     }
     octets

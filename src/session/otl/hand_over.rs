@@ -47,11 +47,7 @@ impl WaitingCommand {
         self.kind.class().must_be_bound()
     }
 
-<<<<<<< HEAD
     /// What is noted when it is handed over.
-=======
-    /// What is kept of it once it left.
->>>>>>> main
     #[must_use]
     pub fn handed_over(&self) -> HandedOver {
         HandedOver {
@@ -61,17 +57,10 @@ impl WaitingCommand {
     }
 }
 
-<<<<<<< HEAD
 /// What a hand-over leaves behind of a command.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct HandedOver {
     /// The command's sequence.
-=======
-/// A command that left with an answer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct HandedOver {
-    /// Its sequence.
->>>>>>> main
     pub sequence: NonZeroU32,
     /// Whether it needs the safeguards.
     pub guarded: bool,

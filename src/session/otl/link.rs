@@ -13,7 +13,7 @@ use crate::wire::otl::ident::{FrameCounter, Mode};
 use crate::wire::otl::report::Report;
 use crate::wire::otl::uplink::SessionItem;
 
-use super::hand_over::{CommandState, HandedOver, NotNow, UplinkFacts};
+use super::hand_over::{CommandState, NotNow, UplinkFacts};
 use super::open::{OpenedUplink, Promotion, UnreadableUplink};
 use super::records::{self, RecordIndex, Sorted};
 use super::step::{AnswerPlan, Commit, LinkChange, Step, Surroundings};
@@ -40,32 +40,10 @@ pub struct LinkState {
     pub last_call: u32,
 }
 
-/// What a step changes in a [`LinkState`], as far as it has to be known again after a restart.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct StepFacts {
-    /// The frame counter.
-    pub counter: u32,
-    /// What stands for the frame's tag.
-    pub digest: TagDigest,
-    /// What became of the frame's records.
-    pub kept: Kept,
-    /// The mode of the frame.
-    pub mode: Mode,
-    /// Whether the frame waited for an answer.
-    pub wants_answer: bool,
-    /// The report, if it is to be taken.
-    // spec: REP-9
-    pub report: Option<Report>,
-    /// The command that was handed over by the step.
-    // spec: CMD-21
-    pub command: Option<HandedOver>,
-}
-
 impl LinkState {
     /// Folds a step in: the one function by which this state changes with a frame, now and when
     /// it is rebuilt from what was made durable.
     // spec: REP-1, REP-9, CMD-21
-<<<<<<< HEAD
     pub fn apply(&mut self, change: &LinkChange) {
         let counter = change.counter.get();
         if change.mode == Mode::Clear {
@@ -78,19 +56,6 @@ impl LinkState {
         }
         if let Some(command) = change.handed_over {
             self.commands.note(command, counter);
-=======
-    pub fn fold(&mut self, step: &StepFacts) {
-        if step.mode == Mode::Clear {
-            return;
-        }
-        self.window.note(step.counter, step.digest, step.kept);
-        if let Some(report) = &step.report {
-            self.commands
-                .take_report(step.counter, step.wants_answer, report);
-        }
-        if let Some(command) = step.command {
-            self.commands.note(command, step.counter);
->>>>>>> main
         }
     }
 }
@@ -330,14 +295,9 @@ impl Link {
     pub fn committed(&mut self, commit: Commit) -> Option<AnswerPlan> {
         let counter = commit.counter.get();
         let cloned = self.forget_pending(counter, commit.digest);
-<<<<<<< HEAD
         let change = commit.change(cloned);
         let kept = change.kept;
         self.state.apply(&change);
-=======
-        let kept = commit.kept(cloned);
-        self.state.fold(&commit.facts(kept));
->>>>>>> main
         self.come_backs = 0;
         if !commit.wants_answer {
             return None;

@@ -8,12 +8,7 @@ use crate::wire::otl::report::Report;
 use crate::wire::otl::uplink::DamagedItem;
 
 use super::answer_gate::AnswerKey;
-<<<<<<< HEAD
 use super::hand_over::{HandedOver, WaitingCommand};
-=======
-use super::hand_over::WaitingCommand;
-use super::link::StepFacts;
->>>>>>> main
 use super::ns_mark::NsMark;
 use super::open::Promotion;
 use super::records::JudgedRecord;
@@ -97,7 +92,6 @@ impl Commit {
         }
     }
 
-<<<<<<< HEAD
     /// What this commit changes of the link. A clone that shows while it is under way follows as a
     /// change of its own.
     #[must_use]
@@ -110,19 +104,6 @@ impl Commit {
             wants_answer: self.wants_answer,
             report: self.report.filter(|_| self.takes_report),
             handed_over: self.command.as_ref().map(WaitingCommand::handed_over),
-=======
-    /// What the step changes in the link's state, with what the window is to know of the frame.
-    #[must_use]
-    pub fn facts(&self, kept: Kept) -> StepFacts {
-        StepFacts {
-            counter: self.counter.get(),
-            digest: self.digest,
-            kept,
-            mode: self.mode,
-            wants_answer: self.wants_answer,
-            report: self.report.filter(|_| self.takes_report),
-            command: self.command.as_ref().map(WaitingCommand::handed_over),
->>>>>>> main
         }
     }
 

@@ -10,10 +10,10 @@ use crate::model::event::{EventError, TerminalEntry};
 use crate::model::ids::octets_of_hex;
 use crate::model::step::StepError;
 use crate::model::{Event, Lsn, RecordFlags, SessionStep, StepFlags, TerminalId};
-use crate::session::otl::link::StepFacts;
 use crate::session::otl::ns_mark::NsMark;
+use crate::session::otl::step::LinkChange;
 use crate::session::otl::window::Kept;
-use crate::wire::otl::ident::Mode;
+use crate::wire::otl::ident::{FrameCounter, Mode};
 use crate::wire::otl::report::Report;
 
 use super::directory::{Directory, DirectoryFull, SinkCursors};
@@ -168,6 +168,11 @@ impl State {
         let mode = Mode::from_number(step.mode);
         let mode = mode.ok_or(FoldError::Value { lsn, what: "mode" })?;
         let kept = kept_of(step.kept).ok_or(FoldError::Value { lsn, what: "kept" })?;
+        let counter = FrameCounter::new(step.counter);
+        let counter = counter.ok_or(FoldError::Value {
+            lsn,
+            what: "counter",
+        })?;
         let Some(terminal) = frame.terminal else {
             let what = "a step without a terminal";
             return Err(FoldError::Value { lsn, what });
@@ -176,7 +181,7 @@ impl State {
             if entry.hot.applied >= lsn {
                 return false;
             }
-            take_step(&mut entry, step, mode, kept);
+            take_step(&mut entry, step, mode, kept, counter);
             entry.hot.applied = lsn;
             if frame.raises_version {
                 entry.hot.version = entry.hot.version.wrapping_add(1);
@@ -387,7 +392,13 @@ pub const fn kept_number(kept: Kept) -> u8 {
     }
 }
 
-fn take_step(entry: &mut EntryMut<'_>, step: &SessionStep<'_>, mode: Mode, kept: Kept) {
+fn take_step(
+    entry: &mut EntryMut<'_>,
+    step: &SessionStep<'_>,
+    mode: Mode,
+    kept: Kept,
+    counter: FrameCounter,
+) {
     let takes_report = step.flags.has(StepFlags::TAKES_REPORT);
     let command = command_of(step.command);
     let report = if takes_report && mode != Mode::Clear {
@@ -397,14 +408,14 @@ fn take_step(entry: &mut EntryMut<'_>, step: &SessionStep<'_>, mode: Mode, kept:
     };
     let hot = &mut *entry.hot;
     let mut link = hot.link();
-    link.fold(&StepFacts {
-        counter: step.counter,
+    link.apply(&LinkChange {
+        counter,
         digest: step.digest,
         kept,
         mode,
         wants_answer: step.flags.has(StepFlags::WANTS_ANSWER),
         report,
-        command: command.map(|command| command.handed_over),
+        handed_over: command.map(|command| command.handed_over),
     });
     hot.set_link(&link);
     let promoted_mode = step.promoted_mode.and_then(Mode::from_number);

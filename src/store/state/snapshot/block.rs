@@ -132,9 +132,7 @@ impl BlockReader {
         let read = file.read_at(0, &mut header).map_err(FileError::Io)?;
         let [magic @ .., _, _, _, _] = &header;
         let crc = crc32c::crc32c(magic);
-        let [
-            m0, m1, m2, m3, m4, m5, m6, m7, v0, v1, _, _, p @ ..
-        ] = header;
+        let [m0, m1, m2, m3, m4, m5, m6, m7, v0, v1, _, _, p @ ..] = header;
         if read < HEADER_LEN || [m0, m1, m2, m3, m4, m5, m6, m7] != MAGIC {
             return Err(FileError::NotASnapshot);
         }

@@ -127,8 +127,8 @@ pub(super) fn entry(input: &[u8]) -> IResult<&[u8], (HotEntry, Vec<MeterTrack>)>
         window: ReplayWindow::from_octets(&window),
         commands,
         slot: WakeSlot::new(version, slot & SLOT_SECOND_MASK).ok(),
+        last_call,
     });
-    entry.last_call = last_call;
     entry.last_contact_utc_s = last_contact_utc_s;
     entry.sequences = SequenceTrack {
         epoch,

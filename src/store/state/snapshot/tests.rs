@@ -293,7 +293,9 @@ fn sample_state() -> State {
         })
         .collect();
     let state = State::default();
-    log(&happenings).iter().for_each(|frame| fold(&state, frame));
+    log(&happenings)
+        .iter()
+        .for_each(|frame| fold(&state, frame));
     state
 }
 
@@ -303,14 +305,18 @@ fn disk_with(count: u64) -> SimFs {
     for number in 1..=count {
         let state = sample_state();
         let contact = u32::try_from(number).unwrap();
-        state.table.with(terminal(0), |entry| entry.hot.last_contact_utc_s = contact);
+        state
+            .table
+            .with(terminal(0), |entry| entry.hot.last_contact_utc_s = contact);
         write(&state, Lsn::new(number * 1_000), Path::new(DIR), &fs).unwrap();
     }
     fs
 }
 
 fn contact(state: &State) -> Option<u32> {
-    state.table.with(terminal(0), |entry| entry.hot.last_contact_utc_s)
+    state
+        .table
+        .with(terminal(0), |entry| entry.hot.last_contact_utc_s)
 }
 
 #[test]
@@ -318,8 +324,17 @@ fn two_snapshots_are_kept_and_the_oldest_of_them_is_told() {
     let fs = disk_with(4);
     let mut names = fs.list(Path::new(DIR)).unwrap();
     names.sort();
-    assert_eq!(names, ["hot-00000000000000003000.snap", "hot-00000000000000004000.snap"]);
-    assert_eq!(oldest_kept(Path::new(DIR), &fs).unwrap(), Some(Lsn::new(3_000)));
+    assert_eq!(
+        names,
+        [
+            "hot-00000000000000003000.snap",
+            "hot-00000000000000004000.snap"
+        ]
+    );
+    assert_eq!(
+        oldest_kept(Path::new(DIR), &fs).unwrap(),
+        Some(Lsn::new(3_000))
+    );
     let empty = SimFs::new();
     assert_eq!(oldest_kept(Path::new(DIR), &empty).unwrap(), None);
 }
@@ -334,7 +349,9 @@ fn any_flipped_octet_and_any_cut_makes_the_one_before_it_count() {
         octets[at] ^= 0x10;
         octets
     });
-    let cuts = (0..octets.len()).step_by(97).map(|at| octets[..at].to_vec());
+    let cuts = (0..octets.len())
+        .step_by(97)
+        .map(|at| octets[..at].to_vec());
     let longer = [&octets[..], &[0]].concat();
     for (number, wrong) in flips.chain(cuts).chain([longer]).enumerate() {
         let fs = disk_with(2);
@@ -344,7 +361,10 @@ fn any_flipped_octet_and_any_cut_makes_the_one_before_it_count() {
                 assert_eq!(loaded.position, Lsn::new(1_000), "{number}");
                 assert_eq!(contact(&loaded.state), Some(1));
                 assert_eq!(loaded.passed_over[0].path, newest);
-                assert_eq!(oldest_kept(Path::new(DIR), &fs).unwrap(), Some(Lsn::new(1_000)));
+                assert_eq!(
+                    oldest_kept(Path::new(DIR), &fs).unwrap(),
+                    Some(Lsn::new(1_000))
+                );
             }
             // The flipped octet is that of the version.
             Err(LoadError::Newer { .. }) => assert!(number <= 1, "{number}"),
@@ -372,7 +392,10 @@ fn a_snapshot_of_a_later_server_is_refused_by_its_name() {
     fs.put(&path, octets);
     let error = load_latest(Path::new(DIR), &fs, LinkKeyring::new()).unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("hot-00000000000000001000.snap has version 2"), "{text}");
+    assert!(
+        text.contains("hot-00000000000000001000.snap has version 2"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -429,7 +452,10 @@ fn a_million_terminals_load_within_two_seconds() {
     let written_ms = clock.monotonic_ms();
     let loaded = load_latest(dir.path(), &RealFs, LinkKeyring::new()).unwrap();
     let loaded_ms = clock.monotonic_ms() - written_ms;
-    println!("{} octets, written in {written_ms} ms, loaded in {loaded_ms} ms", info.octets);
+    println!(
+        "{} octets, written in {written_ms} ms, loaded in {loaded_ms} ms",
+        info.octets
+    );
     assert_eq!(loaded.state.table.len(), 1_000_000);
     assert!(loaded_ms < 2_000);
 }

@@ -134,7 +134,11 @@ fn run(sources: &Sources, shared: &Shared) {
                 tracing::error!(%error, "The state database does not follow the log.");
                 *shared.failure.lock() = Some(error.to_string());
                 writer = None;
-                rest_ms = if error.is_broken_file() { REST_MIN_MS } else { REST_FAILED_MS };
+                rest_ms = if error.is_broken_file() {
+                    REST_MIN_MS
+                } else {
+                    REST_FAILED_MS
+                };
             }
         }
     }

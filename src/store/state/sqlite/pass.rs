@@ -158,16 +158,19 @@ impl Pass {
     }
 
     fn put_terminal(&mut self, lsn: Lsn, utility: UtilityId, entry: &TerminalEntry) {
-        self.terminals.entry(entry.id).or_default().join(TerminalRow {
-            registered: Some(Box::new(Registered {
-                utility,
-                customer: entry.customer.clone(),
-            })),
-            mode: Some(entry.mode),
-            is_registered: Some(true),
-            position: lsn,
-            ..TerminalRow::default()
-        });
+        self.terminals
+            .entry(entry.id)
+            .or_default()
+            .join(TerminalRow {
+                registered: Some(Box::new(Registered {
+                    utility,
+                    customer: entry.customer.clone(),
+                })),
+                mode: Some(entry.mode),
+                is_registered: Some(true),
+                position: lsn,
+                ..TerminalRow::default()
+            });
     }
 
     fn take_step(&mut self, lsn: Lsn, terminal: TerminalId, step: &SessionStep<'_>) {
@@ -201,7 +204,9 @@ impl Pass {
     }
 
     fn has_aside(&self, lsn: Lsn) -> bool {
-        self.quarantine.last().is_some_and(|last| last.position == lsn)
+        self.quarantine
+            .last()
+            .is_some_and(|last| last.position == lsn)
     }
 
     fn take_records(&mut self, place: &Place, step: &SessionStep<'_>, salvage: &Salvage) {
@@ -335,12 +340,15 @@ impl Pass {
                 AlarmState::Present => (none, rank, none),
                 AlarmState::Cleared => (none, none, rank),
             };
-            self.alarms.entry((terminal, key)).or_default().join(AlarmRow {
-                raised,
-                seen,
-                cleared,
-                panel: notice.panel.as_str().to_owned(),
-            });
+            self.alarms
+                .entry((terminal, key))
+                .or_default()
+                .join(AlarmRow {
+                    raised,
+                    seen,
+                    cleared,
+                    panel: notice.panel.as_str().to_owned(),
+                });
         }
     }
 }
@@ -382,7 +390,9 @@ impl Dating {
 
     /// The end of a day in the terminal's zone, which is not known here, but never later than now.
     fn end_of_day(&self, day: u16) -> u32 {
-        let end = u32::from(day).saturating_add(1).saturating_mul(SECONDS_PER_DAY);
+        let end = u32::from(day)
+            .saturating_add(1)
+            .saturating_mul(SECONDS_PER_DAY);
         end.min(self.received_utc_s)
     }
 }
@@ -393,6 +403,12 @@ fn flags_of(step: &SessionStep<'_>, place: usize, sequence: u32, number: u8) -> 
     let is_it = |sequence_of: u32, number_of: u8| sequence_of == sequence && number_of == number;
     let at_place = step.entries.get(place);
     let at_place = at_place.filter(|entry| is_it(entry.sequence, entry.number));
-    let any = || step.entries.iter().find(|entry| is_it(entry.sequence, entry.number));
-    at_place.or_else(any).map_or(RecordFlags::default(), |entry| entry.flags)
+    let any = || {
+        step.entries
+            .iter()
+            .find(|entry| is_it(entry.sequence, entry.number))
+    };
+    at_place
+        .or_else(any)
+        .map_or(RecordFlags::default(), |entry| entry.flags)
 }

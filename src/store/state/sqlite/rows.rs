@@ -188,7 +188,11 @@ impl MeterRow {
 
     /// Takes in what is mounted.
     pub fn bind(&mut self, binding: Box<Binding>) {
-        if self.binding.as_ref().is_none_or(|known| binding.rank > known.rank) {
+        if self
+            .binding
+            .as_ref()
+            .is_none_or(|known| binding.rank > known.rank)
+        {
             self.binding = Some(binding);
         }
     }

@@ -131,11 +131,7 @@ pub(super) fn applied(connection: &Connection) -> rusqlite::Result<Lsn> {
 }
 
 /// Joins a pass into the tables, with the position after it, whole or not at all.
-pub(super) fn apply(
-    connection: &mut Connection,
-    pass: Pass,
-    applied: Lsn,
-) -> rusqlite::Result<()> {
+pub(super) fn apply(connection: &mut Connection, pass: Pass, applied: Lsn) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     apply_terminals(&transaction, &pass)?;
     apply_meters(&transaction, &pass)?;

@@ -114,9 +114,8 @@ impl View {
     ///
     /// [`ViewError`].
     pub fn meters(&self, terminal: TerminalId) -> Result<Vec<(u8, MeterRow)>, ViewError> {
-        let query = format!(
-            "SELECT meter, {METER_COLUMNS} FROM meters WHERE terminal = ?1 ORDER BY meter"
-        );
+        let query =
+            format!("SELECT meter, {METER_COLUMNS} FROM meters WHERE terminal = ?1 ORDER BY meter");
         let mut query = self.connection.prepare_cached(&query)?;
         let rows = query.query_map([terminal.octets()], |row| {
             Ok((row.get(0)?, meter_row(row, 1)?))
@@ -130,9 +129,8 @@ impl View {
     ///
     /// [`ViewError`].
     pub fn alarms(&self, terminal: TerminalId) -> Result<Vec<(AlarmKey, AlarmRow)>, ViewError> {
-        let query = format!(
-            "SELECT meter, alarm, code, {ALARM_COLUMNS} FROM alarms WHERE terminal = ?1"
-        );
+        let query =
+            format!("SELECT meter, alarm, code, {ALARM_COLUMNS} FROM alarms WHERE terminal = ?1");
         let mut query = self.connection.prepare_cached(&query)?;
         let rows = query.query_map([terminal.octets()], |row| {
             Ok((alarm_key(row, 0)?, alarm_row(row, 3)?))

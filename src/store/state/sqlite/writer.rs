@@ -253,7 +253,11 @@ fn seed(connection: &mut Connection, state: &State, applied: Lsn) -> rusqlite::R
                 ..hot_row(hot)
             };
             pass.terminals.insert(hot.id, row);
-            for track in further.iter().chain([&hot.meter]).filter(|track| track.used) {
+            for track in further
+                .iter()
+                .chain([&hot.meter])
+                .filter(|track| track.used)
+            {
                 pass.meters.insert((hot.id, track.meter), meter_of(track));
             }
         });

@@ -19,8 +19,8 @@ use super::uplink::{SessionItem, UplinkBody};
 
 mod record;
 
-pub use record::{RecordForm, record};
 use record::{MeterForm, StampForm, value};
+pub use record::{RecordForm, record};
 
 /// How far a frame is to be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
