@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 
 use crate::config::{Config, FollowFrom, Sink as SinkConfig};
-use crate::forward::ndjson::NdjsonDelivery;
 use crate::forward::{Attachment, Begin, Forwarder, SinkError, Sinks};
 use crate::model::Lane;
 use crate::model::record::Zone;
@@ -91,9 +90,8 @@ impl Followers {
                 rotation,
                 Arc::clone(clock),
             );
-            let delivery = Box::new(NdjsonDelivery::new(files));
             self.forwarder
-                .run(&sink, lane, delivery)
+                .run(&sink, lane, Box::new(files))
                 .map_err(FollowError::Thread)?;
         }
         Ok(())

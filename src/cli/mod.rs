@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 pub mod config;
 pub mod decode;
+pub mod demo;
 pub mod key;
 pub mod link_ring;
 pub mod serve;
@@ -33,6 +34,9 @@ pub enum Command {
     /// Show what is in frames, one frame in hexadecimal a line on standard input.
     #[command(long_about = decode::LONG_ABOUT)]
     Decode(decode::DecodeArgs),
+    /// Show it all at work: a server, a fleet of simulated terminals, and a custody report.
+    #[command(long_about = demo::LONG_ABOUT)]
+    Demo(demo::DemoArgs),
     /// Serve terminals until told to stop.
     Serve(serve::ServeArgs),
     /// Make master keys, seal key rings under them, and show what a sealed ring holds.
@@ -48,6 +52,7 @@ pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Config(args) => config::run(&args),
         Command::Decode(args) => decode::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Serve(args) => serve::run(&args),
     }

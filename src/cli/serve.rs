@@ -35,7 +35,7 @@ pub fn run(args: &ServeArgs) -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
-    if let Err(error) = init_logs(&config.log) {
+    if let Err(error) = init_logs(config.log) {
         eprintln!("{error}");
         return ExitCode::from(FAILED);
     }

@@ -259,6 +259,14 @@ pub struct Listeners {
     threads: Vec<JoinHandle<()>>,
 }
 
+impl std::fmt::Debug for Listeners {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listeners")
+            .field("local", &self.local)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Listeners {
     /// The addresses that were bound.
     #[must_use]

@@ -1,0 +1,173 @@
+//! `kenshin demo`: the server and a fleet of simulated terminals in one process, over real loopback
+//! sockets, and an independent comparison of what terminals were told with what the sink holds.
+//!
+//! The fleet comes from the package `simulator`, which knows nothing of this one. Keys are made from
+//! a seed and held in memory only; they are fit for nothing else.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use simulator::custody::{Custody, Ledger, check_directory};
+use simulator::fleet::{self, Counters, FleetPlan, FleetSettings};
+
+use crate::app::Server;
+use crate::config::Config;
+use crate::shutdown::Shutdown;
+use crate::time::{Clock, SystemClock};
+
+mod provision;
+mod report;
+
+/// What `--help` says of the command.
+pub const LONG_ABOUT: &str = "\
+Show it all at work: a server, a fleet of simulated terminals, and a custody report.
+
+Starts the embedded server on free loopback ports and a fleet of simulated terminals, which call it
+over UDP and TCP in all security modes, with alarms, backlog, lost and repeated frames and power
+cuts. At the end an independent checker compares what terminals were told is safe with what the sink
+holds. The data stays where the report says.
+
+Exit status:
+  0  nothing was lost, duplicated, altered or invented
+  1  something was
+  2  the demonstration could not run";
+
+/// The arguments of `kenshin demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// How many terminals call.
+    #[arg(long, value_name = "N", default_value_t = 200,
+          value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    terminals: u32,
+
+    /// How long things happen, such as 20s or 2m. Then frames that were lost are waited for, a
+    /// minute at most.
+    #[arg(long = "for", value_name = "DURATION", default_value = "20s", value_parser = duration)]
+    run: Duration,
+
+    /// Where the data goes; without it, a new folder among the temporary files.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// What everything random follows from.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+
+    /// Show the outcome as one JSON object, the last line of standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, factor) = match text.strip_suffix('m') {
+        Some(minutes) => (minutes, 60),
+        None => (text.strip_suffix('s').unwrap_or(text), 1),
+    };
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "say a number of seconds or minutes, as in 20s or 2m".to_owned())?;
+    match number.saturating_mul(factor) {
+        seconds @ 1..=3_600 => Ok(Duration::from_secs(seconds)),
+        _ => Err("say 1s to 60m".to_owned()),
+    }
+}
+
+/// Why the demonstration could not run.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs the demonstration.
+#[must_use]
+pub fn run(args: &DemoArgs) -> ExitCode {
+    match demonstrate(args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            super::serve::tell(&*error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// What a run leaves.
+struct Outcome {
+    custody: Custody,
+    counters: Arc<Counters>,
+    data_dir: PathBuf,
+    took_s: f64,
+}
+
+fn demonstrate(args: &DemoArgs) -> Result<bool, Failure> {
+    let data_dir = match &args.data {
+        Some(dir) => dir.clone(),
+        None => provision::new_folder()?,
+    };
+    let records_dir = data_dir.join("records");
+    let plan = FleetPlan {
+        seed: args.seed,
+        terminals: args.terminals,
+        utilities: 3,
+    };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let config = provision::config(&data_dir, &records_dir)?;
+    provision::register(&config, &plan)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    eprintln!(
+        "{} terminals of {} utilities call for {} s; data in {}",
+        args.terminals,
+        plan.utilities,
+        args.run.as_secs(),
+        data_dir.display()
+    );
+    let began_ms = clock.monotonic_ms();
+    let counters = Arc::new(Counters::default());
+    let ledger = runtime.block_on(operate(args, &config, &plan, &clock, &counters))?;
+    let took_ms = clock.monotonic_ms().saturating_sub(began_ms);
+    let custody = check(&ledger, &records_dir)?;
+    let outcome = Outcome {
+        custody,
+        counters,
+        data_dir,
+        took_s: Duration::from_millis(took_ms).as_secs_f64(),
+    };
+    report::show(&outcome, args.json)?;
+    Ok(outcome.custody.is_clean())
+}
+
+async fn operate(
+    args: &DemoArgs,
+    config: &Config,
+    plan: &FleetPlan,
+    clock: &Arc<dyn Clock>,
+    counters: &Arc<Counters>,
+) -> Result<Ledger, Failure> {
+    let shutdown = Shutdown::new();
+    let keys = provision::keys(plan)?;
+    let server = Server::start(config, keys, clock, &tokio::runtime::Handle::current())?;
+    let addresses = server.addresses();
+    let ports = [addresses.reading, addresses.alarm, addresses.stream];
+    let [Some(udp), Some(alarm), Some(tcp)] = ports else {
+        return Err("a port of the server is off".into());
+    };
+    let ports: [SocketAddr; 3] = [udp, alarm, tcp];
+    let settings = FleetSettings::new(ports, clock.utc_seconds().get(), args.run);
+    // Nothing is answered in the second of a start.
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let progress = tokio::spawn(report::progress(Arc::clone(counters)));
+    let ledger = fleet::run(plan, settings, Arc::clone(counters)).await;
+    progress.abort();
+    eprintln!();
+    server.stop(config, &shutdown).await;
+    Ok(ledger?)
+}
+
+/// Compares what terminals were told with the files of the sink.
+fn check(ledger: &Ledger, records_dir: &Path) -> Result<Custody, Failure> {
+    std::fs::create_dir_all(records_dir)?;
+    Ok(check_directory(ledger, records_dir)?)
+}
