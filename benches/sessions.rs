@@ -25,6 +25,9 @@ mod group_commit;
 mod outcome;
 #[path = "sessions/peers.rs"]
 mod peers;
+#[path = "../tests/support/serve.rs"]
+#[allow(dead_code, unused_imports, reason = "a bench uses part of it")]
+mod serve;
 #[path = "sessions/tcp_load.rs"]
 mod tcp_load;
 #[path = "sessions/turns.rs"]

@@ -175,8 +175,8 @@ fn rates() {
     let bare_address = bare.local_addr().unwrap();
     runtime.spawn(bare_server(bare));
     for _ in 0..3 {
-        let udp = udp_rate(local.reading);
-        let (ours, bare) = (tcp_rate(local.stream), tcp_rate(bare_address));
+        let udp = udp_rate(local.reading.unwrap());
+        let (ours, bare) = (tcp_rate(local.stream.unwrap()), tcp_rate(bare_address));
         let ratio = ours / bare;
         println!("UDP {udp:.0}/s; TCP {ours:.0}/s, bare {bare:.0}/s, ratio {ratio:.2}");
     }

@@ -124,7 +124,7 @@ fn a_flood_from_one_address_leaves_others_and_most_of_its_own_terminals_alone() 
     assert!(counters.failed_authentication.get() <= 11);
     let elsewhere = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).unwrap();
     elsewhere
-        .connect(rig.listeners().local_addrs().reading)
+        .connect(rig.listeners().local_addrs().reading.unwrap())
         .unwrap();
     elsewhere.set_read_timeout(Some(PATIENCE)).unwrap();
     for _ in 0..100 {
@@ -161,7 +161,7 @@ fn a_held_frame_is_answered_by_its_owner_once_it_is_released() {
 #[test]
 fn a_frame_that_nobody_asked_for_leaves_from_the_port_that_is_named() {
     let rig = Rig::new(&options());
-    let terminal = datagrams_to(rig.listeners().local_addrs().alarm);
+    let terminal = datagrams_to(rig.listeners().local_addrs().alarm.unwrap());
     let path = PathId::Udp {
         worker: 2,
         peer: terminal.local_addr().unwrap(),
@@ -204,7 +204,7 @@ fn both_families_are_served_on_one_socket() {
         return; // A host without IPv6.
     }
     let rig = Rig::new(&options);
-    let port = rig.listeners().local_addrs().reading.port();
+    let port = rig.listeners().local_addrs().reading.unwrap().port();
     let terminal = datagrams_to((Ipv4Addr::LOCALHOST, port).into());
     terminal.send(&[ECHO, 4]).unwrap();
     assert_eq!(answer(&terminal), [ECHO, 4]);

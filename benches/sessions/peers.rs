@@ -1,10 +1,10 @@
 //! The bare peers: they read the same lengths and answer the same lengths, and do nothing else.
 
-use std::io::{BufRead as _, BufReader, IoSlice, IoSliceMut, Write as _};
+use std::io::{BufRead as _, BufReader, IoSlice, Write as _};
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd as _;
 
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg};
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, sendmmsg};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket};
@@ -34,6 +34,7 @@ pub(crate) fn start() -> Contender {
         udp: addresses.next().unwrap(),
         tcp: addresses.next().unwrap(),
         child,
+        folder: None,
     }
 }
 
@@ -78,13 +79,10 @@ fn echo(socket: &UdpSocket) {
     let mut incoming = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
     let mut outgoing = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
     loop {
-        let mut slices: Vec<_> = room.iter_mut().map(|r| [IoSliceMut::new(r)]).collect();
         let wait = MsgFlags::MSG_WAITFORONE;
-        let Ok(received) = recvmmsg(fd, &mut incoming, slices.iter_mut(), wait, None) else {
+        let Ok(from) = udp_load::receive_into(fd, &mut incoming, &mut room, wait) else {
             continue;
         };
-        let from: Vec<_> = received.map(|message| message.address).collect();
-        drop(slices);
         for frame in &mut room[..from.len()] {
             // The counter goes where an answer has it.
             frame.copy_within(11..15, 2);

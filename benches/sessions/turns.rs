@@ -112,23 +112,34 @@ pub(crate) fn run(args: &Args) {
     println!("frames sealed before each run at {sealed:.0}/s");
     let mut contenders = vec![peers::start()];
     if !args.peers_only {
-        match start_server() {
-            Ok(server) => contenders.insert(0, server),
-            Err(message) => {
-                eprintln!("{message}");
-                return;
-            }
-        }
+        let begun = Instant::now();
+        contenders.insert(0, start_server(&args.dir, args.terminals));
+        println!("server with its registry in {:.1?}", begun.elapsed());
     }
     let ways: Vec<Value> = WAYS
         .iter()
         .map(|way| measure(*way, &contenders, &mut frames, args))
         .collect();
+    let memory: Vec<Value> = contenders.iter().map(footprint).collect();
     let line = json!({
-        "bench": "sessions", "terminals": args.terminals, "mode": 1, "frame_octets": FRAME,
+        "footprint": memory, "bench": "sessions", "terminals": args.terminals, "mode": 1, "frame_octets": FRAME,
         "rounds": args.rounds, "sealed_per_s": sealed.round(), "ways": ways,
     });
     println!("{line}");
+}
+
+/// What a contender holds and has written after all its runs.
+fn footprint(who: &Contender) -> Value {
+    let mib = |octets: u64| octets as f64 / f64::from(1 << 20);
+    let (resident, written, log) = (who.resident(), who.written(), who.log_octets());
+    println!(
+        "{:34} resident {:.0} MiB, written {:.0} MiB, log {:.0} MiB",
+        who.name,
+        mib(resident),
+        mib(written),
+        mib(log)
+    );
+    json!({"name": who.name, "resident": resident, "written": written, "log": log})
 }
 
 fn measure(way: Way, contenders: &[Contender], frames: &mut Frames, args: &Args) -> Value {

@@ -2,7 +2,7 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, RawFd};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -28,6 +28,18 @@ const BUFFER: usize = 8 << 20;
 pub(crate) fn widen(socket: &Socket) {
     socket.set_recv_buffer_size(BUFFER).ok();
     socket.set_send_buffer_size(BUFFER).ok();
+}
+
+/// Receives into the buffers what is there, and gives the senders.
+pub(crate) fn receive_into<const N: usize>(
+    fd: RawFd,
+    headers: &mut MultiHeaders<SockaddrIn>,
+    room: &mut [[u8; N]],
+    flags: MsgFlags,
+) -> nix::Result<Vec<Option<SockaddrIn>>> {
+    let mut slices: Vec<_> = room.iter_mut().map(|r| [IoSliceMut::new(r)]).collect();
+    let received = recvmmsg(fd, headers, slices.iter_mut(), flags, None)?;
+    Ok(received.map(|message| message.address).collect())
 }
 
 struct Generator<'a> {
@@ -147,11 +159,9 @@ impl Generator<'_> {
     fn drain(&mut self, socket: usize) {
         let fd = self.sockets[socket].as_raw_fd();
         loop {
-            let mut slices: Vec<_> = self.room.iter_mut().map(|r| [IoSliceMut::new(r)]).collect();
             let flags = MsgFlags::MSG_DONTWAIT;
-            let received = recvmmsg(fd, &mut self.incoming, slices.iter_mut(), flags, None);
-            let count = received.map_or(0, Iterator::count);
-            drop(slices);
+            let received = receive_into(fd, &mut self.incoming, &mut self.room, flags);
+            let count = received.map_or(0, |senders| senders.len());
             let now = Instant::now();
             for index in 0..count {
                 self.answer(index, now);

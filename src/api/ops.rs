@@ -51,7 +51,6 @@ struct Ops {
 }
 
 /// The routes of this module.
-#[must_use]
 pub fn router(health: Arc<dyn HealthSource>, metrics: Arc<Metrics>) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok\n"))

@@ -310,8 +310,8 @@ impl Server {
         Ok(())
     }
 
-    /// Stops in stages: no new frames, what is under way ends, sinks note how far they are, state is
-    /// written, the log is closed.
+    /// Stops in stages: no new frames, what is under way ends, sinks note how far they are, state
+    /// is written, the log is closed.
     pub async fn stop(mut self, config: &Config, shutdown: &Shutdown) {
         let sessions = Duration::from_secs(u64::from(config.shutdown.sessions_s));
         let store = Duration::from_secs(u64::from(config.shutdown.store_s));

@@ -1,8 +1,8 @@
 //! `kenshin demo`: the server and a fleet of simulated terminals in one process, over real loopback
 //! sockets, and an independent comparison of what terminals were told with what the sink holds.
 //!
-//! The fleet comes from the package `simulator`, which knows nothing of this one. Keys are made from
-//! a seed and held in memory only; they are fit for nothing else.
+//! The fleet comes from the package `simulator`, which knows nothing of this one. Keys are made
+//! from a seed and held in memory only; they are fit for nothing else.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -7,8 +7,8 @@
 //! misspelt limit that is silently the default is found on the worst day.
 //!
 //! No secret stands in the configuration. A setting whose name ends in `_file` names a file that
-//! holds one; [`Config::secret_files`] lists them, and whoever opens them refuses a file that others
-//! can read. This module opens nothing: texts and variables are passed in.
+//! holds one; [`Config::secret_files`] lists them, and whoever opens them refuses a file that
+//! others can read. This module opens nothing: texts and variables are passed in.
 //!
 //! [`TEMPLATE`] is a file with every setting, its default and the reason of that default. Reloading
 //! is not offered: the settings that change in a running server (terminals, keys) live in the log.

@@ -84,11 +84,14 @@ impl Completions {
     }
 }
 
+/// Whoever hears of a frame that cannot be folded.
+pub type Unfolded = Box<dyn FnMut(&dyn std::error::Error) + Send>;
+
 /// Watches over the commit thread on behalf of state and of whoever waits.
 pub struct StepObserver {
     state: Arc<State>,
     completions: Arc<Completions>,
-    unfolded: Box<dyn FnMut(&dyn std::error::Error) + Send>,
+    unfolded: Unfolded,
 }
 
 impl std::fmt::Debug for StepObserver {
@@ -101,11 +104,7 @@ impl StepObserver {
     /// An observer. `unfolded` hears of a frame that this server wrote and cannot fold, which is a
     /// bug of it; the frame is durable all the same.
     #[must_use]
-    pub fn new(
-        state: Arc<State>,
-        completions: Arc<Completions>,
-        unfolded: Box<dyn FnMut(&dyn std::error::Error) + Send>,
-    ) -> Self {
+    pub fn new(state: Arc<State>, completions: Arc<Completions>, unfolded: Unfolded) -> Self {
         Self {
             state,
             completions,

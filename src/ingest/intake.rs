@@ -270,7 +270,7 @@ impl Intake {
             history: self,
         };
         let mark = self.parts.state.nonce_mark();
-        let admission = self.parts.load.admission(randoms.next());
+        let admission = self.parts.load.admission(randoms.draw_one());
         let mut ctx = Context {
             now_utc_s: self.parts.clock.utc_seconds().get(),
             now_ms: self.parts.clock.monotonic_ms(),
@@ -279,7 +279,7 @@ impl Intake {
             signer: &*self.parts.signer,
             mark: &mark,
             commands_stopped: found.commands_stopped,
-            random: &mut || randoms.next(),
+            random: &mut || randoms.draw_one(),
             admission,
         };
         live.machine.handle(&mut ctx, input);

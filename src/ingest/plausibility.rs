@@ -213,7 +213,7 @@ mod tests {
             body: RecordBody::RegisterReading(RegisterReading {
                 stamp: stamp(at_utc_s),
                 meter: Meter::from_octet(0),
-                cause: ReadingCause::from_code(1),
+                cause: ReadingCause::from_code(1).unwrap(),
                 value: RegisterValue {
                     unit: Unit::from_code(unit).unwrap(),
                     register: Register::new(register).unwrap(),

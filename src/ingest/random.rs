@@ -32,7 +32,7 @@ impl Randoms {
 
     /// The next number. If the system gives no more, [`Self::failed`] is true from then on, and
     /// nothing made with these numbers may be used.
-    pub fn next(&mut self) -> u32 {
+    pub fn draw_one(&mut self) -> u32 {
         if let Some(number) = self.drawn.get(self.used) {
             self.used = self.used.saturating_add(1);
             return *number;
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn numbers_go_on_when_a_draw_is_used_up() {
         let mut randoms = Randoms::draw().unwrap();
-        let given: std::collections::BTreeSet<u32> = (0..100).map(|_| randoms.next()).collect();
+        let given: std::collections::BTreeSet<u32> = (0..100).map(|_| randoms.draw_one()).collect();
         assert!(given.len() > 90);
         assert!(!randoms.failed());
     }

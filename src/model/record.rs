@@ -1,8 +1,8 @@
 //! The outward record: one fact of a terminal as sinks and consumers see it.
 //!
 //! A record is made from a session step of the log by decoding the kept plaintext again, so that
-//! what leaves the server is a function of the step and of the decoder alone: a redelivery, a second
-//! sink or a rebuilt server say the same under the same id. Its JSON form is
+//! what leaves the server is a function of the step and of the decoder alone: a redelivery, a
+//! second sink or a rebuilt server say the same under the same id. Its JSON form is
 //! `protocol-spec/record-json.md`.
 //!
 //! What is emitted is every record that is a new fact, those that cannot be decoded too: all that a

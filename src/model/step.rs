@@ -14,8 +14,8 @@
 //! u8   kept                    u32  store epoch, 0 if the report cannot be read
 //! u16  step flags              u16  entries, each: u32 sequence, u8 record type, u16 record flags
 //! u32  received, UTC seconds   u8   octets of the command that went with the answer, 0 if none
-//! u32  frame counter           u8   observations, each: u8 meter, u8 unit, u8 bound, u32 UTC seconds,
-//! [4]  digest of the tag            u64 register
+//! u32  frame counter           u8   observations, each: u8 meter, u8 unit, u8 bound,
+//! [4]  digest of the tag            u32 UTC seconds, u64 register
 //!                              u8   octets of the header, and the header
 //!                              plaintext to the end
 //! ```

@@ -25,6 +25,8 @@ use super::contract::Verdict;
 
 /// Into how many lanes the trials of a suspect address are divided, by source port.
 pub const LANES: u16 = 64;
+/// The same, as a length.
+const LANES_LEN: usize = 64;
 /// Places in a set.
 const WAYS: usize = 8;
 /// One failure, in the unit of debts.
@@ -94,14 +96,14 @@ impl Source {
 #[derive(Debug)]
 struct Trials {
     second: u64,
-    used: [u32; LANES as usize],
+    used: [u32; LANES_LEN],
 }
 
 impl Default for Trials {
     fn default() -> Self {
         Self {
             second: 0,
-            used: [0; LANES as usize],
+            used: [0; LANES_LEN],
         }
     }
 }
@@ -111,7 +113,7 @@ impl Trials {
     fn lane(&mut self, port: u16, second: u64) -> Option<&mut u32> {
         if self.second != second {
             self.second = second;
-            self.used = [0; LANES as usize];
+            self.used = [0; LANES_LEN];
         }
         self.used.get_mut(usize::from(port % LANES))
     }

@@ -40,7 +40,10 @@ pub enum NdjsonError {
         cause: io::Error,
     },
     /// The file is not where it was made.
-    #[error("{} was moved or removed while it grew; make sure that its folder exists", path.display())]
+    #[error(
+        "{} was moved or removed while it grew; make sure that its folder exists",
+        path.display()
+    )]
     Moved {
         /// Which.
         path: PathBuf,

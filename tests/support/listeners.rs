@@ -107,9 +107,9 @@ impl FrameHandler for Obedient {
 pub fn options() -> ListenerOptions {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     ListenerOptions {
-        reading: any,
-        alarm: any,
-        stream: any,
+        reading: Some(any),
+        alarm: Some(any),
+        stream: Some(any),
         reading_workers: 2,
         connections_max: 100,
         stream_limits: StreamLimits::default(),
@@ -152,12 +152,12 @@ impl Rig {
     }
 
     pub fn connect(&self) -> Stream {
-        Stream::connect(self.listeners().local_addrs().stream)
+        Stream::connect(self.listeners().local_addrs().stream.unwrap())
     }
 
     /// A socket that talks to the reading port.
     pub fn datagrams(&self) -> UdpSocket {
-        datagrams_to(self.listeners().local_addrs().reading)
+        datagrams_to(self.listeners().local_addrs().reading.unwrap())
     }
 
     pub fn drain(&mut self, deadline: Duration) -> Drained {

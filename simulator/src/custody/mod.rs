@@ -1,8 +1,8 @@
 //! What terminals were told is safe, compared with what came out at the other end.
 //!
 //! A [`Ledger`] is kept beside the terminals: every record they made, under every identity that it
-//! ever had, and every record they were told is safe. A [`Checker`] reads the outward records, lines
-//! of JSON with at least `id`, `revision` and `raw`, and gives a [`Custody`].
+//! ever had, and every record they were told is safe. A [`Checker`] reads the outward records,
+//! lines of JSON with at least `id`, `revision` and `raw`, and gives a [`Custody`].
 //!
 //! # Definitions
 //!

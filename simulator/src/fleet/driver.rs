@@ -271,7 +271,7 @@ impl Driver {
         let mut is_repeat = false;
         if asks {
             is_repeat = self.ask(&frame);
-            self.path.expect(&frame);
+            self.path.await_answer_to(&frame);
         }
         self.shared.counters.uplink(is_repeat);
         match self.fate(now_ms) {

@@ -76,9 +76,9 @@ impl Path {
     }
 
     /// Answers to this frame are for this terminal.
-    pub(super) fn expect(&self, frame: &[u8]) {
+    pub(super) fn await_answer_to(&self, frame: &[u8]) {
         if let Self::Udp(path) = self {
-            path.expect(frame);
+            path.await_answer_to(frame);
         }
     }
 

@@ -1,5 +1,5 @@
-//! Who is in a fleet: the same plan gives the same terminals and keys, so that a server can register
-//! them without asking.
+//! Who is in a fleet: the same plan gives the same terminals and keys, so that a server can
+//! register them without asking.
 
 use crate::crypto::{CryptoError, SecretKey};
 use crate::keys::{Identity, KeyRing, Mode, Owner, Pair, Purpose, Utility, base_key};

@@ -131,7 +131,7 @@ impl UdpPath {
         self.inbox.recv().await
     }
 
-    pub(super) fn expect(&self, frame: &[u8]) {
+    pub(super) fn await_answer_to(&self, frame: &[u8]) {
         let awaits = match (frame.first(), octets(frame, 11)) {
             (Some(0x11), Some(counter)) => u64::from(u32::from_be_bytes(counter)) + 1,
             _ => RESYNC,

@@ -251,7 +251,10 @@ impl Fs for BusyFs {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(400)
+    })]
 
     #[test]
     fn a_snapshot_taken_amid_folding_and_the_log_after_it_give_the_state_of_the_whole_log(

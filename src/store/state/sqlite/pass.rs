@@ -410,5 +410,6 @@ fn flags_of(step: &SessionStep<'_>, place: usize, sequence: u32, number: u8) -> 
     };
     at_place
         .or_else(any)
-        .map_or(RecordFlags::default(), |entry| entry.flags)
+        .map(|entry| entry.flags)
+        .unwrap_or_default()
 }

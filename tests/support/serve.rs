@@ -1,0 +1,151 @@
+//! The real binary as a server: registered, configured, started, killed, stopped.
+
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kenshin::app::boot::{boot, lock};
+use kenshin::keyring::LinkKeyring;
+use kenshin::model::event::{TERMINALS_PER_EVENT, TerminalEntry, UtilityEntry};
+use kenshin::model::{Event, TerminalId};
+use kenshin::store::fs::RealFs;
+use kenshin::store::log::LogOptions;
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+/// A utility with its terminals: identities and modes.
+pub(crate) struct Registered {
+    pub(crate) id: [u8; 8],
+    pub(crate) name: String,
+    pub(crate) link_master: Vec<u8>,
+    pub(crate) terminals: Vec<([u8; 8], u8)>,
+}
+
+/// A server's folder with its configuration, on ports of its own that stay the same.
+pub(crate) struct Site {
+    pub(crate) dir: PathBuf,
+    pub(crate) udp: SocketAddr,
+    pub(crate) alarm: SocketAddr,
+    pub(crate) tcp: SocketAddr,
+}
+
+fn free_udp() -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap()
+}
+
+fn free_tcp() -> SocketAddr {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap()
+}
+
+impl Site {
+    /// Makes the folder, the registry, the key file and the configuration. `more` is added to the
+    /// configuration.
+    pub(crate) fn new(dir: &Path, utilities: &[Registered], more: &str) -> Self {
+        let site = Self {
+            dir: dir.to_owned(),
+            udp: free_udp(),
+            alarm: free_udp(),
+            tcp: free_tcp(),
+        };
+        std::fs::create_dir_all(dir).unwrap();
+        site.register(utilities);
+        let mut keys = String::new();
+        for utility in utilities {
+            keys += &format!(
+                "[[utility]]\nid = \"{}\"\nname = \"{}\"\n[[utility.link_master]]\nversion = 1\n\
+                 state = \"ACTIVE\"\nkey = \"{}\"\n",
+                hex(&utility.id),
+                utility.name,
+                hex(&utility.link_master)
+            );
+        }
+        let key_file = dir.join("keys.toml");
+        std::fs::write(&key_file, keys).unwrap();
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&key_file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let text = format!(
+            "data_dir = \"{data}\"\n{more}\n[listen]\nudp = \"{udp}\"\nudp_alarm = \"{alarm}\"\n\
+             tcp = \"{tcp}\"\n[api]\nlisten = \"127.0.0.1:0\"\n[disk]\ncome_back_percent = 97\n\
+             alarms_only_percent = 99\n[keys]\nlink_file = \"{keys}\"\nallow_clear_keys = true\n\
+             allow_mode0 = true\n[[sink]]\nname = \"records\"\ntype = \"ndjson\"\n\
+             dir = \"{records}\"\nfrom = \"start\"\n",
+            data = dir.join("data").display(),
+            udp = site.udp,
+            alarm = site.alarm,
+            tcp = site.tcp,
+            keys = key_file.display(),
+            records = site.records().display(),
+        );
+        std::fs::write(dir.join("kenshin.toml"), text).unwrap();
+        site
+    }
+
+    /// Where the sink's files are.
+    pub(crate) fn records(&self) -> PathBuf {
+        self.dir.join("records")
+    }
+
+    fn register(&self, utilities: &[Registered]) {
+        let fs = Arc::new(RealFs);
+        let data = self.dir.join("data");
+        let _lock = lock(&*fs, &data).unwrap();
+        let keys = LinkKeyring::new();
+        let booted = boot(fs, &data, LogOptions::default(), 1, keys).unwrap();
+        for utility in utilities {
+            booted
+                .append(&Event::UtilityPut(UtilityEntry {
+                    id: hex(&utility.id),
+                    name: utility.name.clone(),
+                    allow_mode0: true,
+                }))
+                .unwrap();
+            for part in utility.terminals.chunks(TERMINALS_PER_EVENT) {
+                let entry = |(id, mode): &([u8; 8], u8)| TerminalEntry {
+                    id: TerminalId::new(*id),
+                    mode: *mode,
+                    customer: None,
+                };
+                booted
+                    .append(&Event::TerminalsPut {
+                        utility: hex(&utility.id),
+                        terminals: part.iter().map(entry).collect(),
+                    })
+                    .unwrap();
+            }
+        }
+        booted.log.close().unwrap();
+    }
+
+    /// Starts the server and waits until its TCP port takes connections.
+    pub(crate) fn start(&self, stderr: Stdio) -> Child {
+        let child = Command::new(env!("CARGO_BIN_EXE_kenshin"))
+            .arg("serve")
+            .arg("--config")
+            .arg(self.dir.join("kenshin.toml"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .spawn()
+            .unwrap();
+        for _ in 0..3_000 {
+            if std::net::TcpStream::connect(self.tcp).is_ok() {
+                return child;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the server does not listen within 30 s");
+    }
+}
+
+/// Asks a server to stop and gives its exit code.
+pub(crate) fn terminate(mut child: Child) -> Option<i32> {
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    child.wait().unwrap().code()
+}
