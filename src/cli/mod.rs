@@ -11,6 +11,7 @@ pub mod decode;
 pub mod demo;
 pub mod key;
 pub mod link_ring;
+pub mod log;
 pub mod serve;
 
 /// The arguments of the program.
@@ -37,6 +38,8 @@ pub enum Command {
     /// Show it all at work: a server, a fleet of simulated terminals, and a custody report.
     #[command(long_about = demo::LONG_ABOUT)]
     Demo(demo::DemoArgs),
+    /// Check the custody log, or show its frames, without changing it.
+    Log(log::LogArgs),
     /// Serve terminals until told to stop.
     Serve(serve::ServeArgs),
     /// Make master keys, seal key rings under them, and show what a sealed ring holds.
@@ -53,6 +56,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Config(args) => config::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Log(args) => log::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Serve(args) => serve::run(&args),
     }

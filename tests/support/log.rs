@@ -96,7 +96,11 @@ pub(crate) fn open(fs: &SimFs, told: &Told) -> Result<CommitLog, OpenError> {
     open_with(fs, told, options())
 }
 
-pub(crate) fn open_with(fs: &SimFs, told: &Told, options: LogOptions) -> Result<CommitLog, OpenError> {
+pub(crate) fn open_with(
+    fs: &SimFs,
+    told: &Told,
+    options: LogOptions,
+) -> Result<CommitLog, OpenError> {
     let fs: Arc<dyn Fs> = Arc::new(fs.clone());
     CommitLog::open(fs, &dir(), options, Box::new(told.clone()))
 }

@@ -69,6 +69,7 @@ mod recover;
 mod retain;
 mod scan;
 mod segment;
+mod survey;
 
 pub use append::{
     Append, CommitObserver, DurableFrame, Guard, LogOptions, LogStatus, Poison, PoisonReason,
@@ -81,6 +82,7 @@ pub use frame::PAYLOAD_MAX;
 pub use history::{History, OwnedFrame};
 pub use reader::{Batch, FrameRef, LogReader};
 pub use retain::Retained;
+pub use survey::{Damage, Survey, SurveyError, SurveyedSegment, survey};
 
 use commit::Committer;
 use queue::{Lines, Queue, Queued};

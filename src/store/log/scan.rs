@@ -35,10 +35,15 @@ pub(super) enum Step<'a> {
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(file: &'a dyn FsFile, base: u64) -> Self {
+        Self::starting_at(file, base, header::LEN)
+    }
+
+    /// Begins at a frame, `offset` octets from the file's beginning.
+    pub(super) fn starting_at(file: &'a dyn FsFile, base: u64, offset: u64) -> Self {
         Self {
             file,
             base,
-            block_at: header::LEN,
+            block_at: offset,
             block: Vec::new(),
             used: 0,
             is_at_end: false,
