@@ -122,7 +122,8 @@ pub(crate) fn run(args: &Args) {
         .collect();
     let memory: Vec<Value> = contenders.iter().map(footprint).collect();
     let line = json!({
-        "footprint": memory, "bench": "sessions", "terminals": args.terminals, "mode": 1, "frame_octets": FRAME,
+        "footprint": memory,
+        "bench": "sessions", "terminals": args.terminals, "mode": 1, "frame_octets": FRAME,
         "rounds": args.rounds, "sealed_per_s": sealed.round(), "ways": ways,
     });
     println!("{line}");
