@@ -54,7 +54,7 @@ fn both_ports_take_every_frame_and_the_alarm_port_has_an_owner_of_its_own() {
     let rig = Rig::new(&options());
     let ports = rig.listeners().local_addrs();
     for (address, is_alarm) in [(ports.reading, false), (ports.alarm, true)] {
-        let terminal = datagrams_to(address);
+        let terminal = datagrams_to(address.unwrap());
         for frame in [[ECHO, 0x10], [ECHO, 0x00]] {
             terminal.send(&frame).unwrap();
             assert_eq!(answer(&terminal), frame);
@@ -197,7 +197,7 @@ fn a_stop_reads_nothing_new_and_answers_what_was_begun() {
 fn both_families_are_served_on_one_socket() {
     let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
     let options = ListenerOptions {
-        reading: any,
+        reading: Some(any),
         ..options()
     };
     if bind(&options).is_err() {
@@ -219,7 +219,11 @@ fn both_families_are_served_on_one_socket() {
 fn a_port_that_is_taken_is_named() {
     let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let alarm = taken.local_addr().unwrap();
-    let error = bind(&ListenerOptions { alarm, ..options() }).unwrap_err();
+    let error = bind(&ListenerOptions {
+        alarm: Some(alarm),
+        ..options()
+    })
+    .unwrap_err();
     assert!(matches!(&error, BindError::Socket { address, .. } if *address == alarm));
     assert!(error.to_string().contains(&alarm.to_string()));
     let none = ListenerOptions {
