@@ -12,7 +12,7 @@
 //! | [`model`] | names, positions, durable and outward forms | [`session`], serde |
 //! | [`store`] | files, the custody log, state | [`model`], [`session`] |
 //! | [`net`] | terminal sockets, admission | tokio, nix, [`wire`] |
-//! | [`ingest`] | frames to steps of the log, and back to answers | [`session`], [`store`], the contract of [`net`] |
+//! | [`ingest`] | frames to steps of the log, and back | [`session`], [`store`], [`net::contract`] |
 //! | [`forward`] | records on their way to sinks | [`model`], [`store`] |
 //! | [`config`] | the configuration | [`model`], [`keyring`] |
 //! | [`telemetry`] | metrics, log lines | prometheus-client, tracing |
@@ -26,8 +26,8 @@
 //!
 //! A module may name only what stands above it in the table. In particular:
 //!
-//! - `wire`, `crypto`, `keyring` and `session` and `model` are pure: they never name a socket, a file, the
-//!   environment, a clock or a logger. What they need is passed in.
+//! - `wire`, `crypto`, `keyring`, `session` and `model` are pure: they never name a socket, a
+//!   file, the environment, a clock or a logger. What they need is passed in.
 //! - `wire` knows no keys; `crypto` knows no key ring and no session.
 //! - Only `store` and `cli` open files; only `net` opens terminal sockets.
 //! - Only `time` reads clocks.

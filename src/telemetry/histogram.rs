@@ -17,7 +17,7 @@ pub(super) struct AtomicHistogram {
 struct Inner {
     /// Upper bounds in small units, rising.
     bounds: &'static [u32],
-    /// Small units in a shown one: a divisor, since a tenth has no exact factor.
+    /// Small units in a shown one. A whole number, so that bounds divided by it print short.
     per_shown: f64,
     /// One more than the bounds: the last takes what is above them all.
     counts: Vec<AtomicU64>,
