@@ -45,7 +45,7 @@ pub(super) fn retain_from(
                     let path = path.clone();
                     // What is still there is still a part of the log: dropping the next one
                     // before it would leave a hole.
-                    shared.segments.0.write().insert(0, oldest);
+                    shared.segments.0.write().insert(0, oldest.clone());
                     return Err(RetainError { path, cause });
                 }
                 _ => {}
