@@ -298,7 +298,10 @@ impl Server {
             net: listeners.counters(),
             stopping: self.stopping.clone(),
         };
-        let router = ops::router(Arc::new(health), Arc::clone(metrics));
+        let mut router = ops::router(Arc::new(health), Arc::clone(metrics));
+        if let Some(followers) = &self.followers {
+            router = router.merge(followers.router(config)?);
+        }
         let stopping = self.stopping.clone();
         self.http = Some(runtime.spawn(async move {
             let serving = axum::serve(socket, router);
