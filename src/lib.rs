@@ -12,7 +12,7 @@
 //! | [`model`] | names, positions, durable and outward forms | [`session`], serde |
 //! | [`store`] | files, the custody log, state | [`model`], [`session`] |
 //! | [`net`] | terminal sockets, admission | tokio, nix, [`wire`] |
-//! | [`ingest`] | frames to steps of the log, and back | [`session`], [`store`], [`net::contract`] |
+//! | [`ingest`] | frames to steps of the log, and back | [`session`], [`store`], [`net`] |
 //! | [`forward`] | records on their way to sinks | [`model`], [`store`] |
 //! | [`config`] | the configuration | [`model`], [`keyring`] |
 //! | [`telemetry`] | metrics, log lines | prometheus-client, tracing |

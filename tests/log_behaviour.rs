@@ -69,7 +69,7 @@ fn every_place_between_two_frames_is_a_position() {
 fn a_guard_lets_one_of_two_rivals_through() {
     let (fs, told) = (SimFs::new(), Told::default());
     let log = open(&fs, &told).unwrap();
-    let mut guarded = |number, expected| {
+    let guarded = |number, expected| {
         let mut append = append(number, 10);
         append.guard = Some(Guard { slot: 9, expected });
         log.append_and_wait(append)
@@ -329,7 +329,7 @@ fn a_disk_below_its_floor_refuses_but_urgent_frames_until_there_is_room() {
             ..Faults::default()
         });
     };
-    let mut send = |urgent| {
+    let send = |urgent| {
         let mut append = append(1, 100);
         append.urgent = urgent;
         log.append_and_wait(append)

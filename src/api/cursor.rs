@@ -49,7 +49,7 @@ mod tests {
             "",
             "-",
             "0-0-0",
-            &text[1..],
+            text.get(1..).unwrap_or_default(),
             &format!("{text}-"),
             &text.to_uppercase(),
         ] {

@@ -1,10 +1,10 @@
 //! `GET /v1/records`: a consumer pulls the records of its utility.
 //!
 //! The answer is lines of JSON: records, and last `{"schema":"kenshin.cursor/1","cursor":"…",
-//! "more":…}`. Asking with `after=<cursor>` acknowledges everything up to it, which is durable before
-//! the answer begins. An answer without its last line was cut: what it held is given again to whoever
-//! asks with the cursor of before. Without `after` an answer begins where the last acknowledgement
-//! was.
+//! "more":…}`. Asking with `after=<cursor>` acknowledges everything up to it, which is durable
+//! before the answer begins. An answer without its last line was cut: what it held is given again
+//! to whoever asks with the cursor of before. Without `after` an answer begins where the last
+//! acknowledgement was.
 //!
 //! The log is read in blocking threads, a piece at a time; while a poll waits it holds none.
 
@@ -84,7 +84,6 @@ struct Api {
 }
 
 /// The route of `/v1/records`. `zone` is that of terminals that do not tell theirs.
-#[must_use]
 pub fn router(sinks: Arc<Sinks>, zone: Zone, consumers: Vec<Consumer>) -> Router {
     let api = Arc::new(Api {
         sinks,

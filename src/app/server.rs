@@ -180,6 +180,7 @@ impl Server {
             commands: Arc::new(NoCommands),
             signer: Arc::new(NoSigner),
             witness: Arc::new(Telling::new(Arc::clone(&metrics))),
+            live_max: usize::try_from(config.sessions.live_max).unwrap_or(usize::MAX),
         }));
         let followers = Followers::start(config, &booted, clock)?;
         let handler: Arc<Intake> = Arc::clone(&intake);

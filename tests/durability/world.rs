@@ -169,6 +169,7 @@ impl World {
             commands: Arc::new(NoCommands),
             signer: Arc::new(NoSigner),
             witness: Arc::new(Silent),
+            live_max: 100,
         });
         let options = KeeperOptions {
             come_back_percent: 85,

@@ -12,22 +12,22 @@ use parking_lot::Mutex;
 
 /// A frame as somebody was told of it, or read it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Seen {
-    pub lsn: Lsn,
-    pub next: Lsn,
-    pub kind: u8,
-    pub lanes: Lanes,
-    pub terminal: Option<TerminalId>,
-    pub payload: Vec<u8>,
+pub(crate) struct Seen {
+    pub(crate) lsn: Lsn,
+    pub(crate) next: Lsn,
+    pub(crate) kind: u8,
+    pub(crate) lanes: Lanes,
+    pub(crate) terminal: Option<TerminalId>,
+    pub(crate) payload: Vec<u8>,
 }
 
 /// What an observer was told.
 #[derive(Clone, Default)]
-pub struct Told {
-    pub durable: Arc<Mutex<Vec<(Seen, Ticket)>>>,
-    pub refused: Arc<Mutex<Vec<(Ticket, Refused)>>>,
+pub(crate) struct Told {
+    pub(crate) durable: Arc<Mutex<Vec<(Seen, Ticket)>>>,
+    pub(crate) refused: Arc<Mutex<Vec<(Ticket, Refused)>>>,
     /// Frames of each batch.
-    pub batches: Arc<Mutex<Vec<usize>>>,
+    pub(crate) batches: Arc<Mutex<Vec<usize>>>,
 }
 
 impl CommitObserver for Told {
@@ -51,12 +51,12 @@ impl CommitObserver for Told {
     }
 }
 
-pub fn dir() -> PathBuf {
+pub(crate) fn dir() -> PathBuf {
     PathBuf::from("data/log")
 }
 
 /// Small segments, no floors.
-pub fn options() -> LogOptions {
+pub(crate) fn options() -> LogOptions {
     LogOptions {
         segment_bytes: 4_096,
         floor_bytes: 0,
@@ -65,17 +65,17 @@ pub fn options() -> LogOptions {
     }
 }
 
-pub fn terminal(number: u64) -> TerminalId {
+pub(crate) fn terminal(number: u64) -> TerminalId {
     TerminalId::new(number.to_be_bytes())
 }
 
 /// A frame of a terminal with a payload of this length that tells its number.
-pub fn append(number: u64, len: usize) -> Append {
+pub(crate) fn append(number: u64, len: usize) -> Append {
     let mut payload = number.to_le_bytes().to_vec();
     payload.resize(len.max(8), number.to_le_bytes()[0]);
     Append {
         kind: 1,
-        lanes: if number % 5 == 0 {
+        lanes: if number.is_multiple_of(5) {
             Lanes::ALARM
         } else {
             Lanes::BULK
@@ -92,17 +92,21 @@ pub fn append(number: u64, len: usize) -> Append {
     }
 }
 
-pub fn open(fs: &SimFs, told: &Told) -> Result<CommitLog, OpenError> {
+pub(crate) fn open(fs: &SimFs, told: &Told) -> Result<CommitLog, OpenError> {
     open_with(fs, told, options())
 }
 
-pub fn open_with(fs: &SimFs, told: &Told, options: LogOptions) -> Result<CommitLog, OpenError> {
+pub(crate) fn open_with(
+    fs: &SimFs,
+    told: &Told,
+    options: LogOptions,
+) -> Result<CommitLog, OpenError> {
     let fs: Arc<dyn Fs> = Arc::new(fs.clone());
     CommitLog::open(fs, &dir(), options, Box::new(told.clone()))
 }
 
 /// All frames from a position on.
-pub fn read_all(log: &CommitLog, from: Lsn) -> Vec<Seen> {
+pub(crate) fn read_all(log: &CommitLog, from: Lsn) -> Vec<Seen> {
     let mut reader = log.reader(from);
     let mut frames = Vec::new();
     loop {
@@ -123,11 +127,11 @@ pub fn read_all(log: &CommitLog, from: Lsn) -> Vec<Seen> {
 }
 
 /// The segment files in order, with their content.
-pub fn segments(fs: &SimFs) -> Vec<(PathBuf, Vec<u8>)> {
+pub(crate) fn segments(fs: &SimFs) -> Vec<(PathBuf, Vec<u8>)> {
     files(fs, ".klog")
 }
 
-pub fn files(fs: &SimFs, extension: &str) -> Vec<(PathBuf, Vec<u8>)> {
+pub(crate) fn files(fs: &SimFs, extension: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let mut names = fs.list(&dir()).unwrap();
     names.retain(|name| name.ends_with(extension));
     names.sort();
@@ -138,7 +142,7 @@ pub fn files(fs: &SimFs, extension: &str) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 /// A disk with these files.
-pub fn disk<'a>(files: impl IntoIterator<Item = (&'a Path, Vec<u8>)>) -> SimFs {
+pub(crate) fn disk<'a>(files: impl IntoIterator<Item = (&'a Path, Vec<u8>)>) -> SimFs {
     let fs = SimFs::new();
     for (path, content) in files {
         fs.put(path, content);
