@@ -20,12 +20,15 @@ const LOAD_PART: f64 = 0.8;
 /// The rate on UDP that is asked for.
 const REQUIRED_RATE: f64 = 50_000.0;
 
+/// Sends frames, the first of which has this counter, and takes their answers.
+type Load = fn(SocketAddr, (u32, &[[u8; FRAME]]), Pace, Duration) -> Outcome;
+
 /// A load generator on one transport.
 #[derive(Clone, Copy)]
 struct Way {
     name: &'static str,
     address: fn(&Contender) -> SocketAddr,
-    run: fn(SocketAddr, (u32, &[[u8; FRAME]]), Pace, Duration) -> Outcome,
+    run: Load,
     /// Unanswered at once in the probe.
     window: usize,
     /// Frames that the probe may use.
