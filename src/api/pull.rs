@@ -27,7 +27,7 @@ use tokio::time::timeout;
 use tokio_util::io::ReaderStream;
 
 use crate::forward::lane::{FrameError, Wanted, lines_of};
-use crate::forward::{Sink, Sinks};
+use crate::forward::{Sink, SinkError, Sinks};
 use crate::keyring::UtilityId;
 use crate::model::{Lanes, Lsn, Zone};
 use crate::store::log::{FrameRef, ReadError};
@@ -210,9 +210,7 @@ async fn begin(
         let read = cursor::read(consumer.sink.name(), after);
         let end = api.sinks.log().durable_end();
         let read = read.filter(|read| read.alarm.max(read.bulk) <= end);
-        cursors = read.ok_or_else(|| {
-            Problem::wrong("`after` is no cursor of this consumer: send one as it was given")
-        })?;
+        cursors = read.ok_or_else(no_cursor)?;
         acknowledge(&api, &consumer, lanes, cursors).await?;
     }
     Ok(Poll {
@@ -241,9 +239,14 @@ async fn acknowledge(
     let name = consumer.sink.name();
     match kept {
         Ok(Ok(())) => Ok(()),
+        Ok(Err(SinkError::Position { .. })) => Err(no_cursor()),
         Ok(Err(error)) => Err(not_kept(name, &error)),
         Err(error) => Err(not_kept(name, &error)),
     }
+}
+
+fn no_cursor() -> Problem {
+    Problem::wrong("`after` is no cursor of this consumer: send one as it was given")
 }
 
 fn not_kept(consumer: &str, error: &dyn std::error::Error) -> Problem {
