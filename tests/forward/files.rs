@@ -36,10 +36,10 @@ fn a_file_ends_by_size_by_age_and_with_the_process_and_is_its_owners_alone() {
     let clock = clock();
     let mut files = files(RealFs, &dir, &clock);
     files.append(Lsn::new(64), b"{\"a\":1}\n").unwrap();
-    let part = dir.join("bulk-20261030T160000Z-64.ndjson.part");
+    let part = dir.join("bulk-20261031T000000Z-64.ndjson.part");
     assert_eq!(part.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     files.append(Lsn::new(96), &[b'x'; 92]).unwrap();
-    assert_eq!(names(&RealFs, &dir), ["bulk-20261030T160000Z-64.ndjson"]);
+    assert_eq!(names(&RealFs, &dir), ["bulk-20261031T000000Z-64.ndjson"]);
     clock.advance_s(10);
     files.append(Lsn::new(200), b"{}\n").unwrap();
     files.rotate_if_due().unwrap();
@@ -88,7 +88,7 @@ fn after_a_power_cut_every_line_that_was_taken_is_there_whole_and_writing_goes_o
         let mut after = files(fs.clone(), &dir, &clock());
         after.append(Lsn::new(96), b"{\"n\":4}\n").unwrap();
         let content = fs
-            .content(&dir.join("bulk-20261030T160000Z-64.ndjson.part"))
+            .content(&dir.join("bulk-20261031T000000Z-64.ndjson.part"))
             .unwrap();
         let text = String::from_utf8_lossy(&content);
         assert!(text.starts_with("{\"n\":1}\n{\"n\":2}\n"), "{seed}: {text}");
@@ -112,7 +112,7 @@ fn a_batch_whose_sync_failed_is_cut_off_and_written_again() {
     ));
     files.append(Lsn::new(80), b"{\"n\":2}\n").unwrap();
     let content = fs
-        .content(&dir.join("bulk-20261030T160000Z-64.ndjson.part"))
+        .content(&dir.join("bulk-20261031T000000Z-64.ndjson.part"))
         .unwrap();
     assert_eq!(content, b"{\"n\":1}\n{\"n\":2}\n");
 }
