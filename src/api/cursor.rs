@@ -11,7 +11,7 @@ pub fn write(consumer: &str, cursors: SinkCursors) -> String {
     format!("{alarm:x}-{bulk:x}-{:08x}", check(consumer, cursors))
 }
 
-/// Reads what [`write`] wrote for the same consumer; none for any other text.
+/// Reads what [`fn@write`] wrote for the same consumer; none for any other text.
 #[must_use]
 pub fn read(consumer: &str, text: &str) -> Option<SinkCursors> {
     let mut parts = text.split('-');
