@@ -9,7 +9,6 @@
     reason = "a test stops at the first surprise"
 )]
 
-#[allow(dead_code, reason = "other tests need the rest")]
 #[path = "../support/otl.rs"]
 mod otl;
 

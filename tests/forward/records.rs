@@ -79,7 +79,7 @@ fn matches_shape(pattern: &str, value: &Value) -> bool {
     let is_hex = |text: &str| text.bytes().all(|o| matches!(o, b'0'..=b'9' | b'a'..=b'f'));
     match pattern {
         "^[0-9a-f]{16}$" => text.len() == 16 && is_hex(text),
-        "^([0-9a-f]{2})+$" => !text.is_empty() && text.len() % 2 == 0 && is_hex(text),
+        "^([0-9a-f]{2})+$" => !text.is_empty() && text.len().is_multiple_of(2) && is_hex(text),
         p if p.ends_with("Z$") => text.len() == 20 && text.parse::<jiff::Timestamp>().is_ok(),
         p if p.starts_with("^[0-9a-f]{16}-") => {
             let parts: Vec<&str> = text.split('-').collect();
