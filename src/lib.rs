@@ -9,6 +9,16 @@
 //! | [`crypto`] | typed wrappers on ciphers, key types | RustCrypto, [`wire`] |
 //! | [`keyring`] | keys per utility, with versions | [`crypto`], [`wire`] |
 //! | [`session`] | a state machine per protocol, without IO | all of the above, `now` passed in |
+//! | [`model`] | names, positions, durable and outward forms | [`session`], serde |
+//! | [`store`] | files, the custody log, state | [`model`], [`session`] |
+//! | [`net`] | terminal sockets, admission | tokio, nix, [`wire`] |
+//! | [`ingest`] | frames to steps of the log, and back | [`session`], [`store`], [`net`] |
+//! | [`forward`] | records on their way to sinks | [`model`], [`store`] |
+//! | [`config`] | the configuration | [`model`], [`keyring`] |
+//! | [`telemetry`] | metrics, log lines | prometheus-client, tracing |
+//! | [`api`] | HTTP | axum, [`telemetry`] |
+//! | [`shutdown`] | signals and stages | tokio |
+//! | [`app`] | the server put together | everything but [`cli`] |
 //! | [`cli`] | the command line | everything |
 //! | [`time`] | the only reader of system clocks | `std::time` |
 //!
@@ -16,10 +26,10 @@
 //!
 //! A module may name only what stands above it in the table. In particular:
 //!
-//! - `wire`, `crypto`, `keyring` and `session` are pure: they never name a socket, a file, the
-//!   environment, a clock or a logger. What they need is passed in.
+//! - `wire`, `crypto`, `keyring`, `session` and `model` are pure: they never name a socket, a
+//!   file, the environment, a clock or a logger. What they need is passed in.
 //! - `wire` knows no keys; `crypto` knows no key ring and no session.
-//! - Only `cli` opens files.
+//! - Only `store` and `cli` open files; only `net` opens terminal sockets.
 //! - Only `time` reads clocks.
 //! - The package `simulator` is a second implementation of the terminal's side, written from the
 //!   specification. It never names this package, so that a mistake here cannot hide there.

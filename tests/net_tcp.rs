@@ -258,6 +258,20 @@ fn a_stop_answers_what_was_begun_and_closes_every_connection() {
 }
 
 #[test]
+fn a_stop_does_not_wait_for_ports_that_are_off() {
+    let mut rig = Rig::new(&ListenerOptions {
+        reading: None,
+        alarm: None,
+        ..options()
+    });
+    let mut terminal = rig.connect();
+    terminal.send(&[ECHO]);
+    assert_eq!(terminal.frame(), [ECHO]);
+    drop(terminal);
+    assert!(rig.drain(PATIENCE).is_complete);
+}
+
+#[test]
 fn a_stop_does_not_wait_beyond_its_deadline() {
     let mut rig = Rig::new(&options());
     let mut terminal = rig.connect();

@@ -20,12 +20,15 @@ const LOAD_PART: f64 = 0.8;
 /// The rate on UDP that is asked for.
 const REQUIRED_RATE: f64 = 50_000.0;
 
+/// Sends frames, the first of which has this counter, and takes their answers.
+type Load = fn(SocketAddr, (u32, &[[u8; FRAME]]), Pace, Duration) -> Outcome;
+
 /// A load generator on one transport.
 #[derive(Clone, Copy)]
 struct Way {
     name: &'static str,
     address: fn(&Contender) -> SocketAddr,
-    run: fn(SocketAddr, (u32, &[[u8; FRAME]]), Pace, Duration) -> Outcome,
+    run: Load,
     /// Unanswered at once in the probe.
     window: usize,
     /// Frames that the probe may use.
@@ -122,7 +125,8 @@ pub(crate) fn run(args: &Args) {
         .collect();
     let memory: Vec<Value> = contenders.iter().map(footprint).collect();
     let line = json!({
-        "footprint": memory, "bench": "sessions", "terminals": args.terminals, "mode": 1, "frame_octets": FRAME,
+        "footprint": memory,
+        "bench": "sessions", "terminals": args.terminals, "mode": 1, "frame_octets": FRAME,
         "rounds": args.rounds, "sealed_per_s": sealed.round(), "ways": ways,
     });
     println!("{line}");

@@ -1,3 +1,7 @@
 //! The HTTP interface.
 
+pub mod cursor;
 pub mod ops;
+pub mod problem;
+pub mod pull;
+pub mod token;

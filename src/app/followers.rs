@@ -3,11 +3,16 @@
 use std::io;
 use std::sync::Arc;
 
+use axum::Router;
+
+use crate::api::pull::{self, Consumer};
+use crate::api::token::{NoToken, Token};
 use crate::config::{Config, FollowFrom, Sink as SinkConfig};
 use crate::forward::{Attachment, Begin, Forwarder, SinkError, Sinks};
 use crate::model::Lane;
 use crate::model::record::Zone;
 use crate::store::ndjson::{NdjsonFiles, Rotation};
+use crate::store::secret;
 use crate::time::Clock;
 
 use super::boot::Booted;
@@ -24,6 +29,24 @@ pub enum FollowError {
         #[source]
         cause: SinkError,
     },
+    /// The token file of a consumer cannot be read.
+    #[error("the token file of the consumer {name} cannot be read")]
+    TokenFile {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The token file of a consumer holds none.
+    #[error("the token file of the consumer {name} holds no token")]
+    Token {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        cause: NoToken,
+    },
     /// The system gives no thread.
     #[error("cannot start a thread for the sinks: raise the limit of threads")]
     Thread(#[source] io::Error),
@@ -33,6 +56,7 @@ pub enum FollowError {
 #[derive(Debug)]
 pub struct Followers {
     forwarder: Forwarder,
+    sinks: Arc<Sinks>,
 }
 
 impl Followers {
@@ -50,9 +74,9 @@ impl Followers {
         let sinks = Arc::new(Sinks::new(Arc::clone(&booted.log), &known));
         let forwarder =
             Forwarder::start(Arc::clone(&sinks), Zone::JAPAN).map_err(FollowError::Thread)?;
-        let followers = Self { forwarder };
+        let followers = Self { forwarder, sinks };
         for sink in &config.sinks {
-            followers.start_sink(sink, &sinks, booted, clock)?;
+            followers.start_sink(sink, booted, clock)?;
         }
         Ok(followers)
     }
@@ -60,7 +84,6 @@ impl Followers {
     fn start_sink(
         &self,
         config: &SinkConfig,
-        sinks: &Sinks,
         booted: &Booted,
         clock: &Arc<dyn Clock>,
     ) -> Result<(), FollowError> {
@@ -68,12 +91,8 @@ impl Followers {
             kind: "ndjson",
             utility: config.utility,
         };
-        let begin = match config.from {
-            FollowFrom::Now => Begin::Now,
-            FollowFrom::Start => Begin::Start,
-            FollowFrom::Position(position) => Begin::At(position),
-        };
-        let attached = sinks.attach(&config.name, attachment, begin);
+        let begin = begin_of(config.from);
+        let attached = self.sinks.attach(&config.name, attachment, begin);
         let sink = attached.map_err(|cause| FollowError::Sink {
             name: config.name.clone(),
             cause,
@@ -97,8 +116,52 @@ impl Followers {
         Ok(())
     }
 
+    /// The HTTP interface of the consumers of a configuration; each is a sink of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`FollowError`] for the first that cannot be set up.
+    pub fn router(&self, config: &Config) -> Result<Router, FollowError> {
+        let mut consumers = Vec::new();
+        for consumer in &config.consumers {
+            let attachment = Attachment {
+                kind: "pull",
+                utility: Some(consumer.utility),
+            };
+            let begin = begin_of(consumer.from);
+            let attached = self.sinks.attach(&consumer.name, attachment, begin);
+            let sink = attached.map_err(|cause| FollowError::Sink {
+                name: consumer.name.clone(),
+                cause,
+            })?;
+            let octets = secret::read(&consumer.token_file);
+            let octets = octets.map_err(|cause| FollowError::TokenFile {
+                name: consumer.name.clone(),
+                cause,
+            })?;
+            let token = Token::parse(&octets).map_err(|cause| FollowError::Token {
+                name: consumer.name.clone(),
+                cause,
+            })?;
+            consumers.push(Consumer::new(token, consumer.utility, sink));
+        }
+        Ok(pull::router(
+            Arc::clone(&self.sinks),
+            Zone::JAPAN,
+            consumers,
+        ))
+    }
+
     /// Ends what is being delivered and makes the cursors durable.
     pub fn stop(self) {
         self.forwarder.stop();
+    }
+}
+
+const fn begin_of(from: FollowFrom) -> Begin {
+    match from {
+        FollowFrom::Now => Begin::Now,
+        FollowFrom::Start => Begin::Start,
+        FollowFrom::Position(position) => Begin::At(position),
     }
 }

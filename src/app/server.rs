@@ -180,6 +180,7 @@ impl Server {
             commands: Arc::new(NoCommands),
             signer: Arc::new(NoSigner),
             witness: Arc::new(Telling::new(Arc::clone(&metrics))),
+            live_max: usize::try_from(config.sessions.live_max).unwrap_or(usize::MAX),
         }));
         let followers = Followers::start(config, &booted, clock)?;
         let handler: Arc<Intake> = Arc::clone(&intake);
@@ -298,7 +299,10 @@ impl Server {
             net: listeners.counters(),
             stopping: self.stopping.clone(),
         };
-        let router = ops::router(Arc::new(health), Arc::clone(metrics));
+        let mut router = ops::router(Arc::new(health), Arc::clone(metrics));
+        if let Some(followers) = &self.followers {
+            router = router.merge(followers.router(config)?);
+        }
         let stopping = self.stopping.clone();
         self.http = Some(runtime.spawn(async move {
             let serving = axum::serve(socket, router);

@@ -155,6 +155,9 @@ async fn operate(
         return Err("a port of the server is off".into());
     };
     let ports: [SocketAddr; 3] = [udp, alarm, tcp];
+    if let Some(http) = addresses.http {
+        eprintln!("while it runs: curl http://{http}/metrics");
+    }
     let settings = FleetSettings::new(ports, clock.utc_seconds().get(), args.run);
     // Nothing is answered in the second of a start.
     tokio::time::sleep(Duration::from_millis(1_200)).await;

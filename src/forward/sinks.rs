@@ -339,13 +339,19 @@ impl Sinks {
     ///
     /// # Errors
     ///
-    /// [`SinkError`].
+    /// [`SinkError`]; [`SinkError::Position`] if no frame begins at a cursor.
     pub fn acknowledge(
         &self,
         sink: &Sink,
         lanes: Lanes,
         cursors: SinkCursors,
     ) -> Result<(), SinkError> {
+        let reached = sink.reached();
+        for (to, reached) in [(cursors.alarm, reached.alarm), (cursors.bulk, reached.bulk)] {
+            if to > reached {
+                self.checked(to)?;
+            }
+        }
         sink.acknowledge(lanes, cursors);
         if sink.is_due() {
             self.save(sink)

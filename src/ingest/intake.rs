@@ -61,6 +61,8 @@ pub struct Parts {
     pub signer: Arc<dyn CommandSigner + Send + Sync>,
     /// Whoever counts what happens.
     pub witness: Arc<dyn Witness>,
+    /// Terminals that are served at a time, at most.
+    pub live_max: usize,
 }
 
 impl std::fmt::Debug for Parts {
@@ -141,8 +143,8 @@ impl Intake {
     pub fn new(parts: Parts) -> Self {
         let started_utc_s = parts.clock.utc_seconds().get();
         Self {
+            live: LiveTable::new(parts.live_max),
             parts,
-            live: LiveTable::default(),
             failures: Mutex::default(),
             waiting: Mutex::default(),
             started_utc_s,
@@ -247,13 +249,16 @@ impl Intake {
                 ordered: Vec::new(),
             })
         };
-        self.live.with_or_make(found.slot, make, |live| {
+        let served = self.live.with_or_make(found.slot, make, |live| {
             self.handle(&hot, found, live, &mut randoms, input);
             self.do_outputs(owner, found, over_tcp, live, &mut randoms, out);
             if live.machine.is_failed() {
                 self.resume(found, live);
             }
         });
+        if may_make && served.is_none() {
+            self.parts.witness.not_taken();
+        }
     }
 
     fn handle(

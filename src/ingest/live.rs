@@ -2,6 +2,7 @@
 //! connections that are held.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -44,19 +45,24 @@ pub struct LiveTable {
     shards: Vec<Mutex<HashMap<u32, Box<Live>>>>,
     memory: Mutex<Memory>,
     connections: Mutex<HashMap<u64, Slot>>,
+    count: AtomicUsize,
+    live_max: usize,
 }
 
-impl Default for LiveTable {
-    fn default() -> Self {
+impl LiveTable {
+    /// No machines, and at most this many at a time; further terminals are not served until some
+    /// are idle.
+    #[must_use]
+    pub fn new(live_max: usize) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             memory: Mutex::default(),
             connections: Mutex::default(),
+            count: AtomicUsize::new(0),
+            live_max,
         }
     }
-}
 
-impl LiveTable {
     /// Works on the machine of a slot under the lock of its shard; `make` makes it, if it can.
     pub fn with_or_make<R>(
         &self,
@@ -68,8 +74,13 @@ impl LiveTable {
         let live = match shard.entry(slot.get()) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
+                if self.count.load(Ordering::Relaxed) >= self.live_max {
+                    return None;
+                }
                 let carried = self.memory.lock().recall(slot);
-                entry.insert(Box::new(make(carried)?))
+                let made = Box::new(make(carried)?);
+                self.count.fetch_add(1, Ordering::Relaxed);
+                entry.insert(made)
             }
         };
         Some(work(live))
@@ -89,6 +100,7 @@ impl LiveTable {
         let mut shard = shard.lock();
         let mut memory = self.memory.lock();
         memory.age(now_ms);
+        let before = shard.len();
         shard.retain(|slot, live| {
             let drops = live.machine.is_idle(now_ms, now_utc_s);
             if drops {
@@ -96,6 +108,8 @@ impl LiveTable {
             }
             !drops
         });
+        let dropped = before.saturating_sub(shard.len());
+        self.count.fetch_sub(dropped, Ordering::Relaxed);
         if shard.capacity() > shard.len().saturating_mul(4).max(64) {
             shard.shrink_to_fit();
         }
@@ -104,7 +118,7 @@ impl LiveTable {
     /// How many machines there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().len()).sum()
+        self.count.load(Ordering::Relaxed)
     }
 
     /// Whether there are none.

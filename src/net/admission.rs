@@ -43,8 +43,8 @@ pub struct AdmissionLimits {
     pub trials_per_s: u32,
     /// Failures a second of all addresses together above which one failure makes suspect.
     pub failures_per_s_total: u32,
-    /// Addresses that are remembered, rounded up to a multiple of eight; about 60 octets each,
-    /// and 150 more for one that is suspect.
+    /// Addresses that are remembered, rounded up to a multiple of eight; about 70 octets each,
+    /// and 256 more for one that is suspect.
     pub addresses_max: usize,
 }
 
@@ -126,7 +126,7 @@ struct Place {
     debt: u64,
     seen_ms: u64,
     /// Only for one that was suspect.
-    trials: Option<Box<Trials>>,
+    trials: Option<Trials>,
 }
 
 impl Place {

@@ -222,13 +222,15 @@ impl Bound {
             Connections::default(),
             Arc::clone(&counters),
         );
+        // TCP's completer always runs.
+        let has_loop = self.udp.iter().map(|(socket, _)| socket.is_some());
         let shared = Arc::new(Shared::new(
             handler,
             clock,
             Admission::new(self.options.admission),
             counters,
             Arc::new(outbound),
-            self.udp.len().saturating_add(1),
+            has_loop.chain([true]),
         ));
         let mut listeners = Listeners {
             local: self.local,

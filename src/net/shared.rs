@@ -29,7 +29,8 @@ pub(super) struct Shared {
     pub(super) outbound: Arc<Outbound>,
     stage: AtomicU8,
     /// Rounds that each owner has ended, so that a stop can tell that a round began after it.
-    rounds: Vec<AtomicU64>,
+    /// None for an owner without a loop, whose port is off.
+    rounds: Vec<Option<AtomicU64>>,
 }
 
 impl Shared {
@@ -39,7 +40,7 @@ impl Shared {
         admission: Admission,
         counters: Arc<NetCounters>,
         outbound: Arc<Outbound>,
-        owners: usize,
+        has_loop: impl Iterator<Item = bool>,
     ) -> Self {
         Self {
             handler,
@@ -48,7 +49,7 @@ impl Shared {
             counters,
             outbound,
             stage: AtomicU8::new(0),
-            rounds: (0..owners).map(|_| AtomicU64::new(0)).collect(),
+            rounds: has_loop.map(|has| has.then(AtomicU64::default)).collect(),
         }
     }
 
@@ -71,13 +72,14 @@ impl Shared {
     }
 
     pub(super) fn end_round(&self, owner: u16) {
-        if let Some(rounds) = self.rounds.get(usize::from(owner)) {
+        if let Some(Some(rounds)) = self.rounds.get(usize::from(owner)) {
             rounds.fetch_add(1, Ordering::AcqRel);
         }
     }
 
+    /// The rounds of the owners that have a loop.
     pub(super) fn rounds(&self) -> Vec<u64> {
-        let rounds = self.rounds.iter();
+        let rounds = self.rounds.iter().flatten();
         rounds.map(|round| round.load(Ordering::Acquire)).collect()
     }
 

@@ -17,8 +17,8 @@ pub(super) struct AtomicHistogram {
 struct Inner {
     /// Upper bounds in small units, rising.
     bounds: &'static [u32],
-    /// A small unit in shown ones.
-    unit: f64,
+    /// Small units in a shown one. A whole number, so that bounds divided by it print short.
+    per_shown: f64,
     /// One more than the bounds: the last takes what is above them all.
     counts: Vec<AtomicU64>,
     /// In small units.
@@ -27,11 +27,11 @@ struct Inner {
 
 impl AtomicHistogram {
     /// An empty one.
-    pub(super) fn new(bounds: &'static [u32], unit: f64) -> Self {
+    pub(super) fn new(bounds: &'static [u32], per_shown: f64) -> Self {
         let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
         let inner = Inner {
             bounds,
-            unit,
+            per_shown,
             counts,
             sum: AtomicU64::new(0),
         };
@@ -57,14 +57,14 @@ impl EncodeMetric for AtomicHistogram {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
         let inner = &self.inner;
         let bounds = inner.bounds.iter();
-        let bounds = bounds.map(|bound| f64::from(*bound) * inner.unit);
+        let bounds = bounds.map(|bound| f64::from(*bound) / inner.per_shown);
         let counts = inner.counts.iter();
         // Read once each, so that the count is the sum of the buckets that are shown.
         let counts = counts.map(|count| count.load(Ordering::Relaxed));
         let buckets: Vec<(f64, u64)> = bounds.chain([f64::INFINITY]).zip(counts).collect();
         let count = buckets.iter().map(|(_, count)| *count).sum();
         // cast: a sum above 2^53 loses its last digits, which nobody reads
-        let sum = inner.sum.load(Ordering::Relaxed) as f64 * inner.unit;
+        let sum = inner.sum.load(Ordering::Relaxed) as f64 / inner.per_shown;
         encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
     }
 

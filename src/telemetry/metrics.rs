@@ -178,7 +178,7 @@ impl Metrics {
         let records = ("records", "Records that became durable");
         let reasons = Reason::ALL.iter().map(|reason| (*reason, reason.id()));
         let commit_frames = AtomicHistogram::new(BATCH_BOUNDS, 1.0);
-        let ack_latency = AtomicHistogram::new(ACK_BOUNDS_US, 1e-6);
+        let ack_latency = AtomicHistogram::new(ACK_BOUNDS_US, 1e6);
         let help = "Frames that one sync covered";
         r.register("commit_frames", help, commit_frames.clone());
         let help = "Time from a frame to the acknowledgement that answers it";

@@ -75,7 +75,7 @@ pub(crate) fn append(number: u64, len: usize) -> Append {
     payload.resize(len.max(8), number.to_le_bytes()[0]);
     Append {
         kind: 1,
-        lanes: if number % 5 == 0 {
+        lanes: if number.is_multiple_of(5) {
             Lanes::ALARM
         } else {
             Lanes::BULK

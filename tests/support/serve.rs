@@ -124,7 +124,7 @@ impl Site {
 
     /// Starts the server and waits until its TCP port takes connections.
     pub(crate) fn start(&self, stderr: Stdio) -> Child {
-        let child = Command::new(env!("CARGO_BIN_EXE_kenshin"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_kenshin"))
             .arg("serve")
             .arg("--config")
             .arg(self.dir.join("kenshin.toml"))
@@ -139,6 +139,8 @@ impl Site {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
+        child.kill().unwrap();
+        child.wait().unwrap();
         panic!("the server does not listen within 30 s");
     }
 }

@@ -65,6 +65,36 @@ const RULES: &[LayerRule] = &[
         reason: "the key ring serves sessions and does not know them",
     },
     LayerRule {
+        under: &["src/net"],
+        except: &[],
+        banned: &[
+            "crate::ingest",
+            "crate::store",
+            "crate::app",
+            "crate::cli",
+            "crate::forward",
+        ],
+        reason: "net moves octets; what they mean is behind its contract",
+    },
+    LayerRule {
+        under: &["src/store"],
+        except: &[],
+        banned: &[
+            "crate::net",
+            "crate::ingest",
+            "crate::app",
+            "crate::cli",
+            "crate::forward",
+        ],
+        reason: "the store knows what is durable, not who asked for it",
+    },
+    LayerRule {
+        under: &["src/ingest", "src/forward"],
+        except: &[],
+        banned: &["crate::app", "crate::cli"],
+        reason: "what is put together does not know who puts it together",
+    },
+    LayerRule {
         under: &["src/api", "src/forward"],
         except: &[],
         banned: &["crate::session"],

@@ -94,8 +94,10 @@ pub(super) fn show(outcome: &Outcome, as_json: bool) -> io::Result<()> {
     };
     writeln!(out, "  custody      {verdict}, after {took_s:.1} s")?;
     let dir = data_dir.display();
-    writeln!(out, "\nThe data lies in {dir}. Look at it:")?;
-    writeln!(out, "  kenshin log inspect --data {dir}/data | tail")?;
-    writeln!(out, "  kenshin log verify --data {dir}/data")?;
-    writeln!(out, "  head -n 1 {dir}/records/bulk-*.ndjson")
+    writeln!(
+        out,
+        "\nThe data lies in {dir}. Look at a reading and at an alarm:"
+    )?;
+    writeln!(out, "  head -n 1 {dir}/records/bulk-*.ndjson")?;
+    writeln!(out, "  head -n 1 {dir}/records/alarm-*.ndjson")
 }

@@ -60,12 +60,16 @@ pub(super) async fn serve(
             }
             Flushed::Clear => {
                 connection.deadline_ms.store(deadline_ms, Ordering::Relaxed);
-                let is_serving = shared.stage() == Stage::Serving;
+                let is_serving = || shared.stage() == Stage::Serving;
                 let is_readable = tokio::select! {
-                    _ = connection.stream.readable(), if is_serving => true,
+                    _ = connection.stream.readable(), if is_serving() => true,
                     () = connection.notify.notified() => false,
                 };
-                if is_readable && read(&connection, owner, &mut reader, &shared) == Life::Over {
+                // The stop may have come meanwhile: no frame is begun after it.
+                if is_readable
+                    && is_serving()
+                    && read(&connection, owner, &mut reader, &shared) == Life::Over
+                {
                     break;
                 }
             }

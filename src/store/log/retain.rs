@@ -39,16 +39,19 @@ pub(super) fn retain_from(
         }
         // Readers must not look for it once it is gone.
         shared.segments.0.write().remove(0);
-        dropped += 1;
-        for path in [&oldest.path, &oldest.index_path] {
+        for path in [&oldest.index_path, &oldest.path] {
             match fs.remove(path) {
                 Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
                     let path = path.clone();
+                    // What is still there is still a part of the log: dropping the next one
+                    // before it would leave a hole.
+                    shared.segments.0.write().insert(0, oldest.clone());
                     return Err(RetainError { path, cause });
                 }
                 _ => {}
             }
         }
+        dropped += 1;
         // One at a time: a hole would be damage.
         fs.sync_dir(dir).map_err(|cause| RetainError {
             path: dir.to_owned(),

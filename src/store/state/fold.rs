@@ -177,20 +177,19 @@ impl State {
             let what = "a step without a terminal";
             return Err(FoldError::Value { lsn, what });
         };
-        let applies = self.table.with(terminal, |mut entry| {
+        self.table.with(terminal, |mut entry| {
             if entry.hot.applied >= lsn {
-                return false;
+                return;
             }
             take_step(&mut entry, step, mode, kept, counter);
             entry.hot.applied = lsn;
             if frame.raises_version {
                 entry.hot.version = entry.hot.version.wrapping_add(1);
             }
-            true
         });
         // Judged by what the directory has seen, not the entry: in a snapshot, one of them may be
         // ahead of the other.
-        if applies.is_some() && step.flags.has(StepFlags::ROLLBACK_SUSPECTED) {
+        if step.flags.has(StepFlags::ROLLBACK_SUSPECTED) {
             self.stop_commands(lsn, step.utility);
         }
         Ok(())

@@ -11,7 +11,6 @@ pub mod directory;
 pub mod fold;
 pub mod hot;
 pub mod snapshot;
-pub mod sqlite;
 pub mod table;
 
 pub use directory::Directory;

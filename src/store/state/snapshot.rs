@@ -6,7 +6,7 @@
 //! folding from the position skips what an entry has seen already. Link masters are not in it:
 //! keys stay in key files, and the directory has their states.
 //!
-//! The form of the file is in [`block`], that of an entry in [`entry`].
+//! The form of the file is in `block`, that of an entry in `entry`.
 
 use std::io;
 use std::path::{Path, PathBuf};

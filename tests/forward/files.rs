@@ -1,0 +1,139 @@
+//! Files of lines.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use kenshin::model::{Lane, Lsn};
+use kenshin::store::fs::{Faults, Fs, RealFs, SimFs};
+use kenshin::store::ndjson::{NdjsonError, NdjsonFiles, Rotation};
+use kenshin::time::{TestClock, UtcSeconds};
+
+const ROTATION: Rotation = Rotation {
+    octets: 100,
+    age_ms: 60_000,
+};
+
+fn clock() -> Arc<TestClock> {
+    Arc::new(TestClock::new(UtcSeconds::new(1_793_404_800)))
+}
+
+fn files(fs: impl Fs + 'static, dir: &Path, clock: &Arc<TestClock>) -> NdjsonFiles {
+    let clock = Arc::clone(clock);
+    NdjsonFiles::new(Arc::new(fs), dir.to_owned(), Lane::Bulk, ROTATION, clock)
+}
+
+fn names(fs: &dyn Fs, dir: &Path) -> Vec<String> {
+    let mut names = fs.list(dir).unwrap();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn a_file_ends_by_size_by_age_and_with_the_process_and_is_its_owners_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("out");
+    let clock = clock();
+    let mut files = files(RealFs, &dir, &clock);
+    files.append(Lsn::new(64), b"{\"a\":1}\n").unwrap();
+    let part = dir.join("bulk-20261031T000000Z-64.ndjson.part");
+    assert_eq!(part.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    files.append(Lsn::new(96), &[b'x'; 92]).unwrap();
+    assert_eq!(names(&RealFs, &dir), ["bulk-20261031T000000Z-64.ndjson"]);
+    clock.advance_s(10);
+    files.append(Lsn::new(200), b"{}\n").unwrap();
+    files.rotate_if_due().unwrap();
+    assert_eq!(names(&RealFs, &dir).len(), 2);
+    assert!(names(&RealFs, &dir)[1].ends_with(".part"));
+    clock.advance_s(60);
+    files.rotate_if_due().unwrap();
+    files.append(Lsn::new(300), b"{}\n").unwrap();
+    files.rotate().unwrap();
+    assert!(
+        names(&RealFs, &dir)
+            .iter()
+            .all(|name| name.ends_with(".ndjson"))
+    );
+}
+
+#[test]
+fn a_redelivery_within_a_second_takes_no_complete_files_place() {
+    let (fs, dir) = (SimFs::new(), PathBuf::from("out"));
+    for _ in 0..2 {
+        let mut files = files(fs.clone(), &dir, &clock());
+        files.append(Lsn::new(64), b"{}\n").unwrap();
+        files.rotate().unwrap();
+    }
+    assert_eq!(names(&fs, &dir).len(), 2);
+}
+
+#[test]
+fn after_a_power_cut_every_line_that_was_taken_is_there_whole_and_writing_goes_on() {
+    for seed in 0..200 {
+        let (fs, dir) = (SimFs::new(), PathBuf::from("out"));
+        let mut before = files(fs.clone(), &dir, &clock());
+        before.append(Lsn::new(64), b"{\"n\":1}\n").unwrap();
+        before.append(Lsn::new(80), b"{\"n\":2}\n").unwrap();
+        // A batch that was written and not synced.
+        let counts = fs.counts();
+        let faults = Faults {
+            power_cut: Some(counts.changes + 2),
+            ..Faults::default()
+        };
+        fs.set_faults(faults);
+        before
+            .append(Lsn::new(96), b"{\"n\":3}\n{\"n\":3}\n")
+            .unwrap_err();
+        let fs = fs.crash(seed);
+        let mut after = files(fs.clone(), &dir, &clock());
+        after.append(Lsn::new(96), b"{\"n\":4}\n").unwrap();
+        let content = fs
+            .content(&dir.join("bulk-20261031T000000Z-64.ndjson.part"))
+            .unwrap();
+        let text = String::from_utf8_lossy(&content);
+        assert!(text.starts_with("{\"n\":1}\n{\"n\":2}\n"), "{seed}: {text}");
+        assert!(text.ends_with("{\"n\":4}\n"), "{seed}: {text}");
+    }
+}
+
+#[test]
+fn a_batch_whose_sync_failed_is_cut_off_and_written_again() {
+    let (fs, dir) = (SimFs::new(), PathBuf::from("out"));
+    let mut files = files(fs.clone(), &dir, &clock());
+    files.append(Lsn::new(64), b"{\"n\":1}\n").unwrap();
+    let faults = Faults {
+        fail_sync: Some(fs.counts().syncs + 1),
+        ..Faults::default()
+    };
+    fs.set_faults(faults);
+    assert!(matches!(
+        files.append(Lsn::new(80), b"{\"n\":2}\n"),
+        Err(NdjsonError::Io { .. })
+    ));
+    files.append(Lsn::new(80), b"{\"n\":2}\n").unwrap();
+    let content = fs
+        .content(&dir.join("bulk-20261031T000000Z-64.ndjson.part"))
+        .unwrap();
+    assert_eq!(content, b"{\"n\":1}\n{\"n\":2}\n");
+}
+
+#[test]
+fn a_folder_that_is_gone_fails_until_somebody_makes_it_again() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("out");
+    let mut files = files(RealFs, &dir, &clock());
+    files.append(Lsn::new(64), b"{}\n").unwrap();
+    std::fs::remove_dir_all(&dir).unwrap();
+    assert!(matches!(
+        files.append(Lsn::new(80), b"{}\n"),
+        Err(NdjsonError::Moved { .. })
+    ));
+    assert!(matches!(
+        files.append(Lsn::new(80), b"{}\n"),
+        Err(NdjsonError::Io { .. })
+    ));
+    assert!(!dir.exists());
+    std::fs::create_dir(&dir).unwrap();
+    files.append(Lsn::new(80), b"{}\n").unwrap();
+    assert_eq!(names(&RealFs, &dir).len(), 1);
+}

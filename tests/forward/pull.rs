@@ -1,0 +1,278 @@
+//! Pulling over HTTP, on real sockets.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kenshin::api::pull::{Consumer, router};
+use kenshin::api::token::Token;
+use kenshin::forward::{Attachment, Begin, Sinks};
+use kenshin::keyring::UtilityId;
+use kenshin::model::Zone;
+use kenshin::store::fs::SimFs;
+use kenshin::store::log::CommitLog;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::world::{
+    GAS, WATER, add, alarm, durable_cursors, everyday, ids, log_on, parse_lines, plaintext_of,
+};
+
+const GAS_TOKEN: &str = "gas-token-of-32-characters-or-so";
+const WATER_TOKEN: &str = "water-token-of-32-characters-oh";
+
+struct Server {
+    log: Arc<CommitLog>,
+    address: SocketAddr,
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    records: Vec<Value>,
+    cursor: String,
+    more: bool,
+    body: Vec<u8>,
+}
+
+async fn serve() -> Server {
+    let log = log_on(&SimFs::new());
+    let sinks = Arc::new(Sinks::new(Arc::clone(&log), &durable_cursors(&log)));
+    let consumer = |name, token: &str, utility: UtilityId| {
+        let attachment = Attachment {
+            kind: "pull",
+            utility: Some(utility),
+        };
+        let sink = sinks.attach(name, attachment, Begin::Start).unwrap();
+        Consumer::new(Token::parse(token.as_bytes()).unwrap(), utility, sink)
+    };
+    let consumers = vec![
+        consumer("gas", GAS_TOKEN, GAS),
+        consumer("water", WATER_TOKEN, WATER),
+    ];
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let routes = router(Arc::clone(&sinks), Zone::JAPAN, consumers);
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    Server { log, address }
+}
+
+impl Server {
+    async fn raw(&self, query: &str, authorization: &str) -> (u16, String, Vec<u8>) {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let request = format!(
+            "GET /v1/records{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{authorization}\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut octets = Vec::new();
+        stream.read_to_end(&mut octets).await.unwrap();
+        let at = octets.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8(octets[..at].to_vec())
+            .unwrap()
+            .to_lowercase();
+        let status = head[9..12].parse().unwrap();
+        let mut body = octets.split_off(at + 4);
+        if head.contains("transfer-encoding: chunked") {
+            body = unchunked(&body);
+        }
+        (status, head, body)
+    }
+
+    async fn get(&self, query: &str, token: &str) -> Answer {
+        let header = format!("Authorization: Bearer {token}\r\n");
+        let (status, head, body) = self.raw(query, &header).await;
+        let mut lines = if status == 200 {
+            parse_lines(&body)
+        } else {
+            Vec::new()
+        };
+        let last = lines.pop().unwrap_or_default();
+        Answer {
+            status,
+            head,
+            records: lines,
+            cursor: last["cursor"].as_str().unwrap_or_default().to_owned(),
+            more: last["more"].as_bool().unwrap_or_default(),
+            body,
+        }
+    }
+}
+
+fn unchunked(mut body: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    loop {
+        let at = body.windows(2).position(|w| w == b"\r\n").unwrap();
+        let len = std::str::from_utf8(&body[..at]).unwrap();
+        let len = usize::from_str_radix(len, 16).unwrap();
+        if len == 0 {
+            return whole;
+        }
+        whole.extend_from_slice(&body[at + 2..at + 2 + len]);
+        body = &body[at + 4 + len..];
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_token_of_a_consumer_nothing_is_told() {
+    let server = serve().await;
+    add(&server.log, GAS, &everyday());
+    let almost = &GAS_TOKEN[..GAS_TOKEN.len() - 1];
+    let wrong = [
+        String::new(),
+        "Authorization: Bearer\r\n".to_owned(),
+        format!("Authorization: Basic {GAS_TOKEN}\r\n"),
+        format!("Authorization: Bearer {almost}\r\n"),
+        format!("Authorization: Bearer {GAS_TOKEN}x\r\n"),
+        format!("Authorization: Bearer {}\r\n", "y".repeat(4_000)),
+    ];
+    for header in wrong {
+        let (status, head, body) = server.raw("", &header).await;
+        assert_eq!(status, 401, "{header}");
+        assert!(head.contains("application/problem+json") && head.contains("no-store"));
+        assert!(head.contains("www-authenticate: bearer"));
+        let problem: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(problem["status"], 401);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_gets_the_records_of_its_utility_alone() {
+    let server = serve().await;
+    for _ in 0..3 {
+        add(&server.log, GAS, &everyday());
+        add(&server.log, WATER, &plaintext_of(" record_health"));
+    }
+    let gas = server.get("", GAS_TOKEN).await;
+    assert!(gas.head.contains("transfer-encoding: chunked") && gas.head.contains("no-store"));
+    assert_eq!(gas.records.len(), 3);
+    let other = GAS.to_string();
+    assert!(gas.records.iter().all(|record| record["utility"] == other));
+    let water = server.get("", WATER_TOKEN).await;
+    assert_eq!(water.records.len(), 3);
+    assert!(!String::from_utf8_lossy(&water.body).contains(&other));
+    // And its cursor is no other's.
+    let stolen = server
+        .get(&format!("?after={}", gas.cursor), WATER_TOKEN)
+        .await;
+    assert_eq!(stolen.status, 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_acknowledged_is_durable_and_what_is_not_comes_again() {
+    let server = serve().await;
+    for _ in 0..4 {
+        add(&server.log, GAS, &everyday());
+    }
+    let first = server.get("?max=2", GAS_TOKEN).await;
+    assert_eq!((first.records.len(), first.more), (2, true));
+    let again = server.get("?max=2", GAS_TOKEN).await;
+    assert_eq!(ids(&again.records), ids(&first.records));
+    let before = durable_cursors(&server.log)["gas"];
+    let query = format!("?max=2&after={}", first.cursor);
+    let second = server.get(&query, GAS_TOKEN).await;
+    assert_eq!(second.records.len(), 2);
+    assert_ne!(second.records[0]["position"], first.records[0]["position"]);
+    let after = durable_cursors(&server.log)["gas"];
+    assert!(after.bulk > before.bulk);
+    // An old cursor asks for old records, and takes nothing back.
+    assert_eq!(server.get(&query, GAS_TOKEN).await.records, second.records);
+    assert_eq!(durable_cursors(&server.log)["gas"], after);
+    let last = server
+        .get(&format!("?after={}", second.cursor), GAS_TOKEN)
+        .await;
+    assert_eq!((last.records.len(), last.more), (0, false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lanes_are_acknowledged_apart() {
+    let server = serve().await;
+    add(&server.log, GAS, &everyday());
+    add(&server.log, GAS, &alarm());
+    let alarms = server.get("?lane=alarm", GAS_TOKEN).await;
+    assert_eq!(alarms.records.len(), 1);
+    assert_eq!(alarms.records[0]["lane"], "alarm");
+    let query = format!("?lane=alarm&after={}", alarms.cursor);
+    assert!(server.get(&query, GAS_TOKEN).await.records.is_empty());
+    let rest = server.get("", GAS_TOKEN).await;
+    assert_eq!(rest.records.len(), 1);
+    assert_eq!(rest.records[0]["lane"], "bulk");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_wakes_up_for_a_record_and_not_for_anothers() {
+    let server = Arc::new(serve().await);
+    let polling = Arc::clone(&server);
+    let poll = tokio::spawn(async move { polling.get("?wait_s=30", GAS_TOKEN).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let log = Arc::clone(&server.log);
+    add(&log, WATER, &everyday());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!poll.is_finished());
+    add(&log, GAS, &everyday());
+    let answer = tokio::time::timeout(Duration::from_secs(10), poll)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(answer.records.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn polls_of_a_consumer_are_limited_and_one_that_waited_in_vain_ends_empty() {
+    let server = Arc::new(serve().await);
+    let polls: Vec<_> = (0..4)
+        .map(|_| {
+            let server = Arc::clone(&server);
+            tokio::spawn(async move { server.get("?wait_s=2", GAS_TOKEN).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let fifth = server.get("", GAS_TOKEN).await;
+    assert_eq!(fifth.status, 429);
+    assert!(fifth.head.contains("retry-after"));
+    assert_eq!(server.get("", WATER_TOKEN).await.status, 200);
+    for poll in polls {
+        let answer = poll.await.unwrap();
+        assert_eq!(
+            (answer.status, answer.records.len(), answer.more),
+            (200, 0, false)
+        );
+        assert!(!answer.cursor.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_parameters_are_told() {
+    let server = serve().await;
+    for query in [
+        "?max=0",
+        "?max=20001",
+        "?wait_s=61",
+        "?lane=fast",
+        "?after=0-0-0",
+        "?after=ffffffffffff-0-00000000",
+        "?afterr=1",
+        "?max=-1",
+    ] {
+        let answer = server.get(query, GAS_TOKEN).await;
+        assert_eq!(answer.status, 400, "{query}");
+        assert!(answer.head.contains("application/problem+json"), "{query}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_answer_comes_in_pieces_and_loses_nothing() {
+    let server = serve().await;
+    let plaintext = everyday();
+    for _ in 0..1_500 {
+        add(&server.log, GAS, &plaintext);
+    }
+    let answer = server.get("?max=20000", GAS_TOKEN).await;
+    assert_eq!((answer.records.len(), answer.more), (1_500, false));
+    let positions: Vec<u64> = answer
+        .records
+        .iter()
+        .map(|record| record["position"].as_u64().unwrap())
+        .collect();
+    assert!(positions.is_sorted());
+}

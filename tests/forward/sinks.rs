@@ -1,0 +1,199 @@
+//! Cursors: durable, never back, and each sink for itself.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use kenshin::forward::command::{Command, CommandError, Reply, apply};
+use kenshin::forward::{Begin, Forwarder, SinkError, Sinks};
+use kenshin::model::{Event, Lane, Lsn, Zone};
+use kenshin::store::fs::SimFs;
+use kenshin::store::log::CommitLog;
+
+use super::world::{
+    GAS, Memory, add, alarm, attach, durable_cursors, everyday, log_on, plaintext_of, until,
+};
+
+fn sinks_on(log: &Arc<CommitLog>) -> Arc<Sinks> {
+    Arc::new(Sinks::new(Arc::clone(log), &durable_cursors(log)))
+}
+
+fn run(sinks: &Arc<Sinks>, name: &str, begin: Begin, memory: &Memory) -> Forwarder {
+    let forwarder = Forwarder::start(Arc::clone(sinks), Zone::JAPAN).unwrap();
+    let sink = attach(sinks, name, begin);
+    for lane in [Lane::Alarm, Lane::Bulk] {
+        forwarder
+            .run(&sink, lane, Box::new(memory.clone()))
+            .unwrap();
+    }
+    forwarder
+}
+
+#[test]
+fn a_sink_goes_on_after_a_restart_where_its_durable_cursor_is() {
+    let fs = SimFs::new();
+    let log = log_on(&fs);
+    let (memory, first) = (Memory::default(), plaintext_of(" record_everyday_vacant"));
+    let forwarder = run(&sinks_on(&log), "files", Begin::Now, &memory);
+    add(&log, GAS, &first);
+    add(&log, GAS, &alarm());
+    until("both are delivered", || memory.ids().len() == 2);
+    forwarder.stop();
+    log.close().unwrap();
+    let log = log_on(&fs);
+    let memory = Memory::default();
+    let forwarder = run(&sinks_on(&log), "files", Begin::Now, &memory);
+    add(&log, GAS, &plaintext_of(" record_health"));
+    until("the third is delivered", || memory.ids().len() == 1);
+    forwarder.stop();
+    assert_eq!(memory.lines.lock()[0]["kind"], "health");
+}
+
+#[test]
+fn what_was_delivered_before_its_cursor_was_durable_comes_again_under_the_same_ids() {
+    let fs = SimFs::new();
+    let log = log_on(&fs);
+    let sinks = sinks_on(&log);
+    attach(&sinks, "files", Begin::Now);
+    add(&log, GAS, &everyday());
+    let before = durable_cursors(&log);
+    let memory = Memory::default();
+    let forwarder = run(&sinks, "files", Begin::Now, &memory);
+    until("it is delivered", || memory.ids().len() == 1);
+    forwarder.stop();
+    // As if the process had ended between the sink's sync and the cursor's.
+    let again = Memory::default();
+    let sinks = Arc::new(Sinks::new(Arc::clone(&log), &before));
+    let forwarder = run(&sinks, "files", Begin::Now, &again);
+    until("it is delivered again", || !again.ids().is_empty());
+    forwarder.stop();
+    assert_eq!(memory.ids(), again.ids());
+}
+
+#[test]
+fn a_dead_sink_delays_only_itself_is_shown_and_recovers() {
+    let fs = SimFs::new();
+    let log = log_on(&fs);
+    let sinks = sinks_on(&log);
+    let (dead, well) = (Memory::default(), Memory::default());
+    dead.fails.store(true, Ordering::SeqCst);
+    let first = run(&sinks, "dead", Begin::Now, &dead);
+    let second = run(&sinks, "well", Begin::Now, &well);
+    for _ in 0..3 {
+        add(&log, GAS, &everyday());
+    }
+    until("the other is served", || well.ids().len() == 3);
+    until("the failure is shown", || sinks.list()[0].bulk.errors > 0);
+    let status = sinks.list().swap_remove(0);
+    assert!(status.bulk.failing.unwrap().contains("the sink is dead"));
+    assert!(status.kept < log.durable_end() && status.lag_octets > 0);
+    dead.fails.store(false, Ordering::SeqCst);
+    until("it is served too", || dead.ids().len() == 3);
+    assert_eq!(dead.ids(), well.ids());
+    first.stop();
+    second.stop();
+    assert_eq!(sinks.list()[0].bulk.failing, None);
+}
+
+#[test]
+fn a_dead_bulk_lane_does_not_delay_alarms() {
+    let log = log_on(&SimFs::new());
+    let sinks = sinks_on(&log);
+    let (alarms, bulk) = (Memory::default(), Memory::default());
+    bulk.fails.store(true, Ordering::SeqCst);
+    let forwarder = Forwarder::start(Arc::clone(&sinks), Zone::JAPAN).unwrap();
+    let sink = attach(&sinks, "files", Begin::Now);
+    forwarder
+        .run(&sink, Lane::Bulk, Box::new(bulk.clone()))
+        .unwrap();
+    forwarder
+        .run(&sink, Lane::Alarm, Box::new(alarms.clone()))
+        .unwrap();
+    add(&log, GAS, &everyday());
+    add(&log, GAS, &alarm());
+    until("the alarm is delivered", || alarms.ids().len() == 1);
+    assert!(bulk.ids().is_empty());
+    forwarder.stop();
+}
+
+#[test]
+fn an_idle_server_writes_no_cursors() {
+    let log = log_on(&SimFs::new());
+    let sinks = sinks_on(&log);
+    let memory = Memory::default();
+    let forwarder = run(&sinks, "files", Begin::Now, &memory);
+    add(&log, GAS, &everyday());
+    until("it is delivered", || memory.ids().len() == 1);
+    until("its cursor is durable", || {
+        durable_cursors(&log)["files"].bulk > Lsn::new(64)
+            && sinks.list()[0].kept > Lsn::new(64)
+            && sinks.save_due().is_ok()
+    });
+    let end = log.durable_end();
+    std::thread::sleep(std::time::Duration::from_millis(2_500));
+    assert_eq!(log.durable_end(), end);
+    forwarder.stop();
+}
+
+#[test]
+fn only_a_confirmed_skip_drops_and_the_log_tells_its_range() {
+    let log = log_on(&SimFs::new());
+    let sinks = sinks_on(&log);
+    let sink = attach(&sinks, "files", Begin::Now);
+    let from = sink.position(Lane::Bulk);
+    let lost = add(&log, GAS, &everyday());
+    let kept = add(&log, GAS, &plaintext_of(" record_health"));
+    let skip = |to, confirmed| {
+        let name = "files".to_owned();
+        apply(
+            &sinks,
+            Command::Skip {
+                name,
+                to,
+                confirmed,
+            },
+        )
+    };
+    assert!(matches!(
+        skip(Some(kept), false),
+        Err(CommandError::Unconfirmed(_))
+    ));
+    let inside = Lsn::new(lost.get() + 1);
+    let wrong = skip(Some(inside), true);
+    assert!(matches!(
+        wrong,
+        Err(CommandError::Sink(SinkError::Position { .. }))
+    ));
+    let name = "files".to_owned();
+    let skipped = skip(Some(kept), true).unwrap();
+    assert_eq!(
+        skipped,
+        Reply::Skipped {
+            name,
+            from,
+            to: kept
+        }
+    );
+    let mut reader = log.reader(kept);
+    let batch = reader.next_batch(1 << 20).unwrap();
+    let event = Event::decode(batch.iter().last().unwrap().payload).unwrap();
+    assert!(matches!(event, Event::SinkSkipped { to, .. } if to == kept));
+    assert_eq!(durable_cursors(&log)["files"].bulk, kept);
+    let back = skip(Some(from), true);
+    assert!(matches!(
+        back,
+        Err(CommandError::Sink(SinkError::Backward { .. }))
+    ));
+}
+
+#[test]
+fn a_sink_in_use_is_not_removed_and_one_that_is_not_holds_the_log_no_longer() {
+    let log = log_on(&SimFs::new());
+    let sinks = sinks_on(&log);
+    attach(&sinks, "files", Begin::Now);
+    assert!(matches!(sinks.remove("files"), Err(SinkError::InUse(_))));
+    let sinks = sinks_on(&log);
+    assert_eq!(sinks.list()[0].kind, "unused");
+    sinks.remove("files").unwrap();
+    assert!(durable_cursors(&log).is_empty());
+    assert!(matches!(sinks.remove("files"), Err(SinkError::Unknown(_))));
+}
