@@ -364,5 +364,11 @@ fn write_indexes(shared: &Shared, sealed: &mpsc::Receiver<Arc<Segment>>) {
             // It is made again when it is asked for.
             tracing::warn!(%error, path = %segment.index_path.display(), "Index not written.");
         }
+        // Retention takes a segment off the list before it removes its files: an index that came
+        // after that would stay for ever.
+        let kept = shared.segments.0.read();
+        if !kept.iter().any(|one| Arc::ptr_eq(one, &segment)) {
+            shared.fs.remove(&segment.index_path).ok();
+        }
     }
 }
