@@ -99,5 +99,6 @@ pub(super) fn show(outcome: &Outcome, as_json: bool) -> io::Result<()> {
         "\nThe data lies in {dir}. Look at a reading and at an alarm:"
     )?;
     writeln!(out, "  head -n 1 {dir}/records/bulk-*.ndjson")?;
-    writeln!(out, "  head -n 1 {dir}/records/alarm-*.ndjson")
+    writeln!(out, "  head -n 1 {dir}/records/alarm-*.ndjson")?;
+    writeln!(out, "  kenshin log verify --data {dir}/data")
 }
