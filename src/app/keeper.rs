@@ -130,11 +130,11 @@ impl Keeper {
     }
 
     fn disk_level(&self, log: &LogStatus) -> DiskLevel {
-        let is_full = log.is_disk_full
-            || log
-                .poison
-                .as_ref()
-                .is_some_and(|poison| poison.reason == PoisonReason::Full);
+        // What the log last found may be old: while nothing is taken, it does not look again.
+        let is_full = log
+            .poison
+            .as_ref()
+            .is_some_and(|poison| poison.reason == PoisonReason::Full);
         if is_full {
             return DiskLevel::Full;
         }
