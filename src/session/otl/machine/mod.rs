@@ -196,7 +196,10 @@ impl<P: PathKey> Machine<P> {
         let is_over = self.last_sealing.is_none_or(|last| {
             now_ms >= last.at_ms.saturating_add(LINGER_MS) && now_utc_s > last.utc_s
         });
-        is_over && self.works.is_empty() && self.outputs.is_empty() && !self.paths.has_connection()
+        is_over
+            && self.works.is_empty()
+            && self.outputs.is_empty()
+            && !self.paths.holds_connection()
     }
 
     /// When [`Input::Timeout`] is due, in the milliseconds of [`Context::now_ms`]: an answer waits
