@@ -26,10 +26,12 @@ impl Budget {
         }
     }
 
-    /// Whether a frame may be tried.
-    pub(super) fn has_room(&self, now_ms: u64) -> bool {
+    /// Whether a frame may be tried. One of a suspect address may not once half of the budget is
+    /// spent, so that whoever is known to fail does not take the rest from all others.
+    pub(super) fn has_room(&self, is_suspect: bool, now_ms: u64) -> bool {
+        let burst_ns = if is_suspect { BURST_NS / 2 } else { BURST_NS };
         let now_ns = now_ms.saturating_mul(NS_PER_MS);
-        self.forgiven_ns.load(Ordering::Relaxed) <= now_ns.saturating_add(BURST_NS)
+        self.forgiven_ns.load(Ordering::Relaxed) <= now_ns.saturating_add(burst_ns)
     }
 
     /// Charges a frame that failed.
@@ -48,7 +50,7 @@ mod tests {
 
     fn fail_all(budget: &Budget, now_ms: u64) -> u32 {
         let mut failed = 0;
-        while budget.has_room(now_ms) && failed < 1_000_000 {
+        while budget.has_room(false, now_ms) && failed < 1_000_000 {
             budget.charge(now_ms);
             failed += 1;
         }
@@ -70,6 +72,19 @@ mod tests {
     #[test]
     fn a_port_on_which_nothing_fails_always_has_room() {
         let budget = Budget::new(1);
-        assert!((0..1_000).all(|_| budget.has_room(0)));
+        assert!((0..1_000).all(|_| budget.has_room(true, 0)));
+    }
+
+    #[test]
+    fn suspects_leave_half_of_the_budget_to_others() {
+        let budget = Budget::new(1_000);
+        let mut failed = 0;
+        while budget.has_room(true, 0) {
+            budget.charge(0);
+            failed += 1;
+        }
+        assert_eq!(failed, 51);
+        assert!(budget.has_room(false, 0));
+        assert_eq!(fail_all(&budget, 0), 50);
     }
 }

@@ -128,7 +128,7 @@ impl Shared {
             return None;
         }
         let budget = self.budgets.of(origin.owner);
-        if !budget.has_room(now_ms) {
+        if !budget.has_room(pass == Pass::Trial, now_ms) {
             self.counters.budget_refused.add(1);
             return None;
         }
