@@ -105,7 +105,7 @@ async fn accept(
     places: &Arc<Semaphore>,
 ) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await;
-    let place = place.map_err(|closed| io::Error::other(closed))?;
+    let place = place.map_err(io::Error::other)?;
     let (stream, _) = listener.accept().await?;
     // Small answers leave at once; without it they leave a little later.
     stream.set_nodelay(true).ok();

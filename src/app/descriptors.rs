@@ -79,10 +79,9 @@ fn others(config: &Config, workers: u16) -> u64 {
 fn fitting(limit: u64, wanted: u64, others: u64) -> Result<u64, TooFewFiles> {
     let fitting = wanted.min(limit.saturating_sub(others));
     let is_enough = limit >= others && fitting >= wanted.min(CONNECTIONS_LEAST);
-    is_enough.then_some(fitting).ok_or(TooFewFiles {
-        limit,
-        wanted: wanted.saturating_add(others),
-    })
+    let wanted = wanted.saturating_add(others);
+    let refused = TooFewFiles { limit, wanted };
+    is_enough.then_some(fitting).ok_or(refused)
 }
 
 #[cfg(test)]

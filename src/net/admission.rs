@@ -10,9 +10,9 @@
 //!
 //! Once all addresses together fail more than `failures_per_s_total` in a second, every address
 //! with a failure on record is taken as suspect for the rest of it. Whatever the addresses, each
-//! port has a budget of `failures_per_s_port`, beyond which nothing on it is tried, and half of which
-//! suspect addresses leave to the others: a flood from ever new addresses has that much of the
-//! processors, and the other ports their own.
+//! port has a budget of `failures_per_s_port`, beyond which nothing on it is tried, and half of
+//! which suspect addresses leave to the others: a flood from ever new addresses has that much of
+//! the processors, and the other ports their own.
 //!
 //! # What this does not keep off
 //!

@@ -33,8 +33,8 @@ pub(crate) struct AcceptOptions {
 }
 
 /// Accepts until the listeners stop, then closes the port. Above a cap the oldest connection on
-/// which nothing verified makes room; where there is none, the new one is closed at once: a terminal
-/// that is kept waiting pays for it with its battery.
+/// which nothing verified makes room; where there is none, the new one is closed at once: a
+/// terminal that is kept waiting pays for it with its battery.
 pub(crate) async fn accept(
     listener: TcpListener,
     options: AcceptOptions,
