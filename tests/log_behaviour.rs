@@ -414,6 +414,45 @@ fn a_failed_write_or_sync_ends_the_taking_of_frames_and_says_why() {
 }
 
 #[test]
+fn a_want_of_file_descriptors_ends_nothing_and_loses_nothing() {
+    for first in 1..=12 {
+        let (fs, told) = (SimFs::new(), Told::default());
+        let log = open(&fs, &told).unwrap();
+        fs.set_faults(Faults {
+            no_descriptors: Some((fs.counts().opens + first, 5)),
+            ..Faults::default()
+        });
+        for number in 0..300 {
+            log.append_and_wait(append(number, 60)).unwrap();
+        }
+        log.close().unwrap();
+        fs.set_faults(Faults::default());
+        let log = open(&fs.crash(first), &Told::default()).unwrap();
+        assert_eq!(read_all(&log, Lsn::ZERO), told_frames(&told));
+        assert!(log.status().segments > 3);
+    }
+}
+
+#[test]
+fn a_segment_goes_on_while_the_next_cannot_be_made() {
+    let (fs, told) = (SimFs::new(), Told::default());
+    let log = open(&fs, &told).unwrap();
+    fs.set_faults(Faults {
+        no_descriptors: Some((1, u64::MAX / 2)),
+        ..Faults::default()
+    });
+    for number in 0..300 {
+        log.append_and_wait(append(number, 60)).unwrap();
+    }
+    assert_eq!(log.status().segments, 1);
+    fs.set_faults(Faults::default());
+    log.append_and_wait(append(300, 60)).unwrap();
+    log.append_and_wait(append(301, 60)).unwrap();
+    assert_eq!(log.status().segments, 2);
+    assert_eq!(read_all(&log, Lsn::ZERO), told_frames(&told));
+}
+
+#[test]
 fn files_are_for_their_owner_only() {
     let data = tempfile::tempdir().unwrap();
     let dir = data.path().join("log");

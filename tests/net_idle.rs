@@ -46,6 +46,7 @@ fn a_held_connection_takes_little_memory() {
     let connections = if hard >= 10_000 { 2_000 } else { soft / 4 };
     let rig = Rig::new(&ListenerOptions {
         connections_max: connections,
+        unverified_max: connections,
         ..options()
     });
     let before = held_octets();

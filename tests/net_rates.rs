@@ -160,6 +160,7 @@ fn rates() {
     let runtime = { runtime }.worker_threads(2).enable_all().build().unwrap();
     let options = ListenerOptions {
         connections_max: 10_000,
+        unverified_max: 10_000,
         reading_workers: 1,
         ..options()
     };

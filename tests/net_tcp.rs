@@ -202,6 +202,81 @@ fn connections_above_the_cap_are_closed_at_once_and_room_is_used_again() {
 }
 
 #[test]
+fn whoever_only_holds_places_loses_them_to_a_terminal() {
+    let rig = Rig::new(&ListenerOptions {
+        unverified_max: 4,
+        ..options()
+    });
+    let mut held = rig.connect();
+    held.send(&[ECHO]);
+    assert_eq!(held.frame(), [ECHO]);
+    let mut silent: Vec<_> = (0..4).map(|_| rig.connect()).collect();
+    let counters = rig.listeners().counters();
+    wait_until("all are open", || counters.connections_open.get() == 5);
+    let mut terminal = rig.connect();
+    terminal.send(&[ECHO, 1]);
+    assert_eq!(terminal.frame(), [ECHO, 1]);
+    assert!(silent[0].rest().is_empty(), "the oldest is cut");
+    silent[1].assert_silent();
+    held.send(&[ECHO, 2]);
+    assert_eq!(held.frame(), [ECHO, 2], "a verified one stays");
+    assert_eq!(counters.connections_evicted.get(), 1);
+    assert_eq!(rig.listeners().failing_addresses(), 0, "it is no failure");
+}
+
+#[test]
+fn at_the_cap_an_unverified_connection_makes_room() {
+    let rig = Rig::new(&ListenerOptions {
+        connections_max: 2,
+        ..options()
+    });
+    let mut silent = [rig.connect(), rig.connect()];
+    let mut terminal = rig.connect();
+    terminal.send(&[ECHO]);
+    assert_eq!(terminal.frame(), [ECHO]);
+    assert!(silent[0].rest().is_empty());
+    assert_eq!(rig.listeners().counters().connections_refused.get(), 0);
+}
+
+#[test]
+fn a_suspect_address_has_a_share_of_the_unverified_places() {
+    let rig = Rig::new(&ListenerOptions {
+        unverified_max: 8,
+        admission: AdmissionLimits {
+            failure_burst: 3,
+            ..AdmissionLimits::default()
+        },
+        ..options()
+    });
+    let counters = rig.listeners().counters();
+    for _ in 0..3 {
+        drop(rig.connect());
+    }
+    wait_until("they have ended", || counters.ended_unverified.get() == 3);
+    assert_eq!(rig.listeners().failing_addresses(), 1);
+    let mut silent: Vec<_> = (0..3).map(|_| rig.connect()).collect();
+    assert!(silent[0].rest().is_empty(), "two of eight are its share");
+    silent[2].assert_silent();
+    let mut terminal = rig.connect();
+    terminal.send(&[ECHO]);
+    assert_eq!(terminal.frame(), [ECHO], "and its terminals are served");
+}
+
+// spec: TCP-4
+#[test]
+fn connections_that_time_out_unverified_count_against_their_address() {
+    let rig = Rig::new(&options());
+    let mut silent = rig.connect();
+    let counters = rig.listeners().counters();
+    wait_until("it is open", || counters.connections_open.get() == 1);
+    rig.clock.advance_s(20);
+    assert!(!silent.rest().is_empty(), "a CLOSE");
+    drop(silent);
+    wait_until("it has ended", || counters.ended_unverified.get() == 1);
+    assert_eq!(rig.listeners().failing_addresses(), 1);
+}
+
+#[test]
 fn who_does_not_read_is_not_read_from_and_is_closed_after_10_s() {
     let rig = Rig::new(&options());
     let mut terminal = rig.connect();

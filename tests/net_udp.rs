@@ -144,6 +144,37 @@ fn a_flood_from_one_address_leaves_others_and_most_of_its_own_terminals_alone() 
 }
 
 #[test]
+fn a_flood_on_one_port_leaves_the_budgets_of_the_others_alone() {
+    let rig = Rig::new(&ListenerOptions {
+        admission: AdmissionLimits {
+            failures_per_s_port: 100,
+            ..AdmissionLimits::default()
+        },
+        ..options()
+    });
+    let counters = rig.listeners().counters();
+    let flood = rig.datagrams();
+    for n in 1..=50 {
+        flood.send(&[FORGED]).unwrap();
+        wait_until("it is read", || counters.datagrams_in.get() == n);
+    }
+    // Both workers may have tried one beyond the budget.
+    assert!((11..=12).contains(&counters.failed_authentication.get()));
+    assert!(counters.budget_refused.get() >= 38);
+    flood.send(&[ECHO]).unwrap();
+    assert_silent(&flood);
+    let alarm = datagrams_to(rig.listeners().local_addrs().alarm.unwrap());
+    alarm.send(&[ECHO]).unwrap();
+    assert_eq!(answer(&alarm), [ECHO]);
+    let mut stream = rig.connect();
+    stream.send(&[ECHO]);
+    assert_eq!(stream.frame(), [ECHO]);
+    rig.clock.advance_s(1);
+    flood.send(&[ECHO]).unwrap();
+    assert_eq!(answer(&flood), [ECHO]);
+}
+
+#[test]
 fn a_held_frame_is_answered_by_its_owner_once_it_is_released() {
     let rig = Rig::new(&options());
     let terminals: Vec<_> = (0..6).map(|_| rig.datagrams()).collect();
@@ -156,6 +187,28 @@ fn a_held_frame_is_answered_by_its_owner_once_it_is_released() {
     for (terminal, socket) in (0..).zip(&terminals) {
         assert_eq!(answer(socket), [HOLD, terminal]);
     }
+}
+
+#[test]
+fn answers_that_come_back_together_all_leave_however_many_they_are() {
+    let rig = Rig::new(&ListenerOptions {
+        reading_workers: 1,
+        ..options()
+    });
+    let terminal = rig.datagrams();
+    let all = 6_000;
+    for n in 1..=all {
+        terminal.send(&[HOLD]).unwrap();
+        if n % 50 == 0 {
+            wait_until("the kernel's queue is empty", || rig.handler.held() == n);
+        }
+    }
+    rig.handler.release_at_once();
+    let counters = rig.listeners().counters();
+    wait_until("all have left or are lost", || {
+        counters.datagrams_out.get() + counters.send_failures.get() == 6_000
+    });
+    assert_eq!(counters.send_failures.get(), 0);
 }
 
 #[test]

@@ -11,13 +11,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use serde::Deserialize;
 use subtle::ConditionallySelectable as _;
 use tokio::io::{AsyncWriteExt as _, DuplexStream};
@@ -25,6 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::io::ReaderStream;
+use tokio_util::sync::CancellationToken;
 
 use crate::forward::lane::{FrameError, Wanted, lines_of};
 use crate::forward::{Sink, SinkError, Sinks};
@@ -35,6 +36,7 @@ use crate::store::state::directory::SinkCursors;
 
 use super::cursor;
 use super::problem::Problem;
+use super::serve::Stopping;
 use super::token::Token;
 
 /// Polls of one consumer at once.
@@ -144,6 +146,7 @@ struct Poll {
 
 async fn records(
     State(api): State<Arc<Api>>,
+    stopping: Option<Extension<Stopping>>,
     headers: HeaderMap,
     query: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response<Body>, Problem> {
@@ -157,7 +160,8 @@ async fn records(
     })?;
     let mut poll = begin(api, consumer, &asked, permit).await?;
     let wait = Duration::from_secs(asked.wait_s);
-    poll = fill(poll, wait).await?;
+    let stop = stopping.map(|Extension(Stopping(stop))| stop);
+    poll = fill(poll, wait, stop.unwrap_or_default()).await?;
     let (reader, writer) = tokio::io::duplex(PIECE_OCTETS);
     tokio::spawn(send(poll, writer));
     let mut response = Response::new(Body::from_stream(ReaderStream::new(reader)));
@@ -255,7 +259,7 @@ fn not_kept(consumer: &str, error: &dyn std::error::Error) -> Problem {
 }
 
 /// Reads the first piece, and waits for one that is not empty.
-async fn fill(mut poll: Poll, wait: Duration) -> Result<Poll, Problem> {
+async fn fill(mut poll: Poll, wait: Duration, stop: CancellationToken) -> Result<Poll, Problem> {
     let mut ends = poll.api.sinks.log().subscribe();
     let limit = tokio::time::sleep(wait);
     tokio::pin!(limit);
@@ -277,6 +281,7 @@ async fn fill(mut poll: Poll, wait: Duration) -> Result<Poll, Problem> {
                 }
             }
             () = &mut limit => {}
+            () = stop.cancelled() => return Ok(poll),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The server put together: builds the components in order, holds them, and stops them in stages.
 
 pub mod boot;
+pub mod descriptors;
 pub mod followers;
 pub mod keeper;
 pub mod server;

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::ops::{self, HealthSource, Unready};
+use crate::api::serve::{self, HttpLimits};
 use crate::config::Config;
 use crate::ingest::intake::{Intake, Parts};
 use crate::ingest::load::Load;
@@ -20,11 +21,12 @@ use crate::net::{BindError, ListenerOptions, Listeners, StreamLimits, bind};
 use crate::session::otl::machine::{NoCommands, NoSigner};
 use crate::shutdown::Shutdown;
 use crate::store::fs::{DataDirLock, RealFs};
-use crate::store::log::{AppendError, LogOptions};
+use crate::store::log::{AppendError, LogOptions, PoisonReason};
 use crate::telemetry::{DiskLevel, Levels, Metrics, events};
 use crate::time::Clock;
 
 use super::boot::{BootError, Booted, boot, lock};
+use super::descriptors::{self, TooFewFiles};
 use super::followers::{FollowError, Followers};
 use super::keeper::{Keeper, KeeperOptions};
 use super::witness::Telling;
@@ -42,6 +44,9 @@ pub enum StartError {
     /// The first frame cannot be made durable.
     #[error(transparent)]
     Append(#[from] AppendError),
+    /// The system gives too few file descriptors.
+    #[error(transparent)]
+    Files(#[from] TooFewFiles),
     /// A terminal port cannot be opened.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -156,6 +161,7 @@ impl Server {
         let data_lock = lock(&*fs, &config.data_dir)?;
         let workers = workers_of(config);
         let owners = workers.saturating_add(2);
+        let connections = descriptors::provide(config, workers)?;
         let options = log_options(config);
         let booted = Arc::new(boot(fs, &config.data_dir, options, owners, keys)?);
         for passed in &booted.passed_over {
@@ -165,7 +171,7 @@ impl Server {
         let frames = booted.replayed_frames;
         tracing::info!(frames, "Took up what is durable.");
         booted.take_up_mark(&**clock)?;
-        let bound = bind(&listener_options(config, workers))?;
+        let bound = bind(&listener_options(config, workers, connections))?;
         booted.completions.set_wakers(bound.wakers());
         let names = config.sinks.iter().map(|sink| sink.name.as_str());
         let consumers = config.consumers.iter().map(|one| one.name.as_str());
@@ -303,19 +309,18 @@ impl Server {
         if let Some(followers) = &self.followers {
             router = router.merge(followers.router(config)?);
         }
-        let stopping = self.stopping.clone();
-        self.http = Some(runtime.spawn(async move {
-            let serving = axum::serve(socket, router);
-            let serving = serving.with_graceful_shutdown(stopping.cancelled_owned());
-            if let Err(error) = serving.await {
-                tracing::error!(%error, "HTTP is served no longer.");
-            }
-        }));
+        let connections = usize::try_from(config.api.max_connections).unwrap_or(usize::MAX);
+        let limits = HttpLimits {
+            connections_max: connections,
+            ..HttpLimits::default()
+        };
+        let serving = serve::serve(socket, router, limits, self.stopping.clone());
+        self.http = Some(runtime.spawn(serving));
         Ok(())
     }
 
     /// Stops in stages: no new frames, what is under way ends, sinks note how far they are, state
-    /// is written, the log is closed.
+    /// is written, the log is closed. If the log broke meanwhile, [`Self::broken`] is cancelled.
     pub async fn stop(mut self, config: &Config, shutdown: &Shutdown) {
         let sessions = Duration::from_secs(u64::from(config.shutdown.sessions_s));
         let store = Duration::from_secs(u64::from(config.shutdown.store_s));
@@ -335,9 +340,13 @@ impl Server {
             };
             shutdown.stage("sessions", sessions * 2, drain).await;
         }
+        if let Some(http) = self.http.take() {
+            let ended = async { http.await.unwrap_or_default() };
+            shutdown.stage("http", serve::STOP_MAX, ended).await;
+        }
         let followers = self.followers.take();
         let keeper = self.keeper.take();
-        let booted = Arc::clone(&self.booted);
+        let (booted, broken) = (Arc::clone(&self.booted), self.broken.clone());
         let close = tokio::task::spawn_blocking(move || {
             if let Some(followers) = followers {
                 followers.stop();
@@ -349,6 +358,9 @@ impl Server {
             }
             if let Err(poison) = booted.log.close() {
                 tracing::error!(reason = %poison.reason, cause = poison.cause, "The log stopped.");
+                if poison.reason != PoisonReason::Full {
+                    broken.cancel();
+                }
             }
         });
         let closed = async { close.await.unwrap_or_default() };
@@ -376,22 +388,28 @@ fn log_options(config: &Config) -> LogOptions {
     }
 }
 
-fn listener_options(config: &Config, workers: u16) -> ListenerOptions {
+fn listener_options(config: &Config, workers: u16, connections: u64) -> ListenerOptions {
     let milliseconds = |seconds: u32| u64::from(seconds).saturating_mul(1_000);
     ListenerOptions {
         reading: config.listen.udp,
         alarm: config.listen.udp_alarm,
         stream: config.listen.tcp,
         reading_workers: workers,
-        connections_max: u64::from(config.tcp.max_connections),
+        connections_max: connections,
+        unverified_max: u64::from(config.tcp.max_unverified),
+        accept_backlog: config.tcp.accept_backlog,
         stream_limits: StreamLimits {
             first_verified_ms: milliseconds(config.tcp.first_frame_timeout_s),
+            whole_frame_ms: milliseconds(config.tcp.first_frame_timeout_s),
             silence_ms: milliseconds(config.tcp.idle_timeout_s),
             ..StreamLimits::default()
         },
         admission: AdmissionLimits {
             failure_burst: config.admission.burst,
             failures_per_s: config.admission.failed_per_address_per_s,
+            // Those who are known to fail wait first.
+            failures_per_s_total: (config.admission.failed_per_port_per_s / 2).max(1),
+            failures_per_s_port: config.admission.failed_per_port_per_s,
             addresses_max: usize::try_from(config.admission.addresses_max).unwrap_or(usize::MAX),
             ..AdmissionLimits::default()
         },

@@ -71,23 +71,34 @@ fn serve(config: &Config) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let shutdown = Shutdown::new();
-        let server = Server::start(config, keys, &clock, runtime.handle())?;
         let watched = shutdown.clone();
         let signals = tokio::spawn(async move { watched.watch_signals().await });
-        let (stop, broken) = (shutdown.token(), server.broken());
+        let stop = shutdown.token();
+        let (for_start, handle) = (config.clone(), runtime.handle().clone());
+        let start = move || Server::start(&for_start, keys, &clock, &handle);
+        let server = tokio::select! {
+            biased;
+            started = tokio::task::spawn_blocking(start) => started??,
+            // What a start changes on disk it may leave at any place, as at a power cut.
+            () = stop.cancelled() => return Ok(ExitCode::from(shutdown.exit_code())),
+        };
+        let broken = server.broken();
         tokio::select! {
             () = stop.cancelled() => {}
             () = broken.cancelled() => shutdown.request("the log cannot be written"),
         }
-        let failed = broken.is_cancelled();
         server.stop(config, &shutdown).await;
         signals.abort();
-        Ok(if failed {
+        // The log may have broken while it was stopped.
+        Ok(if broken.is_cancelled() {
             ExitCode::from(FAILED)
         } else {
             ExitCode::from(shutdown.exit_code())
         })
-    })
+    });
+    // A start that was left under way is not waited for.
+    runtime.shutdown_background();
+    ended
 }

@@ -104,6 +104,7 @@ fn tcp(reader: &mut Reader<'_>, file: &mut Scope<'_, '_>) -> Tcp {
     let mut whole = |name, range, or| reader.get(s, name, values::whole(range)).unwrap_or(or);
     let tcp = Tcp {
         max_connections: whole("max_connections", 1..=1_000_000, default.max_connections),
+        max_unverified: whole("max_unverified", 1..=1_000_000, default.max_unverified),
         // spec: TCP-4
         first_frame_timeout_s: whole(
             "first_frame_timeout_s",
@@ -124,9 +125,11 @@ fn admission(reader: &mut Reader<'_>, file: &mut Scope<'_, '_>) -> Admission {
     let default = Admission::default();
     let mut whole = |name, range, or| reader.get(s, name, values::whole(range)).unwrap_or(or);
     let per_s = default.failed_per_address_per_s;
+    let per_port = default.failed_per_port_per_s;
     let admission = Admission {
         failed_per_address_per_s: whole("failed_per_address_per_s", 1..=100_000, per_s),
         burst: whole("burst", 1..=1_000_000, default.burst),
+        failed_per_port_per_s: whole("failed_per_port_per_s", 100..=10_000_000, per_port),
         addresses_max: whole("addresses_max", 1_024..=16_777_216, default.addresses_max),
     };
     reader.finish(s);
@@ -299,9 +302,15 @@ fn consumer(reader: &mut Reader<'_>, s: &mut Scope<'_, '_>) -> Option<Consumer> 
 
 fn api(reader: &mut Reader<'_>, file: &mut Scope<'_, '_>) -> Api {
     let mut scope = reader.section(file, "api");
-    let listen = reader.get(&mut scope, "listen", values::address);
-    reader.finish(&scope);
-    listen.map_or_else(Api::default, |listen| Api { listen })
+    let s = &mut scope;
+    let default = Api::default();
+    let listen = reader.get(s, "listen", values::address);
+    let max_connections = reader.get(s, "max_connections", values::whole(4..=65_535));
+    reader.finish(s);
+    Api {
+        listen: listen.unwrap_or(default.listen),
+        max_connections: max_connections.unwrap_or(default.max_connections),
+    }
 }
 
 fn log(reader: &mut Reader<'_>, file: &mut Scope<'_, '_>) -> Log {

@@ -12,8 +12,11 @@ pub const CONNECTION_OCTETS: u64 = 4_096;
 /// Memory of a live session in octets: its machine and the steps that wait for their commit.
 pub const LIVE_SESSION_OCTETS: u64 = 1_024;
 
-/// Memory of a remembered address in octets.
-const ADDRESS_OCTETS: u64 = 64;
+/// Memory of a remembered address in octets, with the trials of one that is suspect.
+const ADDRESS_OCTETS: u64 = 384;
+
+/// Memory of a connection over HTTP in octets: its buffers for a head and an answer, and its task.
+const HTTP_CONNECTION_OCTETS: u64 = 48 * 1_024;
 
 /// Buffers of a loop that takes datagrams, in octets: 64 frames each way of 2 KiB, with addresses.
 const UDP_WORKER_OCTETS: u64 = 512 * 1_024;
@@ -41,6 +44,10 @@ impl Config {
             Some(_) => u64::from(self.tcp.max_connections),
             None => 0,
         };
+        let http = match self.api.listen {
+            Some(_) => u64::from(self.api.max_connections),
+            None => 0,
+        };
         let workers = u64::from(self.listen.udp_workers_on(cores));
         let is_folded = usize::from(self.store.sqlite);
         let followers = self.sinks.len().saturating_add(self.consumers.len());
@@ -59,6 +66,7 @@ impl Config {
                 self.admission.addresses_max.into(),
                 ADDRESS_OCTETS,
             ),
+            bound("api.max_connections", http, HTTP_CONNECTION_OCTETS),
             bound(
                 "sessions.live_max",
                 self.sessions.live_max.into(),

@@ -58,6 +58,8 @@ impl Default for Listen {
 pub struct Tcp {
     /// Connections at once, 1 to 1,000,000.
     pub max_connections: u32,
+    /// Connections at once on which no frame has verified yet, 1 to 1,000,000.
+    pub max_unverified: u32,
     /// Seconds from the opening to the first verified frame, and from the first octet of a frame
     /// to its last, 1 to 20.
     // spec: TCP-4
@@ -73,6 +75,7 @@ impl Default for Tcp {
     fn default() -> Self {
         Self {
             max_connections: 16_000,
+            max_unverified: 8_000,
             first_frame_timeout_s: 20,
             idle_timeout_s: 3_900,
             accept_backlog: 1_024,
@@ -87,6 +90,9 @@ pub struct Admission {
     pub failed_per_address_per_s: u32,
     /// Failures that an address may have at once, 1 to 1,000,000.
     pub burst: u32,
+    /// Failures of all senders on one port (readings, alarms, TCP) beyond which nothing on it is
+    /// tried, a second, 100 to 10,000,000.
+    pub failed_per_port_per_s: u32,
     /// Addresses that are remembered at once, 1,024 to 16,777,216.
     pub addresses_max: u32,
 }
@@ -96,6 +102,7 @@ impl Default for Admission {
         Self {
             failed_per_address_per_s: 10,
             burst: 100,
+            failed_per_port_per_s: 30_000,
             addresses_max: 65_536,
         }
     }
@@ -238,12 +245,15 @@ impl Sink {
 pub struct Api {
     /// Its address; `None` is off.
     pub listen: Option<SocketAddr>,
+    /// Connections at once, 4 to 65,535.
+    pub max_connections: u32,
 }
 
 impl Default for Api {
     fn default() -> Self {
         Self {
             listen: loopback(7_580),
+            max_connections: 128,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::session::otl::failures::FailedOpens;
 use crate::session::otl::machine::{
     CallOrder, CommandSource, CommitOrder, Context, Input, Machine, MachineEvent, Output, Token,
 };
-use crate::session::otl::open::{Opened, OpeningKeys, open};
+use crate::session::otl::open::{OpeningKeys, open};
 use crate::session::otl::refusal::{FaultGroup, Refusal};
 use crate::store::log::{Append, CommitLog, Guard, Ticket};
 use crate::store::state::fold::{KIND_EVENT, KIND_STEP};
@@ -507,6 +507,14 @@ impl Intake {
         }
     }
 
+    /// Tells a terminal's machine that a path ended.
+    fn end_path(&self, path: PathId, slot: Slot) {
+        if let Some(found) = self.found_of(slot) {
+            let mut nothing = Vec::new();
+            self.drive(self.home(), found, Input::PathClosed(path), &mut nothing);
+        }
+    }
+
     // spec: SES-11, ERR-1
     fn refused(&self, found: Option<Found>, refusal: &Refusal, frame: &[u8]) -> Verdict {
         self.parts.witness.refused(refusal);
@@ -598,8 +606,8 @@ impl FrameHandler for Intake {
             (Ok(_), None) => return Verdict::Malformed,
         };
         self.parts.witness.verified(&opened);
-        if !matches!(&opened, Opened::Uplink(uplink) if uplink.header.mode() == Mode::Clear) {
-            self.live.note_path(path, found.slot);
+        if let Some(silent) = self.live.note_path(path, found.slot) {
+            self.end_path(path, silent);
         }
         let input = Input::Frame {
             opened,
@@ -624,11 +632,8 @@ impl FrameHandler for Intake {
     }
 
     fn path_closed(&self, path: PathId) {
-        if let Some(slot) = self.live.forget_path(path)
-            && let Some(found) = self.found_of(slot)
-        {
-            let mut nothing = Vec::new();
-            self.drive(self.home(), found, Input::PathClosed(path), &mut nothing);
+        for slot in self.live.forget_path(path) {
+            self.end_path(path, slot);
         }
     }
 

@@ -63,12 +63,17 @@ struct Shard {
     answered: HashMap<u32, LateAnswers>,
 }
 
+/// Terminals that are told when a connection ends. A terminal has a connection of its own; some
+/// more are room for a gateway that carries a few.
+pub const SPEAKERS_MAX: usize = 8;
+
 /// All live machines, in as many shards as the hot table has.
 #[derive(Debug)]
 pub struct LiveTable {
     shards: Vec<Mutex<Shard>>,
     memory: Mutex<Memory>,
-    connections: Mutex<HashMap<u64, Slot>>,
+    /// Who spoke on a connection, the latest last; at most [`SPEAKERS_MAX`].
+    connections: Mutex<HashMap<u64, Vec<Slot>>>,
     count: AtomicUsize,
     live_max: usize,
 }
@@ -185,18 +190,34 @@ impl LiveTable {
             .collect()
     }
 
-    /// Notes which terminal speaks on a path, to be found again when it ends.
-    pub fn note_path(&self, path: PathId, slot: Slot) {
-        if let PathId::Tcp { connection } = path {
-            self.connections.lock().insert(connection, slot);
+    /// Notes which terminal speaks on a path, to be found again when it ends. Gives the one that
+    /// is forgotten for it, to be told that the path is no longer its own.
+    #[must_use]
+    pub fn note_path(&self, path: PathId, slot: Slot) -> Option<Slot> {
+        let PathId::Tcp { connection } = path else {
+            return None;
+        };
+        let mut connections = self.connections.lock();
+        let speakers = connections.entry(connection).or_default();
+        if speakers.last() == Some(&slot) {
+            return None;
         }
+        let known = speakers.iter().position(|speaker| *speaker == slot);
+        let leaving = known.or_else(|| (speakers.len() >= SPEAKERS_MAX).then_some(0));
+        let left = leaving.map(|index| speakers.remove(index));
+        speakers.push(slot);
+        left.filter(|_| known.is_none())
     }
 
-    /// Forgets a path. Gives the terminal that spoke on it.
-    pub fn forget_path(&self, path: PathId) -> Option<Slot> {
+    /// Forgets a path. Gives the terminals that spoke on it.
+    pub fn forget_path(&self, path: PathId) -> Vec<Slot> {
         match path {
-            PathId::Tcp { connection } => self.connections.lock().remove(&connection),
-            PathId::Udp { .. } => None,
+            PathId::Tcp { connection } => self
+                .connections
+                .lock()
+                .remove(&connection)
+                .unwrap_or_default(),
+            PathId::Udp { .. } => Vec::new(),
         }
     }
 }
@@ -234,5 +255,34 @@ impl Memory {
             self.old = std::mem::take(&mut self.young);
             self.began_ms = now_ms;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_terminal_that_spoke_on_a_connection_is_found_when_it_ends() {
+        let live = LiveTable::new(1);
+        let path = PathId::Tcp { connection: 7 };
+        for slot in [1, 2, 1, 3, 3, 1] {
+            assert_eq!(live.note_path(path, Slot::new(slot)), None);
+        }
+        assert_eq!(live.forget_path(path), [2, 3, 1].map(Slot::new));
+        assert_eq!(live.forget_path(path), []);
+    }
+
+    #[test]
+    fn of_too_many_on_one_connection_the_one_that_was_silent_longest_is_given_up() {
+        let live = LiveTable::new(1);
+        let path = PathId::Tcp { connection: 7 };
+        let many = u32::try_from(SPEAKERS_MAX).unwrap();
+        for slot in 0..many {
+            assert_eq!(live.note_path(path, Slot::new(slot)), None);
+        }
+        assert_eq!(live.note_path(path, Slot::new(0)), None);
+        assert_eq!(live.note_path(path, Slot::new(many)), Some(Slot::new(1)));
+        assert_eq!(live.forget_path(path).len(), SPEAKERS_MAX);
     }
 }

@@ -9,11 +9,25 @@
 //! Addresses that never fail pass on one hash and one atomic read.
 //!
 //! Once all addresses together fail more than `failures_per_s_total` in a second, every address
-//! with a failure on record is taken as suspect for the rest of it.
+//! with a failure on record is taken as suspect for the rest of it. Whatever the addresses, each
+//! port has a budget of `failures_per_s_port`, beyond which nothing on it is tried, and half of
+//! which suspect addresses leave to the others: a flood from ever new addresses has that much of
+//! the processors, and the other ports their own.
+//!
+//! # What this does not keep off
+//!
+//! The source of a datagram can be invented. Whoever sends forged frames under the address of a
+//! carrier's NAT makes that address suspect, and if he uses all of its ports, terminals behind it
+//! are tried by chance only; they send again, and over TCP, where an address cannot be invented
+//! so, they have a budget of their own. Whoever invents ever new addresses faster than the budget
+//! makes every new sender on that port wait for its chance in the same way. Good frames and forged
+//! ones cannot be told apart before they are tried: what is bounded is the work, not the loss. Only
+//! filters in the network (source address validation, a private APN) keep such floods away.
 //!
 //! The table has a fixed size, and its sets of eight places are chosen by a keyed hash. In a full
-//! set the address with the fewest failures makes room, so that those who attack stay known. IPv6
-//! addresses count by their /64. Nothing here reads a clock or a socket.
+//! set the address with the fewest failures makes room, of several the one that was silent longest,
+//! so that those who attack stay known. IPv6 addresses count by their /64. Nothing here reads a
+//! clock or a socket.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
@@ -43,8 +57,10 @@ pub struct AdmissionLimits {
     pub trials_per_s: u32,
     /// Failures a second of all addresses together above which one failure makes suspect.
     pub failures_per_s_total: u32,
+    /// Failures a second on one port (readings, alarms, TCP) beyond which nothing on it is tried.
+    pub failures_per_s_port: u32,
     /// Addresses that are remembered, rounded up to a multiple of eight; about 70 octets each,
-    /// and 256 more for one that is suspect.
+    /// and 280 more for one that is suspect.
     pub addresses_max: usize,
 }
 
@@ -54,7 +70,8 @@ impl Default for AdmissionLimits {
             failure_burst: 1_000,
             failures_per_s: 100,
             trials_per_s: 6_400,
-            failures_per_s_total: 30_000,
+            failures_per_s_total: 15_000,
+            failures_per_s_port: 30_000,
             addresses_max: 16_384,
         }
     }
@@ -73,14 +90,14 @@ pub enum Pass {
 
 /// An address, as far as it is told apart.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-enum Source {
+pub(super) enum Source {
     V4(u32),
     /// The upper half.
     V6(u64),
 }
 
 impl Source {
-    fn of(peer: SocketAddr) -> Self {
+    pub(super) fn of(peer: SocketAddr) -> Self {
         match peer.ip().to_canonical() {
             IpAddr::V4(ip) => Self::V4(ip.to_bits()),
             IpAddr::V6(ip) => {
@@ -125,8 +142,9 @@ struct Place {
     /// Failures that are not forgiven yet, in thousandths.
     debt: u64,
     seen_ms: u64,
+    failed_ms: u64,
     /// Only for one that was suspect.
-    trials: Option<Trials>,
+    trials: Option<Box<Trials>>,
 }
 
 impl Place {
@@ -159,6 +177,11 @@ pub struct Admission {
 }
 
 impl Admission {
+    /// What is bounded.
+    pub(super) const fn limits(&self) -> &AdmissionLimits {
+        &self.limits
+    }
+
     /// Nobody has failed yet.
     #[must_use]
     pub fn new(limits: AdmissionLimits) -> Self {
@@ -193,8 +216,7 @@ impl Admission {
             set.taken.store(places.len(), Ordering::Relaxed);
             return Pass::Open;
         }
-        let allowance = u64::from(self.limits.failure_burst).saturating_mul(FAILURE);
-        if place.debt < allowance && !self.is_under_pressure(now_ms) {
+        if !self.has_spent(place, now_ms) {
             return Pass::Open;
         }
         let quota = (self.limits.trials_per_s / u32::from(LANES)).max(1);
@@ -206,6 +228,28 @@ impl Admission {
             }
             _ => Pass::Refused,
         }
+    }
+
+    /// Whether an address has spent its allowance.
+    pub fn is_suspect(&self, peer: SocketAddr, now_ms: u64) -> bool {
+        let source = Source::of(peer);
+        let Some(set) = self.set(source) else {
+            return false;
+        };
+        if set.taken.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let mut places = set.places.lock();
+        let place = places.iter_mut().find(|place| place.source == source);
+        place.is_some_and(|place| {
+            place.settle(&self.limits, now_ms);
+            self.has_spent(place, now_ms)
+        })
+    }
+
+    fn has_spent(&self, place: &Place, now_ms: u64) -> bool {
+        let allowance = u64::from(self.limits.failure_burst).saturating_mul(FAILURE);
+        place.debt >= allowance || (place.debt > 0 && self.is_under_pressure(now_ms))
     }
 
     /// Tells what became of a frame that [`Self::admit`] let pass.
@@ -249,11 +293,13 @@ impl Admission {
         let debt_max = u64::from(self.limits.failure_burst).saturating_mul(2 * FAILURE);
         if let Some(place) = places.iter_mut().find(|place| place.source == source) {
             place.debt = place.debt.saturating_add(FAILURE).min(debt_max);
+            place.failed_ms = now_ms;
             return;
         }
         places.retain(|place| place.debt > 0);
         if places.len() >= WAYS {
-            let lightest = (0..).zip(places.iter()).min_by_key(|(_, place)| place.debt);
+            let places_by = (0..).zip(places.iter());
+            let lightest = places_by.min_by_key(|(_, place)| (place.debt, place.failed_ms));
             if let Some((index, _)) = lightest {
                 places.swap_remove(index);
             }
@@ -262,6 +308,7 @@ impl Admission {
             source,
             debt: FAILURE,
             seen_ms: now_ms,
+            failed_ms: now_ms,
             trials: None,
         });
         set.taken.store(places.len(), Ordering::Relaxed);

@@ -9,6 +9,7 @@ const LIMITS: AdmissionLimits = AdmissionLimits {
     failures_per_s: 5,
     trials_per_s: 640,
     failures_per_s_total: 1_000_000,
+    failures_per_s_port: 1_000_000,
     addresses_max: 64,
 };
 
@@ -111,6 +112,36 @@ fn a_trial_that_verifies_is_given_back() {
         assert_eq!(admission.admit(v4(1, 7), 0), Pass::Trial);
         admission.settle(v4(1, 7), Pass::Trial, Verdict::Verified, 0);
     }
+}
+
+#[test]
+fn an_address_is_told_suspect_without_using_up_a_trial() {
+    let admission = Admission::new(LIMITS);
+    assert!(!admission.is_suspect(v4(1, 1), 0));
+    fail(&admission, v4(1, 1), 10, 0);
+    for _ in 0..1_000 {
+        assert!(admission.is_suspect(v4(1, 1), 0));
+    }
+    assert_eq!(admission.admit(v4(1, 1), 0), Pass::Trial);
+    assert!(!admission.is_suspect(v4(1, 1), 1_000));
+}
+
+#[test]
+fn of_addresses_that_failed_as_often_the_one_that_failed_longest_ago_makes_room() {
+    let admission = Admission::new(AdmissionLimits {
+        addresses_max: 8,
+        failure_burst: 1,
+        failures_per_s: 1,
+        ..LIMITS
+    });
+    for last in 0..8 {
+        fail(&admission, v4(last, 1), 1, 0);
+    }
+    fail(&admission, v4(9, 1), 1, 0);
+    assert_eq!(admission.remembered(), 8);
+    assert!(!admission.is_suspect(v4(0, 1), 0));
+    assert!(admission.is_suspect(v4(1, 1), 0));
+    assert!(admission.is_suspect(v4(9, 1), 0));
 }
 
 #[test]

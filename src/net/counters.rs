@@ -41,6 +41,8 @@ pub struct NetCounters {
     pub length_refused: Counter,
     /// Frames that were dropped before any cryptography, because their address fails too often.
     pub admission_refused: Counter,
+    /// Frames that were dropped before any cryptography, because too much fails on their port.
+    pub budget_refused: Counter,
     /// Frames that did not authenticate.
     pub failed_authentication: Counter,
     /// Octets that were no frame.
@@ -55,6 +57,10 @@ pub struct NetCounters {
     pub connections_accepted: Counter,
     /// Connections that were closed at once, because the configured number was open.
     pub connections_refused: Counter,
+    /// Connections that were cut before a frame verified on them, to make room for newer ones.
+    pub connections_evicted: Counter,
+    /// Connections that ended by themselves or by a timeout before a frame came on them.
+    pub ended_unverified: Counter,
     /// Calls of accept that failed, as for want of file descriptors.
     pub accept_failures: Counter,
     /// Connections without a verified frame in the first seconds.

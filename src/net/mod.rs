@@ -9,6 +9,7 @@
 //! [`Listeners::stop_accepting`] and [`Listeners::drain`].
 
 pub mod admission;
+mod budget;
 pub mod contract;
 pub mod counters;
 mod outbound;
@@ -57,6 +58,11 @@ pub struct ListenerOptions {
     pub reading_workers: u16,
     /// Connections that may be open at once. Each needs a file descriptor.
     pub connections_max: u64,
+    /// Connections that may be open at once before a frame verified on them; beyond it the oldest
+    /// of them is cut.
+    pub unverified_max: u64,
+    /// Connections that may wait to be accepted. The system may hold it lower.
+    pub accept_backlog: u32,
     /// Times that a connection has.
     pub stream_limits: StreamLimits,
     /// What an address may fail.
@@ -147,7 +153,9 @@ pub fn bind(options: &ListenerOptions) -> Result<Bound, BindError> {
         room_octets = room_octets.min(granted);
         udp.push((Some(Arc::new(socket)), waker));
     }
-    let stream = options.stream.map(bind_stream).transpose()?;
+    let backlog = options.accept_backlog;
+    let stream = options.stream.map(|address| bind_stream(address, backlog));
+    let stream = stream.transpose()?;
     let local = LocalAddrs {
         reading,
         alarm,
@@ -164,13 +172,13 @@ pub fn bind(options: &ListenerOptions) -> Result<Bound, BindError> {
     })
 }
 
-fn bind_stream(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BindError> {
+fn bind_stream(address: SocketAddr, backlog: u32) -> Result<(TcpListener, SocketAddr), BindError> {
     let error = |source| BindError::Socket {
         transport: "TCP",
         address,
         source,
     };
-    let socket = sockets::tcp(address).map_err(error)?;
+    let socket = sockets::tcp(address, backlog).map_err(error)?;
     let local = socket.local_addr().map_err(error)?;
     Ok((socket, local))
 }
@@ -230,6 +238,7 @@ impl Bound {
             Admission::new(self.options.admission),
             counters,
             Arc::new(outbound),
+            self.options.reading_workers,
             has_loop.chain([true]),
         ));
         let mut listeners = Listeners {
@@ -322,6 +331,7 @@ impl Listeners {
         let options = AcceptOptions {
             owner,
             connections_max: options.connections_max,
+            unverified_max: options.unverified_max.max(1),
             limits: options.stream_limits,
         };
         tokio::spawn(tcp::accept(

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use crate::time::Clock;
 
 use super::admission::{Admission, Pass};
+use super::budget::Budget;
 use super::contract::{FrameHandler, Outgoing, PathId, Verdict};
 use super::counters::NetCounters;
 use super::outbound::Outbound;
@@ -21,12 +22,32 @@ pub(super) enum Stage {
     Stopped,
 }
 
+/// What may fail on each port.
+struct Budgets {
+    /// The owner of the alarm port; TCP's has the number after it.
+    alarm_owner: u16,
+    reading: Budget,
+    alarm: Budget,
+    stream: Budget,
+}
+
+impl Budgets {
+    fn of(&self, owner: u16) -> &Budget {
+        match owner.cmp(&self.alarm_owner) {
+            std::cmp::Ordering::Less => &self.reading,
+            std::cmp::Ordering::Equal => &self.alarm,
+            std::cmp::Ordering::Greater => &self.stream,
+        }
+    }
+}
+
 pub(super) struct Shared {
     pub(super) handler: Arc<dyn FrameHandler>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) admission: Admission,
     pub(super) counters: Arc<NetCounters>,
     pub(super) outbound: Arc<Outbound>,
+    budgets: Budgets,
     stage: AtomicU8,
     /// Rounds that each owner has ended, so that a stop can tell that a round began after it.
     /// None for an owner without a loop, whose port is off.
@@ -40,9 +61,17 @@ impl Shared {
         admission: Admission,
         counters: Arc<NetCounters>,
         outbound: Arc<Outbound>,
+        alarm_owner: u16,
         has_loop: impl Iterator<Item = bool>,
     ) -> Self {
+        let per_s = admission.limits().failures_per_s_port;
         Self {
+            budgets: Budgets {
+                alarm_owner,
+                reading: Budget::new(per_s),
+                alarm: Budget::new(per_s),
+                stream: Budget::new(per_s),
+            },
             handler,
             clock,
             admission,
@@ -83,7 +112,8 @@ impl Shared {
         rounds.map(|round| round.load(Ordering::Acquire)).collect()
     }
 
-    /// Takes one frame of 1 to 1,200 octets: first the limit of its address, then its tag.
+    /// Takes one frame of 1 to 1,200 octets: first the limit of its address, then the budget of its
+    /// port, then its tag.
     // spec: SES-9
     pub(super) fn take(
         &self,
@@ -97,10 +127,18 @@ impl Shared {
             self.counters.admission_refused.add(1);
             return None;
         }
+        let budget = self.budgets.of(origin.owner);
+        if !budget.has_room(pass == Pass::Trial, now_ms) {
+            self.counters.budget_refused.add(1);
+            return None;
+        }
         let verdict = self.handler.receive(origin.owner, origin.path, frame, out);
         self.admission.settle(origin.peer, pass, verdict, now_ms);
         match verdict {
-            Verdict::FailedAuthentication => self.counters.failed_authentication.add(1),
+            Verdict::FailedAuthentication => {
+                budget.charge(now_ms);
+                self.counters.failed_authentication.add(1);
+            }
             Verdict::Malformed => self.counters.malformed.add(1),
             Verdict::Verified | Verdict::Shed => {}
         }
@@ -111,6 +149,15 @@ impl Shared {
     pub(super) fn refuse_length(&self, peer: std::net::SocketAddr, now_ms: u64) {
         self.counters.length_refused.add(1);
         let verdict = Verdict::Malformed;
+        self.admission.settle(peer, Pass::Open, verdict, now_ms);
+    }
+}
+
+impl Shared {
+    /// Counts a connection that ended without a verified frame against its address.
+    pub(super) fn blame_unverified(&self, peer: std::net::SocketAddr, now_ms: u64) {
+        self.counters.ended_unverified.add(1);
+        let verdict = Verdict::FailedAuthentication;
         self.admission.settle(peer, Pass::Open, verdict, now_ms);
     }
 }

@@ -10,6 +10,7 @@ mod completer;
 mod connection;
 mod reader;
 mod task;
+mod unverified;
 
 pub(super) use accept::{AcceptOptions, accept};
 pub(super) use completer::complete;

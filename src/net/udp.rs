@@ -30,8 +30,24 @@ const BATCH: usize = 64;
 const SLOT: usize = FRAME_MAX + 1;
 /// Datagrams that wait for room in the kernel's queue.
 const WAITING_MAX: usize = 4_096;
+/// The longest time in one round that a full queue waits for the kernel, in milliseconds.
+const PATIENCE_MS: u64 = 20;
+/// The pause after the kernel had no memory for a datagram, in milliseconds: the socket says that
+/// it is writable all the while.
+const BUFFERS_PAUSE_MS: u8 = 2;
 /// The longest sleep, and so the longest time between two ticks, in milliseconds.
 const TICK_MS: u8 = 200;
+
+/// How far the datagrams that wait have left.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Flushed {
+    /// All of them.
+    Clear,
+    /// The socket has no room: it tells when it has.
+    NoRoom,
+    /// The kernel has no memory for them: nobody tells when it has.
+    NoBuffers,
+}
 
 /// One loop over one socket.
 pub(super) struct Worker {
@@ -85,14 +101,16 @@ impl Worker {
                 self.shared.handler.tick(self.owner, &mut self.out);
             }
             self.sort(now_ms);
-            let is_blocked = self.flush();
+            let flushed = self.flush();
             self.shared.end_round(self.owner);
             if stage == Stage::Stopped {
+                let lost = count(self.waiting.len());
+                self.shared.counters.send_failures.add(lost);
                 return;
             }
             // A full batch says that there is more.
             if received < BATCH {
-                self.sleep(is_blocked);
+                self.sleep(flushed);
             }
         }
     }
@@ -149,14 +167,20 @@ impl Worker {
         datagrams
     }
 
-    /// Takes its own datagrams into its queue and gives the rest to whom it belongs.
+    /// Takes its own datagrams into its queue and gives the rest to whom it belongs. A full queue
+    /// is sent from before anything is dropped.
     fn sort(&mut self, now_ms: u64) {
-        for outgoing in self.out.drain(..) {
+        let mut out = std::mem::take(&mut self.out);
+        let mut patience_ms = PATIENCE_MS;
+        for outgoing in out.drain(..) {
             match outgoing {
                 Outgoing::Send {
                     path: PathId::Udp { worker, peer },
                     octets,
                 } if worker == self.owner => {
+                    if self.waiting.len() >= WAITING_MAX {
+                        self.make_room(&mut patience_ms);
+                    }
                     if self.waiting.len() < WAITING_MAX {
                         self.waiting.push_back((peer, octets));
                     } else {
@@ -166,10 +190,27 @@ impl Worker {
                 other => self.shared.outbound.send(other, now_ms),
             }
         }
+        self.out = out;
     }
 
-    /// Sends what waits. Returns whether something still waits for room.
-    fn flush(&mut self) -> bool {
+    /// Sends from the full queue, and waits for the kernel as long as there is patience.
+    fn make_room(&mut self, patience_ms: &mut u64) {
+        while *patience_ms > 0 {
+            let wanted = match self.flush() {
+                Flushed::Clear => return,
+                Flushed::NoRoom if self.waiting.len() < WAITING_MAX => return,
+                Flushed::NoRoom => PollFlags::POLLOUT,
+                Flushed::NoBuffers => PollFlags::empty(),
+            };
+            *patience_ms = patience_ms.saturating_sub(u64::from(BUFFERS_PAUSE_MS));
+            let mut fds = [PollFd::new(self.socket.as_fd(), wanted)];
+            // Whatever it says, the next flush sees how it is.
+            poll(&mut fds, PollTimeout::from(BUFFERS_PAUSE_MS)).ok();
+        }
+    }
+
+    /// Sends what waits, until the kernel takes no more.
+    fn flush(&mut self) -> Flushed {
         let counters = &self.shared.counters;
         while !self.waiting.is_empty() {
             let batch = || self.waiting.iter().take(BATCH);
@@ -184,7 +225,8 @@ impl Worker {
             let sent = sendmmsg(fd, &mut self.outgoing, &slices, &peers, control, flags)
                 .map(Iterator::count);
             match sent {
-                Ok(0) | Err(Errno::EAGAIN) => return true,
+                Ok(0) | Err(Errno::EAGAIN) => return Flushed::NoRoom,
+                Err(Errno::ENOBUFS | Errno::ENOMEM) => return Flushed::NoBuffers,
                 Ok(sent) => {
                     counters.datagrams_out.add(count(sent));
                     self.waiting.drain(..sent.min(self.waiting.len()));
@@ -197,11 +239,11 @@ impl Worker {
                 }
             }
         }
-        false
+        Flushed::Clear
     }
 
     /// Waits for a datagram, for room, for the waker, or for the next tick.
-    fn sleep(&self, is_blocked: bool) {
+    fn sleep(&self, flushed: Flushed) {
         if !self.waker.fall_asleep() {
             self.waker.rise(false);
             return;
@@ -209,12 +251,16 @@ impl Worker {
         let mut wanted = PollFlags::empty();
         // Unread datagrams would wake a loop again and again that reads none.
         wanted.set(PollFlags::POLLIN, self.shared.stage() == Stage::Serving);
-        wanted.set(PollFlags::POLLOUT, is_blocked);
+        wanted.set(PollFlags::POLLOUT, flushed == Flushed::NoRoom);
+        let longest_ms = match flushed {
+            Flushed::NoBuffers => BUFFERS_PAUSE_MS,
+            Flushed::Clear | Flushed::NoRoom => TICK_MS,
+        };
         let mut fds = [
             PollFd::new(self.waker.fd(), PollFlags::POLLIN),
             PollFd::new(self.socket.as_fd(), wanted),
         ];
-        let is_ready = poll(&mut fds, PollTimeout::from(TICK_MS)).is_ok_and(|ready| ready > 0);
+        let is_ready = poll(&mut fds, PollTimeout::from(longest_ms)).is_ok_and(|ready| ready > 0);
         let [bell, _] = &fds;
         self.waker.rise(is_ready && bell.any().unwrap_or(false));
     }

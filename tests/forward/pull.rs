@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kenshin::api::pull::{Consumer, router};
+use kenshin::api::serve::{self, HttpLimits};
 use kenshin::api::token::Token;
 use kenshin::forward::{Attachment, Begin, Sinks};
 use kenshin::keyring::UtilityId;
@@ -14,6 +15,7 @@ use kenshin::store::log::CommitLog;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 
 use super::world::{
     GAS, WATER, add, alarm, durable_cursors, everyday, ids, log_on, parse_lines, plaintext_of,
@@ -25,6 +27,7 @@ const WATER_TOKEN: &str = "water-token-of-32-characters-oh";
 struct Server {
     log: Arc<CommitLog>,
     address: SocketAddr,
+    stop: CancellationToken,
 }
 
 struct Answer {
@@ -54,8 +57,10 @@ async fn serve() -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let routes = router(Arc::clone(&sinks), Zone::JAPAN, consumers);
-    tokio::spawn(async move { axum::serve(listener, routes).await });
-    Server { log, address }
+    let stop = CancellationToken::new();
+    let limits = HttpLimits::default();
+    tokio::spawn(serve::serve(listener, routes, limits, stop.clone()));
+    Server { log, address, stop }
 }
 
 impl Server {
@@ -239,6 +244,21 @@ async fn polls_of_a_consumer_are_limited_and_one_that_waited_in_vain_ends_empty(
         );
         assert!(!answer.cursor.is_empty());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_that_waits_when_the_server_stops_ends_empty_and_whole() {
+    let server = Arc::new(serve().await);
+    let polling = Arc::clone(&server);
+    let poll = tokio::spawn(async move { polling.get("?wait_s=60", GAS_TOKEN).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    server.stop.cancel();
+    let answer = tokio::time::timeout(Duration::from_secs(2), poll)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((answer.status, answer.records.len()), (200, 0));
+    assert!(!answer.cursor.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

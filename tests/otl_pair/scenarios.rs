@@ -133,6 +133,20 @@ fn a_new_frame_on_a_second_connection_moves_the_terminal_and_a_repeat_does_not()
     snapshot("two_connections", world);
 }
 
+// spec: TCP-6
+#[test]
+fn frames_that_somebody_recorded_keep_no_machine_alive_on_his_connection() {
+    let mut world = settled_on_tcp(false);
+    world.run_for(60_000);
+    assert!(!world.server.has_machine(), "the terminal hung up");
+    let recorded = world.uplinks.last().unwrap().clone();
+    world.send_up(Path::Tcp(99), recorded);
+    world.run_for(1_000);
+    assert!(world.server.has_machine(), "it is answered");
+    world.run_for(60_000);
+    assert!(!world.server.has_machine());
+}
+
 // spec: ANS-16, REC-5
 #[test]
 fn a_clock_that_is_years_off_is_set_right_and_the_readings_are_kept() {

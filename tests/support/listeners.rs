@@ -57,6 +57,21 @@ impl Obedient {
             self.wakers.lock()[usize::from(owner)].wake();
         }
     }
+
+    /// The same, so that an owner finds all of its answers in one round.
+    pub fn release_at_once(&self) {
+        let held = std::mem::take(&mut *self.held.lock());
+        let mut ready = self.ready.lock();
+        let owners: Vec<u16> = held.iter().map(|(owner, _)| *owner).collect();
+        for (owner, outgoing) in held {
+            ready.entry(owner).or_default().push(outgoing);
+        }
+        drop(ready);
+        let wakers = self.wakers.lock();
+        for owner in owners {
+            wakers[usize::from(owner)].wake();
+        }
+    }
 }
 
 impl FrameHandler for Obedient {
@@ -112,6 +127,8 @@ pub fn options() -> ListenerOptions {
         stream: Some(any),
         reading_workers: 2,
         connections_max: 100,
+        unverified_max: 100,
+        accept_backlog: 128,
         stream_limits: StreamLimits::default(),
         admission: AdmissionLimits::default(),
     }

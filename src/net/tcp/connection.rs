@@ -13,6 +13,8 @@ use tokio::sync::Notify;
 use crate::wire::otl::framer::tcp_prefix;
 use crate::wire::otl::header::CloseHeader;
 
+use super::unverified::Unverified;
+
 /// Octets that wait until the other side reads: more than a dozen full frames.
 const UNSENT_MAX: usize = 16_384;
 
@@ -60,6 +62,9 @@ pub(crate) struct Connection {
     pub(super) deadline_ms: AtomicU64,
     /// Whether a frame verified here.
     pub(super) is_verified: AtomicBool,
+    /// Whether its end says nothing of its address: what came on it was judged already, or it was
+    /// cut for want of room.
+    pub(super) is_judged: AtomicBool,
     outbox: Mutex<Outbox>,
 }
 
@@ -72,6 +77,7 @@ impl Connection {
             notify: Notify::new(),
             deadline_ms: AtomicU64::new(u64::MAX),
             is_verified: AtomicBool::new(false),
+            is_judged: AtomicBool::new(false),
             outbox: Mutex::new(Outbox::default()),
         }
     }
@@ -104,6 +110,13 @@ impl Connection {
             self.push(&mut outbox, prefix, close.as_ref(), now_ms);
             outbox.is_closing = true;
         }
+        self.notify.notify_one();
+    }
+
+    /// Ends the connection without a word, to make room for another.
+    pub(super) fn evict(&self) {
+        self.is_judged.store(true, Ordering::Relaxed);
+        self.outbox.lock().is_broken = true;
         self.notify.notify_one();
     }
 
@@ -165,6 +178,7 @@ const SHARDS: usize = 16;
 /// All open connections, by number.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
+    unverified: Unverified,
     shards: [Mutex<HashMap<u64, Arc<Connection>>>; SHARDS],
 }
 
@@ -178,7 +192,12 @@ impl Connections {
         self.shard(number)?.lock().get(&number).cloned()
     }
 
+    pub(super) const fn unverified(&self) -> &Unverified {
+        &self.unverified
+    }
+
     pub(super) fn insert(&self, connection: &Arc<Connection>) {
+        self.unverified.insert(connection);
         if let Some(shard) = self.shard(connection.number) {
             shard
                 .lock()
@@ -187,6 +206,7 @@ impl Connections {
     }
 
     pub(super) fn remove(&self, number: u64) {
+        self.unverified.remove(number);
         if let Some(shard) = self.shard(number) {
             shard.lock().remove(&number);
         }

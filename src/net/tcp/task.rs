@@ -105,11 +105,13 @@ fn read(connection: &Connection, owner: u16, reader: &mut Reader, shared: &Share
             Some(Verdict::FailedAuthentication | Verdict::Malformed) | None => Effect::Refused,
         }
     });
-    if reader.is_verified() {
-        connection.is_verified.store(true, Ordering::Relaxed);
+    if reader.is_verified() && !connection.is_verified.swap(true, Ordering::Relaxed) {
+        let connections = shared.outbound.connections();
+        connections.unverified().remove(connection.number);
     }
     shared.outbound.send_all(&mut out, now_ms);
     if let Err(fault) = fed {
+        connection.is_judged.store(true, Ordering::Relaxed);
         if fault == Fault::Oversize {
             shared.refuse_length(connection.peer, now_ms);
         }

@@ -22,6 +22,8 @@ use inode::Inode;
 
 /// Octets that a disk writes at once or not at all, mostly.
 const SECTOR: usize = 512;
+/// The number of "too many open files" on Linux.
+const EMFILE: i32 = 24;
 
 /// What goes wrong, and when. Counts are of this disk since it was made; the first is 1.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -40,6 +42,9 @@ pub struct Faults {
     pub power_cut: Option<u64>,
     /// What `space` says, in place of the truth.
     pub space: Option<Space>,
+    /// The first of the operations that open something (create, open, `sync_dir`) that fails for
+    /// want of file descriptors, and how many of them do.
+    pub no_descriptors: Option<(u64, u64)>,
 }
 
 /// How often each operation was called.
@@ -53,6 +58,8 @@ pub struct Counts {
     pub syncs: u64,
     /// `sync_dir`.
     pub dir_syncs: u64,
+    /// `create`, `open` and `sync_dir`.
+    pub opens: u64,
 }
 
 /// A change of a directory that is not durable yet.
@@ -167,6 +174,20 @@ impl Disk {
         }
     }
 
+    /// Counts what opens something.
+    fn take_descriptor(&mut self) -> io::Result<()> {
+        self.check_power()?;
+        self.counts.opens += 1;
+        match self.faults.no_descriptors {
+            Some((first, count))
+                if (first..first.saturating_add(count)).contains(&self.counts.opens) =>
+            {
+                Err(io::Error::from_raw_os_error(EMFILE))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Counts a change, and cuts the power at the one that is told.
     fn change(&mut self) -> io::Result<()> {
         self.check_power()?;
@@ -239,6 +260,7 @@ impl Fs for SimFs {
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn FsFile>> {
         let mut disk = self.disk.lock();
+        disk.take_descriptor()?;
         disk.change()?;
         if disk.names.contains_key(path) {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -250,8 +272,8 @@ impl Fs for SimFs {
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn FsFile>> {
-        let disk = self.disk.lock();
-        disk.check_power()?;
+        let mut disk = self.disk.lock();
+        disk.take_descriptor()?;
         let id = disk.names.get(path).ok_or_else(|| no_file(path))?;
         Ok(self.file(*id, access))
     }
@@ -285,6 +307,7 @@ impl Fs for SimFs {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut disk = self.disk.lock();
+        disk.take_descriptor()?;
         disk.change()?;
         disk.counts.dir_syncs += 1;
         if disk.faults.fail_sync_dir == Some(disk.counts.dir_syncs) {

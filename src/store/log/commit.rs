@@ -2,18 +2,21 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use nix::errno::Errno;
 
 use super::append::{CommitObserver, DurableFrame, Guard, PoisonReason};
 use super::error::Refused;
 use super::frame::{self, Content};
-use super::header::{self, Footer, Link};
+use super::header::{self, FOOTER_LEN, Footer, Link};
 use super::index::{Entries, IndexState};
 use super::queue::{Lines, Queued, Taken};
 use super::scan::to_u64;
-use super::segment::{Segment, file_name};
+use super::segment::{Segment, file_name, unfinished_name};
 use super::{LogOptions, Shared};
 use crate::model::Lsn;
 use crate::store::fs::{Fs, FsFile};
@@ -22,6 +25,9 @@ use crate::store::fs::{Fs, FsFile};
 const BATCH_FRAMES: usize = 4_096;
 /// Octets after which a batch takes no more frames.
 const BATCH_BYTES: usize = 8 << 20;
+/// Octets after which a segment takes no batch, even if the next one cannot be made: an index tells
+/// places in 31 bits.
+const SEGMENT_MAX: u64 = (1 << 31) - (16 << 20);
 
 /// The end of the active segment.
 #[derive(Debug)]
@@ -37,15 +43,21 @@ pub(super) struct Tail {
 /// Makes the file of a segment, durable with its header and its name.
 pub(super) fn create_segment(
     fs: &dyn Fs,
-    dir: &std::path::Path,
+    dir: &Path,
     base: u64,
     previous: Link,
 ) -> io::Result<Tail> {
     let file = fs.create(&dir.join(file_name(base)))?;
+    let tail = begin(file, base, previous)?;
+    sync_names(fs, dir)?;
+    Ok(tail)
+}
+
+/// Writes the header of a segment.
+fn begin(file: Arc<dyn FsFile>, base: u64, previous: Link) -> io::Result<Tail> {
     let (octets, chain) = header::encode(base, previous);
     file.write_all_at(0, &octets)?;
     file.sync_data()?;
-    fs.sync_dir(dir)?;
     Ok(Tail {
         file,
         base,
@@ -55,14 +67,49 @@ pub(super) fn create_segment(
     })
 }
 
+/// Tries to sync the names of a directory while the system has no file descriptor for it.
+const NAMES_TRIES: u32 = 1_500;
+/// The pause between two of them.
+const NAMES_PAUSE: Duration = Duration::from_millis(20);
+
+/// Makes the names in a directory durable. A want of descriptors is waited out: the directory
+/// could not be opened then, so that nothing was synced and nothing has failed.
+fn sync_names(fs: &dyn Fs, dir: &Path) -> io::Result<()> {
+    for _ in 0..NAMES_TRIES {
+        match fs.sync_dir(dir) {
+            Err(error) if lacks_descriptors(&error) => std::thread::sleep(NAMES_PAUSE),
+            settled => return settled,
+        }
+    }
+    fs.sync_dir(dir)
+}
+
+fn lacks_descriptors(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::EMFILE | Errno::ENFILE))
+}
+
 impl Tail {
-    /// Writes the footer, and makes the segment that follows. Returns its tail.
-    pub(super) fn seal(&mut self, fs: &dyn Fs, dir: &std::path::Path) -> io::Result<Self> {
+    /// Where the segment after this one will begin.
+    fn next_base(&self) -> u64 {
+        let end = self.base.saturating_add(self.len);
+        end.saturating_add(FOOTER_LEN)
+    }
+
+    /// Makes the file of the segment after this one, under the name of an unfinished one. What has
+    /// failed here has touched nothing that is durable.
+    fn create_next(&self, fs: &dyn Fs, dir: &Path) -> io::Result<Arc<dyn FsFile>> {
+        fs.create(&dir.join(unfinished_name(self.next_base())))
+    }
+
+    /// Writes the footer, and makes `next` the segment that follows. Returns its tail.
+    fn seal(&mut self, fs: &dyn Fs, dir: &Path, next: Arc<dyn FsFile>) -> io::Result<Self> {
         let mut octets = Vec::new();
         let footer = Footer {
             frames: self.frames,
             chain: self.chain,
         };
+        let base = self.next_base();
         let end = self.base.saturating_add(self.len);
         let chain = footer.encode(&mut octets, end);
         self.file.write_all_at(self.len, &octets)?;
@@ -71,8 +118,10 @@ impl Tail {
             base: self.base,
             chain,
         };
-        let next = end.saturating_add(to_u64(octets.len()));
-        create_segment(fs, dir, next, previous)
+        let tail = begin(next, base, previous)?;
+        fs.rename(&dir.join(unfinished_name(base)), &dir.join(file_name(base)))?;
+        sync_names(fs, dir)?;
+        Ok(tail)
     }
 }
 
@@ -89,6 +138,8 @@ pub(super) struct Committer {
     pub(super) versions: Vec<u32>,
     pub(super) lines: Lines,
     pub(super) octets: Vec<u8>,
+    /// Whether the next segment could not be made when it was due.
+    pub(super) is_late: bool,
 }
 
 /// A batch that is being made.
@@ -255,9 +306,23 @@ impl Committer {
         }
     }
 
-    /// Seals the active segment and begins the next.
+    /// Seals the active segment and begins the next. While no file can be made for the next, the
+    /// active one goes on.
     fn rotate(&mut self) -> io::Result<()> {
-        let tail = self.tail.seal(&*self.shared.fs, &self.dir)?;
+        let fs = &*self.shared.fs;
+        let next = match self.tail.create_next(fs, &self.dir) {
+            Ok(next) => next,
+            Err(error) if self.tail.len < SEGMENT_MAX => {
+                if !self.is_late {
+                    tracing::error!(%error, "The log's next file cannot be made; this one grows.");
+                }
+                self.is_late = true;
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        self.is_late = false;
+        let tail = self.tail.seal(fs, &self.dir, next)?;
         let entries = IndexState::Memory(Entries::default());
         let next = Arc::new(Segment::new(&self.dir, tail.base, entries));
         // Nobody else sets it.

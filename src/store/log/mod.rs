@@ -38,8 +38,9 @@
 //! One thread takes all that waits, up to 4,096 frames and 8 MiB, urgent frames first; judges
 //! guards, writes once, syncs once, and tells the [`CommitObserver`]. There is no timer: what came
 //! during the last sync is the next batch. A write or sync that failed is never tried again: the
-//! log takes nothing any more until it is opened again. The observer is told "durable" after the
-//! sync and never otherwise (P1 of the architecture).
+//! log takes nothing any more until it is opened again. A file that cannot be made for the next
+//! segment is no such failure: nothing was written, and the present segment goes on. The observer
+//! is told "durable" after the sync and never otherwise (P1 of the architecture).
 //!
 //! What frames mean is not known here.
 
@@ -184,6 +185,7 @@ impl CommitLog {
             versions: Vec::new(),
             lines: Lines::default(),
             octets: Vec::new(),
+            is_late: false,
         };
         let for_index = Arc::clone(&shared);
         let threads = [

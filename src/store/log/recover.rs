@@ -13,7 +13,7 @@ use super::frame::{self, KIND_FOOTER, Parsed};
 use super::header::{self, Footer, Header, HeaderState, Link};
 use super::index::{Entries, IndexState};
 use super::scan::{self, Found, Stop};
-use super::segment::{BLOCK, Segment, Segments, base_of, base_of_index, file_name};
+use super::segment::{BLOCK, Segment, Segments, base_of, base_of_index, file_name, is_unfinished};
 use crate::model::Lsn;
 use crate::store::fs::{Access, Fs, FsFile};
 
@@ -155,8 +155,8 @@ impl Candidate {
 }
 
 impl Recovery<'_> {
-    /// The bases of the segments in order. Index files that belong to none, or are unfinished, are
-    /// removed.
+    /// The bases of the segments in order. Index files that belong to none are removed, and all
+    /// files that are unfinished.
     fn bases(&self) -> io::Result<Vec<u64>> {
         let names = self.fs.list(self.dir)?;
         let mut bases: Vec<u64> = names.iter().filter_map(|name| base_of(name)).collect();
@@ -164,7 +164,7 @@ impl Recovery<'_> {
         for name in names {
             let is_orphan = base_of_index(&name)
                 .is_some_and(|base| name.ends_with(".new") || bases.binary_search(&base).is_err());
-            if is_orphan {
+            if is_orphan || is_unfinished(&name) {
                 self.fs.remove(&self.dir.join(name))?;
             }
         }

@@ -14,10 +14,22 @@ use crate::model::Lsn;
 pub(super) const BLOCK: usize = 1 << 20;
 const EXTENSION: &str = ".klog";
 const INDEX_EXTENSION: &str = ".kidx";
+/// Behind the extension of a file that is being made.
+const UNFINISHED: &str = ".new";
 
 /// The name of a segment's file: its base in 20 digits.
 pub(super) fn file_name(base: u64) -> String {
     format!("{base:020}{EXTENSION}")
+}
+
+/// The name of a segment's file before its header is durable.
+pub(super) fn unfinished_name(base: u64) -> String {
+    format!("{}{UNFINISHED}", file_name(base))
+}
+
+/// Whether a file is a segment that was never begun: nothing in it was told durable.
+pub(super) fn is_unfinished(name: &str) -> bool {
+    name.strip_suffix(UNFINISHED).and_then(base_of).is_some()
 }
 
 fn index_name(base: u64) -> String {
@@ -31,7 +43,10 @@ pub(super) fn base_of(name: &str) -> Option<u64> {
 
 /// The base that an index's file name tells, finished or not; none for another file.
 pub(super) fn base_of_index(name: &str) -> Option<u64> {
-    base_before(name.strip_suffix(".new").unwrap_or(name), INDEX_EXTENSION)
+    base_before(
+        name.strip_suffix(UNFINISHED).unwrap_or(name),
+        INDEX_EXTENSION,
+    )
 }
 
 fn base_before(name: &str, extension: &str) -> Option<u64> {

@@ -197,7 +197,7 @@ impl<P: PathKey> Machine<P> {
     #[must_use]
     pub fn rest(&self) -> Option<Rest<P>> {
         let is_busy = !self.works.is_empty() || !self.outputs.is_empty();
-        if is_busy || self.paths.has_connection() {
+        if is_busy || self.paths.holds_connection() {
             return None;
         }
         let answers = self.gate.answered().map(|answered| LateAnswers {

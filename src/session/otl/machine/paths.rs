@@ -15,6 +15,8 @@ pub struct Listener<P> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Paths<P> {
     connection: Option<P>,
+    /// Whether a new frame came on the connection, and not only what anybody may have recorded.
+    is_held: bool,
     listener: Option<Listener<P>>,
 }
 
@@ -22,6 +24,7 @@ impl<P: PathKey> Paths<P> {
     pub(super) const fn new(listener: Option<Listener<P>>) -> Self {
         Self {
             connection: None,
+            is_held: false,
             listener,
         }
     }
@@ -31,6 +34,7 @@ impl<P: PathKey> Paths<P> {
     // spec: TCP-6, SES-12
     pub(super) fn new_frame(&mut self, path: P, counter: u32, is_highest: bool) -> Option<P> {
         if path.is_connection() {
+            self.is_held = true;
             let older = self.connection.replace(path);
             return older.filter(|older| *older != path);
         }
@@ -44,7 +48,7 @@ impl<P: PathKey> Paths<P> {
     }
 
     /// A frame verified that may be a repeat: whoever recorded it can send it, so that it takes
-    /// nothing over. It only says that somebody is there.
+    /// nothing over and holds nothing. It only says that somebody is there.
     // spec: TCP-6
     pub(super) fn repeated_frame(&mut self, path: P) {
         if path.is_connection() {
@@ -54,14 +58,17 @@ impl<P: PathKey> Paths<P> {
 
     pub(super) fn closed(&mut self, path: P) {
         self.connection = self.connection.filter(|known| *known != path);
+        self.is_held &= self.connection.is_some();
     }
 
     pub(super) const fn take_connection(&mut self) -> Option<P> {
+        self.is_held = false;
         self.connection.take()
     }
 
-    pub(super) const fn has_connection(&self) -> bool {
-        self.connection.is_some()
+    /// Whether the terminal itself is known to hold a connection.
+    pub(super) const fn holds_connection(&self) -> bool {
+        self.is_held
     }
 
     pub(super) const fn listener(&self) -> Option<Listener<P>> {
