@@ -17,6 +17,7 @@
 //! | [`config`] | the configuration | [`model`], [`keyring`] |
 //! | [`telemetry`] | metrics, log lines | prometheus-client, tracing |
 //! | [`api`] | HTTP | axum, [`telemetry`] |
+//! | [`threads`] | priorities of threads | rustix |
 //! | [`shutdown`] | signals and stages | tokio |
 //! | [`app`] | the server put together | everything but [`cli`] |
 //! | [`cli`] | the command line | everything |
@@ -50,5 +51,6 @@ pub mod session;
 pub mod shutdown;
 pub mod store;
 pub mod telemetry;
+pub mod threads;
 pub mod time;
 pub mod wire;

@@ -12,6 +12,7 @@ use crate::model::{Lane, Zone};
 use super::lane::{Delivery, LaneTask};
 use super::sinks::{Sink, Sinks};
 use super::stop::Stop;
+use crate::threads::run_behind;
 
 /// Cursors become durable at most so often.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
@@ -68,7 +69,14 @@ impl Forwarder {
             Lane::Bulk => "sink-bulk",
         };
         let thread = Builder::new().name(name.to_owned());
-        self.threads.lock().push(thread.spawn(move || task.run())?);
+        let body = move || {
+            // Alarms are delivered like terminals are served: at once.
+            if lane == Lane::Bulk {
+                run_behind();
+            }
+            task.run();
+        };
+        self.threads.lock().push(thread.spawn(body)?);
         Ok(())
     }
 
