@@ -1,9 +1,11 @@
 //! The server put together: builds the components in order, holds them, and stops them in stages.
 
 pub mod boot;
+pub mod direct;
 pub mod followers;
 pub mod keeper;
 pub mod server;
 pub mod witness;
 
+pub use direct::Direct;
 pub use server::{Addresses, Server, StartError};

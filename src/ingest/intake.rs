@@ -61,6 +61,9 @@ pub struct Parts {
     pub signer: Arc<dyn CommandSigner + Send + Sync>,
     /// Whoever counts what happens.
     pub witness: Arc<dyn Witness>,
+    /// Whether terminals may be in mode 0, if their utility allows it too.
+    // spec: SEC-3
+    pub allow_mode0: bool,
     /// Terminals that are served at a time, at most.
     pub live_max: usize,
 }
@@ -88,6 +91,7 @@ pub struct Intake {
 /// How to open a frame: its terminal's registration from the hot table, its key from the ring.
 struct Keys<'a> {
     state: &'a State,
+    allow_mode0: bool,
     found: Cell<Option<Found>>,
 }
 
@@ -131,7 +135,8 @@ impl OpeningKeys for Keys<'_> {
             utility,
             commands_stopped,
         }));
-        let registration = hot.registration(utility, allow_mode0);
+        // spec: SEC-3
+        let registration = hot.registration(utility, allow_mode0 && self.allow_mode0);
         let keys = self.state.keys();
         keys.opening_key_for(&registration, identity, mode, key_version)
     }
@@ -172,6 +177,7 @@ impl Intake {
         let hot = entry.ok_or(KeyError::UnknownTerminal)?;
         let keys = Keys {
             state: &self.parts.state,
+            allow_mode0: self.parts.allow_mode0,
             found: Cell::new(None),
         };
         let mode = hot.pinned.mode;
@@ -575,6 +581,7 @@ impl FrameHandler for Intake {
     fn receive(&self, owner: u16, path: PathId, frame: &[u8], out: &mut Vec<Outgoing>) -> Verdict {
         let keys = Keys {
             state: &self.parts.state,
+            allow_mode0: self.parts.allow_mode0,
             found: Cell::new(None),
         };
         let opened = open(frame, &keys);
