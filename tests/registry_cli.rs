@@ -23,7 +23,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use serve::{Site, terminate};
-use simulator::custody::check_directory;
+use simulator::custody::{Ledger, check_directory};
 use simulator::fleet::{self, Counters, FleetPlan, FleetSettings};
 
 const GAS: &str = "6761737765726b65";
@@ -63,7 +63,14 @@ impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let site = Site::new(dir.path(), &[], "");
-        Self { site, _dir: dir }
+        let world = Self { site, _dir: dir };
+        let (version, key) = ("version = 1\nstate = \"ACTIVE\"", "5a".repeat(16));
+        let keys = format!(
+            "[[utility]]\nid = \"{GAS}\"\nname = \"Gas\"\n[[utility.link_master]]\n{version}\n\
+             key = \"{key}\"\n"
+        );
+        world.write("keys.toml", &keys);
+        world
     }
 
     fn socket(&self) -> PathBuf {
@@ -174,17 +181,17 @@ fn every_wrong_line_of_a_table_is_named_and_nothing_is_imported() {
             .collect()
     };
     assert_eq!(lines(&outcome), [2, 4, 4]);
-    let text = table(1..=12_000, 1) + &format!("7:12001,{GAS},3,\n7:12002,0000000000000001,1,\n");
+    let text = table(1..=12_000, 1) + "7:12001,0000000000000001,1,\n";
     let unknown = world.write("unknown.csv", &text);
     let end = world.log_end();
     for more in [&[][..], &["--dry-run"]] {
         let import = [&["terminal", "import", &*unknown], more].concat();
-        assert_eq!(lines(&world.json(1, &import)), [12_003]);
+        assert_eq!(lines(&world.json(1, &import)), [12_002]);
     }
     let people = world.run(&["terminal", "import", &unknown]);
     let told = String::from_utf8(people.stderr).unwrap();
     assert!(
-        told.starts_with("line 12003, utility: no utility"),
+        told.starts_with("line 12002, utility: no utility"),
         "{told}"
     );
     assert_eq!(world.log_end(), end);
@@ -217,6 +224,21 @@ fn what_a_server_answered_survives_its_kill() {
         shown["terminal"]["customer"], "C-00600",
         "out of the snapshot"
     );
+}
+
+/// Lets a fleet call for two seconds, and gives what it was told.
+fn run_fleet(site: &Site, plan: &FleetPlan) -> Ledger {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now_utc_s = u32::try_from(now.unwrap().as_secs()).unwrap();
+    let addresses = [site.udp, site.alarm, site.tcp];
+    let mut settings = FleetSettings::new(addresses, now_utc_s, Duration::from_secs(2));
+    settings.settle = Duration::from_secs(60);
+    let runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = { runtime }.enable_all().build().unwrap();
+    let counters = Arc::new(Counters::default());
+    runtime
+        .block_on(fleet::run(plan, settings, counters))
+        .unwrap()
 }
 
 #[test]
@@ -258,18 +280,7 @@ fn a_terminal_that_was_registered_through_the_socket_is_served_at_once() {
     let file = world.write("fleet.csv", &text);
     assert_eq!(world.counts(&["terminal", "import", &file]), (8, 0, 0));
 
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let now_utc_s = u32::try_from(now.unwrap().as_secs()).unwrap();
-    let site = &world.site;
-    let addresses = [site.udp, site.alarm, site.tcp];
-    let mut settings = FleetSettings::new(addresses, now_utc_s, Duration::from_secs(2));
-    settings.settle = Duration::from_secs(60);
-    let runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = { runtime }.enable_all().build().unwrap();
-    let counters = Arc::new(Counters::default());
-    let ledger = runtime
-        .block_on(fleet::run(&plan, settings, counters))
-        .unwrap();
+    let ledger = run_fleet(&world.site, &plan);
     let listed = world.json(0, &["terminal", "list"]);
     let terminals = listed["terminals"].as_array().unwrap();
     let heard = terminals
@@ -290,7 +301,7 @@ fn a_terminal_that_was_registered_through_the_socket_is_served_at_once() {
     let refused = world.json(1, &["key", "state", &id, "1", "withdrawn"]);
     assert_eq!(refused["error"]["kind"], "unconfirmed");
     server.stop();
-    let custody = check_directory(&ledger, &site.records()).unwrap();
+    let custody = check_directory(&ledger, &world.site.records()).unwrap();
     assert!(
         custody.told_safe > 0 && custody.is_clean(),
         "{:?}",

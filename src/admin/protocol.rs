@@ -6,8 +6,8 @@
 //! {"v":1,"error":{"kind":"refused","message":"…"}}
 //! ```
 //!
-//! A connection may ask several times, one after the other. After a line that cannot be read, is too
-//! long or of another version, the server says so and closes.
+//! A connection may ask several times, one after the other. After a line that cannot be read, is
+//! too long or of another version, the server says so and closes.
 
 use serde::{Deserialize, Serialize};
 

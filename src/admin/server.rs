@@ -32,7 +32,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// There is a file of another kind.
-    #[error("{} is there and is no socket: remove it, or choose another admin.socket", .0.display())]
+    #[error(
+        "{} is there and is no socket: remove it, or choose another admin.socket",
+        .0.display()
+    )]
     InTheWay(PathBuf),
     /// A process answers there.
     #[error(

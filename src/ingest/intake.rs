@@ -658,3 +658,62 @@ impl FrameHandler for Intake {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyring::LinkKeyring;
+    use crate::model::Lsn;
+    use crate::model::event::{TerminalEntry, UtilityEntry};
+    use crate::store::state::fold::{FoldFrame, KIND_EVENT};
+
+    fn fold(state: &State, lsn: u64, event: &Event) {
+        let payload = event.encode().unwrap();
+        let frame = FoldFrame {
+            lsn: Lsn::new(lsn),
+            kind: KIND_EVENT,
+            terminal: event.terminal(),
+            payload: &payload,
+            raises_version: false,
+        };
+        state.fold(&frame).unwrap();
+    }
+
+    // spec: SEC-3
+    #[test]
+    fn a_terminal_in_mode_0_is_served_only_if_its_utility_and_the_server_allow_it() {
+        let id = [0, 7, 0, 0, 0, 0, 0, 1];
+        let utility = UtilityId::new(*b"gasworks");
+        for (by_utility, by_server) in [(false, false), (false, true), (true, false), (true, true)]
+        {
+            let state = State::new(LinkKeyring::new());
+            let put = UtilityEntry {
+                id: utility.to_string(),
+                name: "gas".to_owned(),
+                allow_mode0: by_utility,
+            };
+            fold(&state, 1, &Event::UtilityPut(put));
+            let terminal = TerminalEntry {
+                id: TerminalId::new(id),
+                mode: 0,
+                customer: None,
+            };
+            let put = Event::TerminalsPut {
+                utility: utility.to_string(),
+                terminals: vec![terminal],
+            };
+            fold(&state, 2, &put);
+            let keys = Keys {
+                state: &state,
+                allow_mode0: by_server,
+                found: Cell::new(None),
+            };
+            let opening = keys.opening_key(&id, Mode::Clear, 0);
+            if by_utility && by_server {
+                assert_eq!(opening.unwrap().mode, Mode::Clear);
+            } else {
+                assert_eq!(opening.unwrap_err(), KeyError::Mode0Forbidden);
+            }
+        }
+    }
+}

@@ -169,11 +169,11 @@ const fn is_zero(line: &u32) -> bool {
 }
 
 /// Characters of a customer number at most.
-pub const CUSTOMER_MAX: usize = 64;
+pub(super) const CUSTOMER_MAX: usize = 64;
 
 /// Whether a text can be a customer number.
 #[must_use]
-pub fn is_customer(text: &str) -> bool {
+pub(super) fn is_customer(text: &str) -> bool {
     let is_printable = |octet: u8| octet == b' ' || octet.is_ascii_graphic();
     let len = text.len();
     (1..=CUSTOMER_MAX).contains(&len) && text.bytes().all(is_printable) && text.trim() == text

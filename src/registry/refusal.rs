@@ -13,7 +13,7 @@ use super::command::{CUSTOMER_MAX, LIST_MAX, ROWS_PER_IMPORT};
 use super::reply::ImportCounts;
 
 /// Rows of an import that are named in a refusal at most; the rest are counted.
-pub const ROWS_NAMED_MAX: usize = 1_000;
+pub(super) const ROWS_NAMED_MAX: usize = 1_000;
 
 /// Why a command was not done. But for [`Self::BrokenOff`], nothing was changed.
 #[derive(Debug, thiserror::Error)]

@@ -49,7 +49,7 @@ fn happening(counter: u32, [what, whom, a, b, c]: [u8; 5]) -> (u8, Option<Termin
             terminals: vec![TerminalEntry {
                 id: terminal,
                 mode: a % 4,
-                customer: (c % 3 == 0).then(|| format!("C-{b}")),
+                customer: (c % 5 != 1).then(|| format!("C-{b}")),
             }],
         },
         40..=44 => Event::TerminalRemoved { terminal },
