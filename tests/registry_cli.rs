@@ -61,8 +61,12 @@ impl Drop for Running {
 
 impl World {
     fn new() -> Self {
+        Self::with("")
+    }
+
+    fn with(more: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let site = Site::new(dir.path(), &[], "");
+        let site = Site::new(dir.path(), &[], more);
         let world = Self { site, _dir: dir };
         let (version, key) = ("version = 1\nstate = \"ACTIVE\"", "5a".repeat(16));
         let keys = format!(
@@ -318,7 +322,7 @@ fn the_socket_is_its_owners_alone() {
     assert_eq!(found.permissions().mode() & 0o777, 0o600);
     let taken = world.run(&["serve"]);
     assert_eq!(taken.status.code(), Some(2), "one server a data folder");
-    assert!(world.socket().exists(), "and the second touches nothing");
+    assert_eq!(world.json(0, &["utility", "list"])["did"], "utilities");
     server.stop();
     fs::write(world.socket(), "kept").unwrap();
     let in_the_way = world.run(&["serve"]);
@@ -372,15 +376,23 @@ fn whatever_the_socket_is_sent_it_answers_and_goes_on() {
 
 #[test]
 fn a_sink_skips_only_if_that_is_meant_and_the_log_keeps_the_range() {
-    let world = World::new();
+    // A consumer that never pulls.
+    let tokens = tempfile::tempdir().unwrap();
+    let token = tokens.path().join("slow.token");
+    fs::write(&token, "0123456789abcdef0123456789abcdef").unwrap();
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
+    let world = World::with(&format!(
+        "[[consumer]]\nname = \"slow\"\nutility = \"{GAS}\"\ntoken_file = \"{}\"\n",
+        token.display()
+    ));
     let server = world.serve();
     world.put_gas();
-    let refused = world.json(1, &["sink", "skip", "records"]);
+    let refused = world.json(1, &["sink", "skip", "slow"]);
     assert_eq!(refused["error"]["kind"], "unconfirmed");
-    let skipped = world.json(0, &["sink", "skip", "records", "--yes"]);
+    let skipped = world.json(0, &["sink", "skip", "slow", "--yes"]);
     let (from, to) = (&skipped["from"], &skipped["to"]);
     assert!(from.as_u64().unwrap() < to.as_u64().unwrap());
-    let remove = world.json(1, &["sink", "remove", "records", "--yes"]);
+    let remove = world.json(1, &["sink", "remove", "slow", "--yes"]);
     assert!(
         remove["error"]["message"]
             .as_str()
@@ -390,7 +402,7 @@ fn a_sink_skips_only_if_that_is_meant_and_the_log_keeps_the_range() {
     let unknown = world.json(1, &["sink", "skip", "cloud", "--yes"]);
     assert_eq!(unknown["error"]["kind"], "refused");
     server.stop();
-    let remove = world.json(1, &["sink", "remove", "records", "--yes"]);
+    let remove = world.json(1, &["sink", "remove", "slow", "--yes"]);
     assert!(
         remove["error"]["message"]
             .as_str()
@@ -399,6 +411,7 @@ fn a_sink_skips_only_if_that_is_meant_and_the_log_keeps_the_range() {
     );
     let listed = world.json(0, &["sink", "list"]);
     assert_eq!(listed["sinks"][0]["kind"], "ndjson");
+    assert_eq!(listed["sinks"][1]["reached"]["bulk"], *to);
     let mut inspect = Command::new(env!("CARGO_BIN_EXE_kenshin"));
     inspect.args(["log", "inspect", "--json", "--data"]);
     let output = inspect.arg(world.site.dir.join("data")).output().unwrap();
@@ -412,7 +425,7 @@ fn a_sink_skips_only_if_that_is_meant_and_the_log_keeps_the_range() {
         .unwrap();
     assert_eq!(
         (&skip["sink"], &skip["from"], &skip["to"]),
-        (&"records".into(), from, to)
+        (&"slow".into(), from, to)
     );
 }
 

@@ -171,6 +171,9 @@ impl Server {
         let frames = booted.replayed_frames;
         tracing::info!(frames, "Took up what is durable.");
         booted.take_up_mark(&**clock)?;
+        // Before terminals can call: whoever sees the server up finds the socket too. Operators wait
+        // in its queue until it is answered.
+        let socket = Socket::bind(&config.admin_socket())?;
         let bound = bind(&listener_options(config, workers))?;
         booted.completions.set_wakers(bound.wakers());
         let names = config.sinks.iter().map(|sink| sink.name.as_str());
@@ -190,7 +193,6 @@ impl Server {
             live_max: usize::try_from(config.sessions.live_max).unwrap_or(usize::MAX),
         }));
         let followers = Followers::start(config, &booted, clock)?;
-        let socket = Socket::bind(&config.admin_socket())?;
         let desk = Desk::new(registry_of(config, &booted), Arc::clone(followers.sinks()));
         let admin = AdminServer::start(socket, Arc::new(desk), runtime)?;
         let handler: Arc<Intake> = Arc::clone(&intake);
