@@ -171,8 +171,7 @@ impl Server {
         let frames = booted.replayed_frames;
         tracing::info!(frames, "Took up what is durable.");
         booted.take_up_mark(&**clock)?;
-        // Before terminals can call: whoever sees the server up finds the socket too. Operators wait
-        // in its queue until it is answered.
+        // Before terminals can call, so that whoever sees the server up finds the socket too.
         let socket = Socket::bind(&config.admin_socket())?;
         let bound = bind(&listener_options(config, workers))?;
         booted.completions.set_wakers(bound.wakers());
