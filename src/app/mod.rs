@@ -2,9 +2,11 @@
 
 pub mod boot;
 pub mod descriptors;
+pub mod direct;
 pub mod followers;
 pub mod keeper;
 pub mod server;
 pub mod witness;
 
+pub use direct::Direct;
 pub use server::{Addresses, Server, StartError};

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::{AdminServer, Desk, ListenError, Socket};
 use crate::api::ops::{self, HealthSource, Unready};
 use crate::api::serve::{self, HttpLimits};
 use crate::config::Config;
@@ -27,6 +28,7 @@ use crate::time::Clock;
 
 use super::boot::{BootError, Booted, boot, lock};
 use super::descriptors::{self, TooFewFiles};
+use super::direct::registry_of;
 use super::followers::{FollowError, Followers};
 use super::keeper::{Keeper, KeeperOptions};
 use super::witness::Telling;
@@ -53,6 +55,9 @@ pub enum StartError {
     /// A sink or a consumer cannot be set up.
     #[error(transparent)]
     Follow(#[from] FollowError),
+    /// The socket of operators cannot be made.
+    #[error(transparent)]
+    Admin(#[from] ListenError),
     /// The HTTP port cannot be opened.
     #[error("cannot listen on {address} for HTTP: choose another api.listen or free this one")]
     Http {
@@ -88,6 +93,7 @@ pub struct Server {
     followers: Option<Followers>,
     keeper: Option<std::thread::JoinHandle<Keeper>>,
     http: Option<JoinHandle<()>>,
+    admin: AdminServer,
     stopping: CancellationToken,
     broken: CancellationToken,
     clock: Arc<dyn Clock>,
@@ -171,6 +177,8 @@ impl Server {
         let frames = booted.replayed_frames;
         tracing::info!(frames, "Took up what is durable.");
         booted.take_up_mark(&**clock)?;
+        // Before terminals can call, so that whoever sees the server up finds the socket too.
+        let socket = Socket::bind(&config.admin_socket())?;
         let bound = bind(&listener_options(config, workers, connections))?;
         booted.completions.set_wakers(bound.wakers());
         let names = config.sinks.iter().map(|sink| sink.name.as_str());
@@ -186,9 +194,12 @@ impl Server {
             commands: Arc::new(NoCommands),
             signer: Arc::new(NoSigner),
             witness: Arc::new(Telling::new(Arc::clone(&metrics))),
+            allow_mode0: config.keys.allow_mode0,
             live_max: usize::try_from(config.sessions.live_max).unwrap_or(usize::MAX),
         }));
         let followers = Followers::start(config, &booted, clock)?;
+        let desk = Desk::new(registry_of(config, &booted), Arc::clone(followers.sinks()));
+        let admin = AdminServer::start(socket, Arc::new(desk), runtime)?;
         let handler: Arc<Intake> = Arc::clone(&intake);
         let listeners = bound.start(handler, Arc::clone(clock), runtime)?;
         let local = listeners.local_addrs();
@@ -206,6 +217,7 @@ impl Server {
             followers: Some(followers),
             keeper: None,
             http: None,
+            admin,
             stopping: CancellationToken::new(),
             broken: CancellationToken::new(),
             clock: Arc::clone(clock),
@@ -344,6 +356,7 @@ impl Server {
             let ended = async { http.await.unwrap_or_default() };
             shutdown.stage("http", serve::STOP_MAX, ended).await;
         }
+        shutdown.stage("operators", store, self.admin.stop()).await;
         let followers = self.followers.take();
         let keeper = self.keeper.take();
         let (booted, broken) = (Arc::clone(&self.booted), self.broken.clone());
@@ -375,7 +388,8 @@ fn workers_of(config: &Config) -> u16 {
         .udp_workers_on(cores.map_or(1, NonZeroUsize::get))
 }
 
-fn log_options(config: &Config) -> LogOptions {
+/// How the log of a configuration is opened.
+pub(super) fn log_options(config: &Config) -> LogOptions {
     let size = |mib: u32| u64::from(mib).saturating_mul(MIB);
     let reserve = size(config.disk.reserve_mib);
     LogOptions {
