@@ -37,7 +37,7 @@ pub(crate) fn since(folder: &Path, from: Lsn) -> Logged {
     });
     let survey = survey.unwrap();
     logged.end = survey.segments.last().unwrap().end;
-    logged.octets = logged.end.get() - from.get();
+    logged.octets = logged.end.get().saturating_sub(from.get());
     for segment in survey.segments.iter().filter(|one| one.base >= from) {
         let index = segment.path.with_extension("kidx").metadata();
         logged.index_octets += index.map_or(0, |index| index.len());

@@ -31,7 +31,7 @@ const PATTERN_RATE: f64 = 2_000.0;
 /// Sessions that are under way when the server is killed.
 const KILL_RATE: f64 = 5_000.0;
 /// Sessions that are made at a time.
-const CHUNK: usize = 50_000;
+const CHUNK: usize = 10_000;
 /// How often the first uplink is sent again.
 const AGAIN: Duration = Duration::from_millis(20);
 const GIVE_UP: Duration = Duration::from_secs(300);
