@@ -16,8 +16,8 @@ use crate::report::{Bar, Report};
 use crate::turns::{UDP, drive, settle};
 
 const EACH_MAX: f64 = 4_096.0;
-/// Connections that are opened, used and closed before, so that what the server needs once is there.
-/// Few, since what they free can be used again and is then missing from the figure.
+/// Connections that are opened, used and closed before, so that what the server needs once is
+/// there. Few, since what they free is used again and then missing from the figure.
 const BEFORE: usize = 50;
 const UDP_RATE_BEFORE: f64 = 1_000.0;
 /// Connections that are opened before their answers are read.
