@@ -89,7 +89,7 @@ pub(crate) fn measure(frames: &mut Frames, args: &Args, report: &mut Report) {
         "{} held ({} open as /metrics tells), limit of open files {limit}; resident {:.1} MB \
          before, {:.1} MB then",
         held.len(),
-        open.map_or("none".to_owned(), |open| open.to_string()),
+        open.unwrap_or(0),
         before as f64 / 1e6,
         after as f64 / 1e6
     );
