@@ -34,7 +34,9 @@ pub(crate) fn measure(
     let mut rounds: Vec<Value> = Vec::new();
     let mut not_answered = 0;
     let step = Duration::from_secs(args.step_s);
-    for round in 1..=args.rounds {
+    // Without a capacity there is nothing to measure, and the row says so.
+    let count = if rate > 0.0 { args.rounds } else { 0 };
+    for round in 1..=count {
         let ours = drive(way, who, frames, Pace::Rate(rate), step);
         line(&format!("round {round}, {}", who.name), &ours);
         settle(who);

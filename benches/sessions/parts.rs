@@ -74,7 +74,7 @@ fn under_load(args: &Args, frames: &mut Frames, report: &mut Report) {
         } else {
             looked_up(way, &ours, frames, args)
         };
-        if args.has(Part::Latency) && rate > 0.0 {
+        if args.has(Part::Latency) {
             latency::measure(way, (&ours, rate), frames, args, report);
         }
     }

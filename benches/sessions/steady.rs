@@ -186,9 +186,10 @@ fn tell_steady(
     let note = format!(
         "{delivered} of {} records delivered at the end of the load; all {in_the_end} {}",
         logged.sessions,
-        drained_s.map_or("not in 180 s".to_owned(), |s| format!(
-            "after {s:.1} s more"
-        ))
+        drained_s.map_or_else(
+            || "not in 180 s".to_owned(),
+            |s| format!("after {s:.1} s more")
+        )
     );
     let requirement = "NDJSON sink: records behind at the end of that run";
     report.row(
