@@ -1,80 +1,113 @@
-//! Who is measured: a process with two addresses.
+//! Who is measured: a process with two addresses; and the folder of a server.
 
-use std::net::SocketAddr;
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::frames::{LINK_MASTER, UTILITY, identity};
+use crate::process::Process;
 use crate::serve::{Registered, Site};
+
+/// How long a start may take.
+const START_MAX: Duration = Duration::from_secs(300);
+/// Nothing is answered in the second of a start.
+const SILENT: Duration = Duration::from_millis(1_200);
 
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
     pub(crate) udp: SocketAddr,
     pub(crate) tcp: SocketAddr,
-    pub(crate) child: Child,
-    /// The server's folder, removed in the end.
-    pub(crate) folder: Option<PathBuf>,
+    pub(crate) process: Process,
 }
 
-impl Drop for Contender {
+/// A server's folder, its registry and its ports. Removed when it is dropped: drop the contender
+/// before.
+pub(crate) struct Home {
+    site: Site,
+    pub(crate) http: SocketAddr,
+}
+
+impl Drop for Home {
     fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-        if let Some(folder) = &self.folder {
-            std::fs::remove_dir_all(folder).ok();
+        std::fs::remove_dir_all(&self.site.dir).ok();
+    }
+}
+
+impl Home {
+    /// Makes a folder under `dir` with so many terminals of [`crate::frames`] registered.
+    pub(crate) fn register(dir: &Path, label: &str, terminals: u32) -> Self {
+        let begun = Instant::now();
+        let folder = dir.join(format!("sessions-{label}-{}", std::process::id()));
+        std::fs::remove_dir_all(&folder).ok();
+        let utility = Registered {
+            id: UTILITY,
+            name: "bench".to_owned(),
+            link_master: LINK_MASTER.to_vec(),
+            terminals: (0..terminals).map(|number| (identity(number), 1)).collect(),
+        };
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let http = free.local_addr().unwrap();
+        drop(free);
+        let site = Site::new(&folder, &[utility], "");
+        println!(
+            "  {label}: {terminals} terminals registered in {:.1?}",
+            begun.elapsed()
+        );
+        Self { site, http }
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.site.dir.join("data")
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.data().join("log")
+    }
+
+    pub(crate) fn records(&self) -> PathBuf {
+        self.site.records()
+    }
+
+    /// Starts the server and does not wait for it. `settings` are variables of its configuration.
+    pub(crate) fn spawn(&self, settings: &[(&str, &str)]) -> Contender {
+        let lines = File::create(self.site.dir.join("server.log")).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_kenshin"))
+            .arg("serve")
+            .arg("--config")
+            .arg(self.site.dir.join("kenshin.toml"))
+            .env("KENSHIN_API__LISTEN", self.http.to_string())
+            .envs(settings.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(lines)
+            .spawn()
+            .unwrap();
+        Contender {
+            name: "kenshin",
+            udp: self.site.udp,
+            tcp: self.site.tcp,
+            process: Process(child),
         }
     }
-}
 
-impl Contender {
-    /// Resident memory of the process, in octets; 0 where the system does not tell.
-    pub(crate) fn resident(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        let status = status.unwrap_or_default();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-        let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
-        kib.unwrap_or(0) * 1_024
-    }
-
-    /// Octets that the process gave to the kernel to write, sockets included.
-    pub(crate) fn written(&self) -> u64 {
-        let io = std::fs::read_to_string(format!("/proc/{}/io", self.child.id()));
-        let io = io.unwrap_or_default();
-        let line = io.lines().find(|line| line.starts_with("write_bytes:"));
-        let octets = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
-        octets.unwrap_or(0)
-    }
-
-    /// Octets of log that are on the disk.
-    pub(crate) fn log_octets(&self) -> u64 {
-        let Some(folder) = &self.folder else { return 0 };
-        let files = std::fs::read_dir(folder.join("data").join("log"));
-        let files = files.into_iter().flatten().flatten();
-        files
-            .filter_map(|file| Some(file.metadata().ok()?.len()))
-            .sum()
-    }
-}
-
-/// Starts the server with the terminals of [`crate::frames`] registered.
-pub(crate) fn start_server(dir: &Path, terminals: u32) -> Contender {
-    let folder = dir.join(format!("sessions-{}", std::process::id()));
-    std::fs::remove_dir_all(&folder).ok();
-    let utility = Registered {
-        id: UTILITY,
-        name: "bench".to_owned(),
-        link_master: LINK_MASTER.to_vec(),
-        terminals: (0..terminals).map(|number| (identity(number), 1)).collect(),
-    };
-    let site = Site::new(&folder, &[utility], "");
-    let child = site.start(Stdio::null());
-    // Nothing is answered in the second of a start.
-    std::thread::sleep(std::time::Duration::from_millis(1_200));
-    Contender {
-        name: "kenshin",
-        udp: site.udp,
-        tcp: site.tcp,
-        child,
-        folder: Some(folder),
+    /// Starts the server and waits until it answers.
+    pub(crate) fn start(&self, settings: &[(&str, &str)]) -> Contender {
+        let begun = Instant::now();
+        let mut contender = self.spawn(settings);
+        while TcpStream::connect(contender.tcp).is_err() {
+            let ended = contender.process.0.try_wait().unwrap();
+            let is_late = begun.elapsed() > START_MAX;
+            assert!(
+                ended.is_none() && !is_late,
+                "the server does not listen: {}",
+                std::fs::read_to_string(self.site.dir.join("server.log")).unwrap_or_default()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        println!("  server listens after {:.1?}", begun.elapsed());
+        std::thread::sleep(SILENT);
+        contender
     }
 }

@@ -30,12 +30,27 @@ const STRIDE: u64 = 4_294_967_291;
 /// Different households; terminals share them.
 const HOUSEHOLDS: u32 = 256;
 const DAYS: u16 = 64;
+/// Octets of the clear header and of the tag.
+const HEADER: usize = 23;
+const TAG: usize = 8;
 /// What header, report and tag leave for one record item.
-const ITEM_MAX: usize = FRAME - 23 - 11 - 8;
+const ITEM_MAX: usize = FRAME - HEADER - 11 - TAG;
 
 /// The identity of terminal `number`.
 pub(crate) fn identity(number: u32) -> [u8; 8] {
     ((7_u64 << 48) | (5_000_000_000 + u64::from(number))).to_be_bytes()
+}
+
+/// A frame as it is before it is sealed.
+pub(crate) struct Clear {
+    pub(crate) terminal: [u8; 8],
+    pub(crate) counter: u32,
+    /// Of its one record.
+    pub(crate) sequence: u32,
+    pub(crate) epoch: u32,
+    pub(crate) header: Vec<u8>,
+    /// Padded.
+    pub(crate) plaintext: Vec<u8>,
 }
 
 pub(crate) struct Frames {
@@ -130,9 +145,41 @@ impl Frames {
     }
 
     fn frame(&self, index: u64) -> [u8; FRAME] {
+        let (number, header, plaintext) = self.content(index);
+        let key = &self.keys[number as usize];
+        let frame = uplink(&header, plaintext, FRAME, Some(key)).unwrap();
+        frame.try_into().expect("a routine frame")
+    }
+
+    /// What a server keeps of the next `count` frames, unsealed.
+    pub(crate) fn take_clear(&mut self, count: usize) -> Vec<Clear> {
+        let from = self.next;
+        self.next += count as u64;
+        let this = &*self;
+        in_parallel(count as u64, |index| {
+            let (number, header, mut plaintext) = this.content(from + index);
+            plaintext.resize(FRAME - HEADER - TAG, 0);
+            Clear {
+                terminal: identity(number),
+                counter: header.counter,
+                sequence: this.round(from + index) as u32 + 1,
+                epoch: this.epoch,
+                header: header.octets(),
+                plaintext,
+            }
+        })
+    }
+
+    /// How often all terminals had their turn before frame `index`.
+    fn round(&self, index: u64) -> u64 {
+        index / self.keys.len() as u64
+    }
+
+    /// Terminal, header and plaintext of frame `index`.
+    fn content(&self, index: u64) -> (u32, UplinkHeader, Vec<u8>) {
         let terminals = self.keys.len() as u64;
         let number = ((index % terminals) * STRIDE % terminals) as u32;
-        let round = index / terminals;
+        let round = self.round(index);
         let days = &self.days[(number % HOUSEHOLDS) as usize];
         let report = Report {
             stamp: Stamp::Set {
@@ -160,8 +207,6 @@ impl Frames {
             ticket: [0; 8],
             nt: [0; 8],
         };
-        let key = &self.keys[number as usize];
-        let frame = uplink(&header, plaintext.into_vec(), FRAME, Some(key)).unwrap();
-        frame.try_into().expect("a routine frame")
+        (number, header, plaintext.into_vec())
     }
 }

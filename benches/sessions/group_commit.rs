@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::outcome::{Outcome, histogram};
 
 /// Octets of a frame of the log.
-const LOGGED: usize = 200;
+const LOGGED: usize = 204;
 const PRODUCERS: usize = 2;
 
 #[derive(Default)]

@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use crate::contender::Contender;
 use crate::frames::{ANSWER, FRAME};
+use crate::process::Process;
 use crate::{args, udp_load};
 
 /// Datagrams of one system call.
@@ -33,8 +34,7 @@ pub(crate) fn start() -> Contender {
         name: "bare peer",
         udp: addresses.next().unwrap(),
         tcp: addresses.next().unwrap(),
-        child,
-        folder: None,
+        process: Process(child),
     }
 }
 
