@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::model::{Event, Lanes, Lsn};
-use crate::store::log::{Append, AppendError, CommitLog, Ticket};
+use crate::store::log::{Append, AppendError, CommitLog};
 use crate::store::state::State;
 use crate::store::state::fold::KIND_EVENT;
 
@@ -123,11 +123,7 @@ impl Registry {
             payload,
             guard: None,
             // Nobody's mailbox: the one who waits is here.
-            ticket: Ticket {
-                owner: u16::MAX,
-                slot: u32::MAX,
-                token: u64::MAX,
-            },
+            ticket: None,
         })
     }
 }
