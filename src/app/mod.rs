@@ -1,8 +1,11 @@
 //! The server put together: builds the components in order, holds them, and stops them in stages.
 
 pub mod boot;
+pub mod folder;
 pub mod followers;
 pub mod keeper;
+mod pace;
+pub mod retention;
 pub mod server;
 pub mod witness;
 

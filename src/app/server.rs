@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::ingest::intake::{Intake, Parts};
 use crate::ingest::load::Load;
 use crate::keyring::LinkKeyring;
+use crate::model::Zone;
 use crate::net::admission::AdmissionLimits;
 use crate::net::counters::NetCounters;
 use crate::net::{BindError, ListenerOptions, Listeners, StreamLimits, bind};
@@ -25,8 +26,10 @@ use crate::telemetry::{DiskLevel, Levels, Metrics, events};
 use crate::time::Clock;
 
 use super::boot::{BootError, Booted, boot, lock};
+use super::folder::{Folder, Folding};
 use super::followers::{FollowError, Followers};
 use super::keeper::{Keeper, KeeperOptions};
+use super::retention::{Retention, RetentionOptions};
 use super::witness::Telling;
 
 const MIB: u64 = 1 << 20;
@@ -81,6 +84,7 @@ pub struct Server {
     load: Arc<Load>,
     listeners: Option<Listeners>,
     followers: Option<Followers>,
+    folder: Option<Folder>,
     keeper: Option<std::thread::JoinHandle<Keeper>>,
     http: Option<JoinHandle<()>>,
     stopping: CancellationToken,
@@ -97,6 +101,7 @@ struct Health {
     booted: Arc<Booted>,
     load: Arc<Load>,
     net: Arc<NetCounters>,
+    folding: Option<Arc<Folding>>,
     stopping: CancellationToken,
 }
 
@@ -134,7 +139,9 @@ impl HealthSource for Health {
             hot_terminals: count(self.booted.state.table.len()),
             live_sessions: count(self.intake.live_machines()),
             tcp_connections: self.net.connections_open.get(),
-            sqlite_lag_bytes: 0,
+            sqlite_lag_bytes: self.folding.as_ref().map_or(0, |folding| {
+                status.durable_end.saturating_since(folding.position())
+            }),
             snapshot_age_s: 0,
         }
     }
@@ -198,6 +205,7 @@ impl Server {
             load,
             listeners: Some(listeners),
             followers: Some(followers),
+            folder: None,
             keeper: None,
             http: None,
             stopping: CancellationToken::new(),
@@ -205,6 +213,9 @@ impl Server {
             clock: Arc::clone(clock),
             _lock: data_lock,
         };
+        if config.store.sqlite {
+            server.fold_behind();
+        }
         server.keep_house(config);
         server.serve_http(config, &metrics, runtime)?;
         server.tell_addresses();
@@ -244,6 +255,20 @@ impl Server {
         }
     }
 
+    /// Folds the log for those who ask. A server without it serves terminals all the same.
+    fn fold_behind(&mut self) {
+        match Folder::start(&self.booted, &self.clock, Zone::JAPAN) {
+            Ok(folder) => self.folder = Some(folder),
+            Err(error) => tracing::error!(%error, "There is no thread to fold the log."),
+        }
+    }
+
+    /// What is folded for those who ask; none if that is switched off.
+    #[must_use]
+    pub fn folding(&self) -> Option<&Arc<Folding>> {
+        self.folder.as_ref().map(Folder::folding)
+    }
+
     fn keep_house(&mut self, config: &Config) {
         let options = KeeperOptions {
             come_back_percent: config.disk.come_back_percent,
@@ -251,12 +276,22 @@ impl Server {
             quota_octets: config.disk.quota_mib.map(|mib| u64::from(mib) * MIB),
             snapshot_every_octets: u64::from(config.store.snapshot_every_mib) * MIB,
             queue_frames: usize::try_from(config.store.queue_frames).unwrap_or(usize::MAX),
-            retention_octets: config
+            snapshots_kept: usize::try_from(config.store.snapshots_kept).unwrap_or(1),
+        };
+        let mut keeper = Keeper::new(options, &self.booted, Arc::clone(&self.load));
+        let retention = RetentionOptions {
+            octets: config
                 .store
                 .retention_gib
                 .map(|gib| u64::from(gib).saturating_mul(MIB * 1_024)),
+            days: config.store.retention_days,
         };
-        let mut keeper = Keeper::new(options, &self.booted, Arc::clone(&self.load));
+        if retention.is_on() {
+            let folding = self.folding().map(Arc::clone);
+            let clock = Arc::clone(&self.clock);
+            let retention = Retention::new(retention, &self.booted, folding, clock);
+            keeper = keeper.with_retention(retention);
+        }
         let (stopping, broken) = (self.stopping.clone(), self.broken.clone());
         let thread = std::thread::Builder::new().name("keeper".to_owned());
         let spawned = thread.spawn(move || {
@@ -297,6 +332,7 @@ impl Server {
             booted: Arc::clone(&self.booted),
             load: Arc::clone(&self.load),
             net: listeners.counters(),
+            folding: self.folder.as_ref().map(|one| Arc::clone(one.folding())),
             stopping: self.stopping.clone(),
         };
         let mut router = ops::router(Arc::new(health), Arc::clone(metrics));
@@ -336,11 +372,14 @@ impl Server {
             shutdown.stage("sessions", sessions * 2, drain).await;
         }
         let followers = self.followers.take();
-        let keeper = self.keeper.take();
+        let (folder, keeper) = (self.folder.take(), self.keeper.take());
         let booted = Arc::clone(&self.booted);
         let close = tokio::task::spawn_blocking(move || {
             if let Some(followers) = followers {
                 followers.stop();
+            }
+            if let Some(folder) = folder {
+                folder.stop();
             }
             if let Some(Ok(mut keeper)) = keeper.map(std::thread::JoinHandle::join)
                 && let Err(error) = keeper.snapshot()
