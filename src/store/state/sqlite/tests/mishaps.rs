@@ -90,7 +90,7 @@ fn a_file_of_a_later_schema_is_refused_by_number_and_moved_aside() {
     let (frames, place) = closed();
     let wanted = place.dump();
     {
-        let connection = rusqlite::Connection::open(place.path()).unwrap();
+        let connection = Connection::open(place.path()).unwrap();
         connection
             .pragma_update(None, "user_version", SCHEMA + 1)
             .unwrap();
