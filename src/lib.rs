@@ -14,6 +14,8 @@
 //! | [`net`] | terminal sockets, admission | tokio, nix, [`wire`] |
 //! | [`ingest`] | frames to steps of the log, and back | [`session`], [`store`], [`net`] |
 //! | [`forward`] | records on their way to sinks | [`model`], [`store`] |
+//! | [`registry`] | what operators say of utilities, terminals, key states | [`model`], [`store`] |
+//! | [`admin`] | the socket of operators | tokio, [`registry`], [`forward`] |
 //! | [`config`] | the configuration | [`model`], [`keyring`] |
 //! | [`telemetry`] | metrics, log lines | prometheus-client, tracing |
 //! | [`api`] | HTTP | axum, [`telemetry`] |
@@ -29,13 +31,15 @@
 //! - `wire`, `crypto`, `keyring`, `session` and `model` are pure: they never name a socket, a
 //!   file, the environment, a clock or a logger. What they need is passed in.
 //! - `wire` knows no keys; `crypto` knows no key ring and no session.
-//! - Only `store` and `cli` open files; only `net` opens terminal sockets.
+//! - Only `store` and `cli` open files; only `net` opens terminal sockets; only `admin` opens the
+//!   Unix socket of operators.
 //! - Only `time` reads clocks.
 //! - The package `simulator` is a second implementation of the terminal's side, written from the
 //!   specification. It never names this package, so that a mistake here cannot hide there.
 //!
 //! The test `tests/tidy.rs` enforces this on the source text.
 
+pub mod admin;
 pub mod api;
 pub mod app;
 pub mod cli;
@@ -46,6 +50,7 @@ pub mod ingest;
 pub mod keyring;
 pub mod model;
 pub mod net;
+pub mod registry;
 pub mod session;
 pub mod shutdown;
 pub mod store;

@@ -209,8 +209,8 @@ impl Task {
             Origin::Log => tracing::warn!("Folded state is built again from the log."),
             Origin::Memory => tracing::error!(
                 position,
-                "Folded state begins with what is in memory: customer numbers that only the lost \
-                 part of the log told have to be registered again"
+                "Folded state begins with what is in memory: health, valves and alarms that only \
+                 the lost part of the log told come back as terminals tell them again"
             ),
         }
         self.folding.position.store(position, Ordering::Release);

@@ -7,7 +7,7 @@ use axum::Router;
 
 use crate::api::pull::{self, Consumer};
 use crate::api::token::{NoToken, Token};
-use crate::config::{Config, FollowFrom, Sink as SinkConfig};
+use crate::config::{Config, Consumer as ConsumerConfig, FollowFrom, Sink as SinkConfig};
 use crate::forward::{Attachment, Begin, Forwarder, SinkError, Sinks};
 use crate::model::Lane;
 use crate::model::record::Zone;
@@ -87,12 +87,10 @@ impl Followers {
         booted: &Booted,
         clock: &Arc<dyn Clock>,
     ) -> Result<(), FollowError> {
-        let attachment = Attachment {
-            kind: "ndjson",
-            utility: config.utility,
-        };
         let begin = begin_of(config.from);
-        let attached = self.sinks.attach(&config.name, attachment, begin);
+        let attached = self
+            .sinks
+            .attach(&config.name, attachment_of(config), begin);
         let sink = attached.map_err(|cause| FollowError::Sink {
             name: config.name.clone(),
             cause,
@@ -124,11 +122,8 @@ impl Followers {
     pub fn router(&self, config: &Config) -> Result<Router, FollowError> {
         let mut consumers = Vec::new();
         for consumer in &config.consumers {
-            let attachment = Attachment {
-                kind: "pull",
-                utility: Some(consumer.utility),
-            };
             let begin = begin_of(consumer.from);
+            let attachment = attachment_of_consumer(consumer);
             let attached = self.sinks.attach(&consumer.name, attachment, begin);
             let sink = attached.map_err(|cause| FollowError::Sink {
                 name: consumer.name.clone(),
@@ -152,6 +147,12 @@ impl Followers {
         ))
     }
 
+    /// The sinks, for operators.
+    #[must_use]
+    pub const fn sinks(&self) -> &Arc<Sinks> {
+        &self.sinks
+    }
+
     /// Ends what is being delivered and makes the cursors durable.
     pub fn stop(self) {
         self.forwarder.stop();
@@ -164,4 +165,38 @@ const fn begin_of(from: FollowFrom) -> Begin {
         FollowFrom::Start => Begin::Start,
         FollowFrom::Position(position) => Begin::At(position),
     }
+}
+
+const fn attachment_of(sink: &SinkConfig) -> Attachment {
+    Attachment {
+        kind: "ndjson",
+        utility: sink.utility,
+    }
+}
+
+const fn attachment_of_consumer(consumer: &ConsumerConfig) -> Attachment {
+    Attachment {
+        kind: "pull",
+        utility: Some(consumer.utility),
+    }
+}
+
+/// Names to sinks that the log knows what a configuration does with them, so that none that will
+/// be delivered to can be removed while no server runs. Nothing is delivered and nothing appended.
+///
+/// # Errors
+///
+/// [`SinkError`], of which none is of what this does.
+pub(super) fn attach_known(config: &Config, booted: &Booted) -> Result<Arc<Sinks>, SinkError> {
+    let known = booted.state.directory().sinks.clone();
+    let sinks = Arc::new(Sinks::new(Arc::clone(&booted.log), &known));
+    let of_sinks = config.sinks.iter();
+    let of_sinks = of_sinks.map(|sink| (&sink.name, attachment_of(sink)));
+    let of_consumers = config.consumers.iter();
+    let of_consumers = of_consumers.map(|one| (&one.name, attachment_of_consumer(one)));
+    let configured = of_sinks.chain(of_consumers);
+    for (name, attachment) in configured.filter(|(name, _)| known.contains_key(*name)) {
+        sinks.attach(name, attachment, Begin::Now)?;
+    }
+    Ok(sinks)
 }

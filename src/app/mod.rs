@@ -1,6 +1,7 @@
 //! The server put together: builds the components in order, holds them, and stops them in stages.
 
 pub mod boot;
+pub mod direct;
 pub mod folder;
 pub mod followers;
 pub mod keeper;
@@ -9,4 +10,5 @@ pub mod retention;
 pub mod server;
 pub mod witness;
 
+pub use direct::Direct;
 pub use server::{Addresses, Server, StartError};

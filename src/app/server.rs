@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::{AdminServer, Desk, ListenError, Socket};
 use crate::api::ops::{self, HealthSource, Unready};
 use crate::config::Config;
 use crate::ingest::intake::{Intake, Parts};
@@ -26,6 +27,7 @@ use crate::telemetry::{DiskLevel, Levels, Metrics, events};
 use crate::time::Clock;
 
 use super::boot::{BootError, Booted, boot, lock};
+use super::direct::{archive_of, registry_of};
 use super::folder::{Folder, Folding};
 use super::followers::{FollowError, Followers};
 use super::keeper::{Keeper, KeeperOptions};
@@ -51,6 +53,9 @@ pub enum StartError {
     /// A sink or a consumer cannot be set up.
     #[error(transparent)]
     Follow(#[from] FollowError),
+    /// The socket of operators cannot be made.
+    #[error(transparent)]
+    Admin(#[from] ListenError),
     /// The HTTP port cannot be opened.
     #[error("cannot listen on {address} for HTTP: choose another api.listen or free this one")]
     Http {
@@ -87,6 +92,7 @@ pub struct Server {
     folder: Option<Folder>,
     keeper: Option<std::thread::JoinHandle<Keeper>>,
     http: Option<JoinHandle<()>>,
+    admin: AdminServer,
     stopping: CancellationToken,
     broken: CancellationToken,
     clock: Arc<dyn Clock>,
@@ -187,9 +193,17 @@ impl Server {
             commands: Arc::new(NoCommands),
             signer: Arc::new(NoSigner),
             witness: Arc::new(Telling::new(Arc::clone(&metrics))),
+            allow_mode0: config.keys.allow_mode0,
             live_max: usize::try_from(config.sessions.live_max).unwrap_or(usize::MAX),
         }));
         let followers = Followers::start(config, &booted, clock)?;
+        let socket = Socket::bind(&config.admin_socket())?;
+        let desk = Desk::new(
+            registry_of(config, &booted),
+            Arc::clone(followers.sinks()),
+            archive_of(config, &booted),
+        );
+        let admin = AdminServer::start(socket, Arc::new(desk), runtime)?;
         let handler: Arc<Intake> = Arc::clone(&intake);
         let listeners = bound.start(handler, Arc::clone(clock), runtime)?;
         let local = listeners.local_addrs();
@@ -208,6 +222,7 @@ impl Server {
             folder: None,
             keeper: None,
             http: None,
+            admin,
             stopping: CancellationToken::new(),
             broken: CancellationToken::new(),
             clock: Arc::clone(clock),
@@ -371,6 +386,7 @@ impl Server {
             };
             shutdown.stage("sessions", sessions * 2, drain).await;
         }
+        shutdown.stage("operators", store, self.admin.stop()).await;
         let followers = self.followers.take();
         let (folder, keeper) = (self.folder.take(), self.keeper.take());
         let booted = Arc::clone(&self.booted);
@@ -402,7 +418,8 @@ fn workers_of(config: &Config) -> u16 {
         .udp_workers_on(cores.map_or(1, NonZeroUsize::get))
 }
 
-fn log_options(config: &Config) -> LogOptions {
+/// How the log of a configuration is opened.
+pub(super) fn log_options(config: &Config) -> LogOptions {
     let size = |mib: u32| u64::from(mib).saturating_mul(MIB);
     let reserve = size(config.disk.reserve_mib);
     LogOptions {

@@ -1,4 +1,4 @@
-//! `kenshin key`: keys at rest.
+//! `kenshin key`: keys at rest, and the states of their versions.
 //!
 //! Makes master keys, seals one ring of a plain key file under a master key, and shows what a
 //! sealed ring holds, without its keys. Nothing here ever writes key material to standard output
@@ -18,6 +18,7 @@ use crate::keyring::{LinkKeyring, OsRandom};
 pub mod files;
 pub mod master;
 pub mod show;
+pub mod states;
 
 use files::{ReadKeysError, WriteNewError};
 use master::{MasterKeyError, NewMasterError};
@@ -39,6 +40,15 @@ pub enum KeyCommand {
     Seal(SealArgs),
     /// Show what a sealed ring holds, without its keys.
     Show(ShowArgs),
+    /// Show the versions of link masters that the server has, with their states.
+    #[command(after_long_help = super::operator::AFTER_HELP)]
+    List(states::ListArgs),
+    /// Give a version of a utility's link master another state.
+    #[command(after_long_help = super::operator::AFTER_HELP)]
+    State(states::StateArgs),
+    /// Admit a lower link key version of a terminal again, until it proves a higher one.
+    #[command(after_long_help = super::operator::AFTER_HELP)]
+    Readmit(states::ReadmitArgs),
 }
 
 /// The arguments of `kenshin key new-master`.
@@ -167,6 +177,9 @@ pub fn run(args: &KeyArgs) -> ExitCode {
         KeyCommand::NewMaster(args) => done(new_master(args)),
         KeyCommand::Seal(args) => done(seal(args)),
         KeyCommand::Show(args) => show(args),
+        KeyCommand::List(args) => states::list(args),
+        KeyCommand::State(args) => states::set(args),
+        KeyCommand::Readmit(args) => states::readmit(args),
     }
 }
 

@@ -6,13 +6,18 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod alarms;
 pub mod config;
 pub mod decode;
 pub mod demo;
 pub mod key;
 pub mod link_ring;
 pub mod log;
+pub mod operator;
 pub mod serve;
+pub mod sink;
+pub mod terminal;
+pub mod utility;
 
 /// The arguments of the program.
 #[derive(Debug, Parser)]
@@ -42,8 +47,17 @@ pub enum Command {
     Log(log::LogArgs),
     /// Serve terminals until told to stop.
     Serve(serve::ServeArgs),
-    /// Make master keys, seal key rings under them, and show what a sealed ring holds.
+    /// Make master keys, seal key rings under them, show what a sealed ring holds; say which key
+    /// versions are in use.
     Key(key::KeyArgs),
+    /// Add, change and show the companies whose terminals are served.
+    Utility(utility::UtilityArgs),
+    /// Register, change, remove and show terminals; import tables of them.
+    Terminal(terminal::TerminalArgs),
+    /// Show the alarms that go on.
+    Alarms(alarms::AlarmsArgs),
+    /// Show how far sinks and consumers are; let one skip what it was not given; forget one.
+    Sink(sink::SinkArgs),
 }
 
 /// Runs the subcommand that the arguments name.
@@ -59,5 +73,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Log(args) => log::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Utility(args) => utility::run(&args),
+        Command::Terminal(args) => terminal::run(&args),
+        Command::Alarms(args) => alarms::run(&args),
+        Command::Sink(args) => sink::run(&args),
     }
 }

@@ -61,6 +61,9 @@ pub struct Parts {
     pub signer: Arc<dyn CommandSigner + Send + Sync>,
     /// Whoever counts what happens.
     pub witness: Arc<dyn Witness>,
+    /// Whether terminals may be in mode 0, if their utility allows it too.
+    // spec: SEC-3
+    pub allow_mode0: bool,
     /// Terminals that are served at a time, at most.
     pub live_max: usize,
 }
@@ -88,6 +91,7 @@ pub struct Intake {
 /// How to open a frame: its terminal's registration from the hot table, its key from the ring.
 struct Keys<'a> {
     state: &'a State,
+    allow_mode0: bool,
     found: Cell<Option<Found>>,
 }
 
@@ -131,7 +135,8 @@ impl OpeningKeys for Keys<'_> {
             utility,
             commands_stopped,
         }));
-        let registration = hot.registration(utility, allow_mode0);
+        // spec: SEC-3
+        let registration = hot.registration(utility, allow_mode0 && self.allow_mode0);
         let keys = self.state.keys();
         keys.opening_key_for(&registration, identity, mode, key_version)
     }
@@ -172,6 +177,7 @@ impl Intake {
         let hot = entry.ok_or(KeyError::UnknownTerminal)?;
         let keys = Keys {
             state: &self.parts.state,
+            allow_mode0: self.parts.allow_mode0,
             found: Cell::new(None),
         };
         let mode = hot.pinned.mode;
@@ -575,6 +581,7 @@ impl FrameHandler for Intake {
     fn receive(&self, owner: u16, path: PathId, frame: &[u8], out: &mut Vec<Outgoing>) -> Verdict {
         let keys = Keys {
             state: &self.parts.state,
+            allow_mode0: self.parts.allow_mode0,
             found: Cell::new(None),
         };
         let opened = open(frame, &keys);
@@ -648,6 +655,65 @@ impl FrameHandler for Intake {
         };
         for shard in first..first.saturating_add(SWEPT_PER_TICK) {
             self.live.sweep(shard, now_ms, now_utc_s);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyring::LinkKeyring;
+    use crate::model::Lsn;
+    use crate::model::event::{TerminalEntry, UtilityEntry};
+    use crate::store::state::fold::{FoldFrame, KIND_EVENT};
+
+    fn fold(state: &State, lsn: u64, event: &Event) {
+        let payload = event.encode().unwrap();
+        let frame = FoldFrame {
+            lsn: Lsn::new(lsn),
+            kind: KIND_EVENT,
+            terminal: event.terminal(),
+            payload: &payload,
+            raises_version: false,
+        };
+        state.fold(&frame).unwrap();
+    }
+
+    // spec: SEC-3
+    #[test]
+    fn a_terminal_in_mode_0_is_served_only_if_its_utility_and_the_server_allow_it() {
+        let id = [0, 7, 0, 0, 0, 0, 0, 1];
+        let utility = UtilityId::new(*b"gasworks");
+        for (by_utility, by_server) in [(false, false), (false, true), (true, false), (true, true)]
+        {
+            let state = State::new(LinkKeyring::new());
+            let put = UtilityEntry {
+                id: utility.to_string(),
+                name: "gas".to_owned(),
+                allow_mode0: by_utility,
+            };
+            fold(&state, 1, &Event::UtilityPut(put));
+            let terminal = TerminalEntry {
+                id: TerminalId::new(id),
+                mode: 0,
+                customer: None,
+            };
+            let put = Event::TerminalsPut {
+                utility: utility.to_string(),
+                terminals: vec![terminal],
+            };
+            fold(&state, 2, &put);
+            let keys = Keys {
+                state: &state,
+                allow_mode0: by_server,
+                found: Cell::new(None),
+            };
+            let opening = keys.opening_key(&id, Mode::Clear, 0);
+            if by_utility && by_server {
+                assert_eq!(opening.unwrap().mode, Mode::Clear);
+            } else {
+                assert_eq!(opening.unwrap_err(), KeyError::Mode0Forbidden);
+            }
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod keys_toml;
 mod ledger;
 mod link;
 mod link_changes;
+mod masters;
 mod purpose_keys;
 mod random;
 mod registration;
@@ -33,12 +34,13 @@ mod tests;
 pub use crate::crypto::key::Purpose;
 pub use command::{CommandKeyring, INSTALL_PARAMETERS_LONG_OCTETS, InstallParameters, NewKey};
 pub use error::{AddKeyError, InstallError, KeyError, ModeChangeError};
-pub use ids::{KeyState, UtilityId};
+pub use ids::{KeyState, NoUtilityId, UtilityId};
 pub use ledger::{
     Approval, ApproveRefusal, CancelOutcome, CancelRefusal, Ledger, LedgerSnapshot, SignRefusal,
     SignRequest, Transition, UplinkRef,
 };
 pub use link::{LinkKeyring, OpeningKey};
+pub use masters::MasterVersion;
 pub use random::{OsRandom, RandomFailed, RandomSource};
 pub use registration::{Registration, VersionSet};
 pub use signer::{

@@ -161,6 +161,7 @@ impl World {
         }
         let load = Arc::new(Load::default());
         let intake = Intake::new(Parts {
+            allow_mode0: true,
             state: Arc::clone(&booted.state),
             log: Arc::clone(&booted.log),
             completions: Arc::clone(&booted.completions),

@@ -85,14 +85,57 @@ const RULES: &[LayerRule] = &[
             "crate::app",
             "crate::cli",
             "crate::forward",
+            "crate::registry",
+            "crate::admin",
         ],
         reason: "the store knows what is durable, not who asked for it",
     },
     LayerRule {
-        under: &["src/ingest", "src/forward"],
+        under: &["src/ingest", "src/forward", "src/registry", "src/admin"],
         except: &[],
         banned: &["crate::app", "crate::cli"],
         reason: "what is put together does not know who puts it together",
+    },
+    LayerRule {
+        under: &["src/ingest", "src/forward", "src/registry"],
+        except: &[],
+        banned: &["crate::admin"],
+        reason: "what operators ask for does not know how they ask",
+    },
+    LayerRule {
+        under: &["src/registry"],
+        except: &[],
+        banned: &[
+            "tokio",
+            "std::net",
+            "crate::net",
+            "crate::api",
+            "crate::ingest",
+            "crate::forward",
+            "crate::session",
+        ],
+        reason: "the registry checks and appends; it knows no sockets and no sessions",
+    },
+    LayerRule {
+        under: &["src/admin"],
+        except: &[],
+        banned: &[
+            "crate::net",
+            "crate::api",
+            "crate::ingest",
+            "crate::session",
+        ],
+        reason: "the admin socket hands over what registry and sinks take",
+    },
+    LayerRule {
+        under: &["src/"],
+        except: &["src/admin"],
+        banned: &[
+            "std::os::unix::net",
+            "tokio::net::UnixListener",
+            "tokio::net::UnixStream",
+        ],
+        reason: "only admin opens Unix sockets",
     },
     LayerRule {
         under: &["src/api", "src/forward"],
@@ -258,6 +301,17 @@ mod tests {
             ),
             NONE
         );
+    }
+
+    #[test]
+    fn the_registry_knows_no_sockets_and_only_admin_opens_those_of_operators() {
+        assert_eq!(lines("src/registry/a.rs", "use tokio::net;\n"), [1]);
+        assert_eq!(lines("src/registry/a.rs", "use crate::session::S;\n"), [1]);
+        assert_eq!(lines("src/registry/a.rs", "use crate::store::S;\n"), NONE);
+        let unix = "use std::os::unix::net::UnixStream;\nuse tokio::net::UnixListener;\n";
+        assert_eq!(lines("src/cli/a.rs", unix), [1, 2]);
+        assert_eq!(lines("src/admin/a.rs", unix), NONE);
+        assert_eq!(lines("src/admin/a.rs", "use crate::app::A;\n"), [1]);
     }
 
     #[test]

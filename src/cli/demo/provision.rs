@@ -1,18 +1,16 @@
 //! What has to be there before the first terminal calls: a folder, keys, the registry.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use simulator::fleet::{FleetPlan, KEY_VERSION};
 
-use crate::app::boot::{self, boot};
+use crate::admin::Ask;
+use crate::app::Direct;
 use crate::config::Config;
 use crate::crypto::key::{KeyOctets, Link, Master};
 use crate::keyring::{KeyState, LinkKeyring, OsRandom, RandomSource as _, UtilityId};
-use crate::model::event::{TERMINALS_PER_EVENT, TerminalEntry, UtilityEntry};
-use crate::model::{Event, TerminalId};
-use crate::store::fs::RealFs;
-use crate::store::log::LogOptions;
+use crate::model::TerminalId;
+use crate::registry::{Command, ROWS_PER_IMPORT, Row};
 use crate::wire::hex::Hex;
 
 use super::Failure;
@@ -69,33 +67,30 @@ pub(super) fn keys(plan: &FleetPlan) -> Result<LinkKeyring, Failure> {
 
 /// Registers the fleet in the data folder of a server that does not run yet.
 pub(super) fn register(config: &Config, plan: &FleetPlan) -> Result<(), Failure> {
-    let fs = Arc::new(RealFs);
-    let _lock = boot::lock(&*fs, &config.data_dir)?;
-    let keys = LinkKeyring::new();
-    let booted = boot(fs, &config.data_dir, LogOptions::default(), 1, keys)?;
-    let hex = |octets: &[u8]| Hex(octets).to_string();
+    let direct = Direct::open(config, keys(plan)?)?;
     for utility in plan.utilities()? {
-        booted.append(&Event::UtilityPut(UtilityEntry {
-            id: hex(&utility.id),
-            name: utility.name,
-            allow_mode0: true,
+        direct.answer(Ask::Registry(Command::UtilityPut {
+            utility: UtilityId::new(utility.id),
+            name: Some(utility.name),
+            allow_mode0: Some(true),
         }))?;
-        let of_it = plan.terminals().filter(|one| one.utility == utility.id);
-        let entries: Vec<TerminalEntry> = of_it
-            .map(|terminal| TerminalEntry {
-                id: TerminalId::new(terminal.identity),
-                mode: terminal.mode.code(),
-                customer: None,
-            })
-            .collect();
-        for terminals in entries.chunks(TERMINALS_PER_EVENT) {
-            booted.append(&Event::TerminalsPut {
-                utility: hex(&utility.id),
-                terminals: terminals.to_vec(),
-            })?;
-        }
     }
-    let closed = booted.log.close();
-    closed.map_err(|poison| format!("the log stopped: {}", poison.reason))?;
-    Ok(())
+    let rows: Vec<Row> = plan
+        .terminals()
+        .map(|terminal| Row {
+            line: 0,
+            terminal: TerminalId::new(terminal.identity),
+            utility: UtilityId::new(terminal.utility),
+            mode: terminal.mode.code(),
+            customer: None,
+        })
+        .collect();
+    for rows in rows.chunks(ROWS_PER_IMPORT) {
+        direct.answer(Ask::Registry(Command::TerminalImport {
+            rows: rows.to_vec(),
+            dry_run: false,
+            move_utility: false,
+        }))?;
+    }
+    Ok(direct.close()?)
 }

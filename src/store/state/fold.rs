@@ -239,10 +239,11 @@ impl State {
             let mode = Mode::from_number(terminal.mode);
             let mode = mode.ok_or(FoldError::Value { lsn, what: "mode" })?;
             let new = HotEntry::new(terminal.id, index, mode);
-            self.table.with_or_insert(&new, |entry| {
+            self.table.with_or_insert(&new, |mut entry| {
                 if entry.hot.applied >= lsn {
                     return;
                 }
+                entry.set_customer(terminal.customer.as_deref());
                 entry.hot.applied = lsn;
                 entry.hot.utility = index;
                 entry.hot.pinned.registered = true;
@@ -262,11 +263,14 @@ impl State {
         event: &Event,
     ) -> Result<(), FoldError> {
         let lsn = frame.lsn;
-        let folded = self.table.with(terminal, |entry| {
-            let hot = entry.hot;
-            if hot.applied >= lsn {
+        let folded = self.table.with(terminal, |mut entry| {
+            if entry.hot.applied >= lsn {
                 return true;
             }
+            if matches!(event, Event::TerminalRemoved { .. }) {
+                entry.set_customer(None);
+            }
+            let hot = entry.hot;
             hot.applied = lsn;
             match event {
                 Event::TerminalRemoved { .. } => hot.pinned.registered = false,
@@ -366,7 +370,14 @@ fn fold_sink_event(directory: &mut Directory, event: &Event) {
 
 fn set_key_state(keys: &mut LinkKeyring, utility: &str, version: u8, state: &str) {
     let utility = octets_of_hex(utility).map(UtilityId::new);
-    if let (Some(utility), Some(state)) = (utility, KeyState::from_id(state)) {
+    let (Some(utility), Some(state)) = (utility, KeyState::from_id(state)) else {
+        return;
+    };
+    // A key file may withdraw a version, and no older frame of the log may take that back.
+    let is_withdrawn = keys
+        .masters(utility)
+        .any(|one| one.version == version && one.state == KeyState::Withdrawn);
+    if !is_withdrawn {
         keys.set_master_state(utility, version, state);
     }
 }

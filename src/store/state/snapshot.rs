@@ -6,7 +6,8 @@
 //! folding from the position skips what an entry has seen already. Link masters are not in it:
 //! keys stay in key files, and the directory has their states.
 //!
-//! The form of the file is in `block`, that of an entry in `entry`.
+//! The form of the file is in `block`, that of an entry in `entry`, that of customer numbers in
+//! `customers`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use crate::model::Lsn;
 use crate::store::fs::{Access, Fs};
 
 mod block;
+mod customers;
 mod entry;
 #[cfg(test)]
 mod tests;
@@ -26,7 +28,9 @@ mod tests;
 use block::{BLOCK_MAX, BlockReader, BlockWriter, Counts, Kind};
 
 /// The version of the files that are written.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
+/// The oldest version of files that are read: it knows no customer numbers.
+const OLDEST_VERSION: u16 = 1;
 /// What a file that could not be used is called from then on, so that it counts no more.
 const DAMAGED_SUFFIX: &str = ".damaged";
 const NEW_SUFFIX: &str = ".new";
@@ -229,6 +233,11 @@ fn write_table(writer: &mut BlockWriter, table: &HotTable) -> io::Result<Counts>
         for block in blocks.drain(..) {
             writer.block(Kind::Terminals, &block)?;
         }
+        // After the entries, so that none says that it has seen a frame whose customer number is
+        // not here. One that is ahead of its entry is set again by the frames that follow.
+        for block in customers::blocks(table, shard) {
+            writer.block(Kind::Customers, &block)?;
+        }
     }
     Ok(counts)
 }
@@ -287,6 +296,9 @@ fn read(path: &Path, position: Lsn, fs: &dyn Fs) -> Result<(HotTable, Directory)
             (Kind::Directory, part) => directory.extend_from_slice(part),
             (Kind::Terminals, content) => {
                 read_entries(content, &table, &mut counts).ok_or(FileError::Damaged { at })?;
+            }
+            (Kind::Customers, content) => {
+                customers::read(content, &table).ok_or(FileError::Damaged { at })?;
             }
             (Kind::End, _) => break,
         }

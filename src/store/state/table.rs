@@ -56,6 +56,7 @@ pub struct EntryMut<'a> {
     /// The entry.
     pub hot: &'a mut HotEntry,
     meters: &'a mut HashMap<(u32, u8), MeterTrack>,
+    customers: &'a mut HashMap<u32, Box<str>>,
 }
 
 impl EntryMut<'_> {
@@ -76,6 +77,28 @@ impl EntryMut<'_> {
             self.meters.entry((self.slot.0, meter)).or_default()
         }
     }
+
+    /// What is known of all meters of the terminal, by slot and generation.
+    #[must_use]
+    pub fn all_meters(&self) -> Vec<MeterTrack> {
+        (0..=u8::MAX)
+            .filter_map(|meter| self.meter(meter))
+            .collect()
+    }
+
+    /// The terminal's opaque customer number.
+    #[must_use]
+    pub fn customer(&self) -> Option<&str> {
+        self.customers.get(&self.slot.0).map(|customer| &**customer)
+    }
+
+    /// Notes the terminal's opaque customer number, or that it has none.
+    pub fn set_customer(&mut self, customer: Option<&str>) {
+        match customer {
+            Some(customer) => self.customers.insert(self.slot.0, customer.into()),
+            None => self.customers.remove(&self.slot.0),
+        };
+    }
 }
 
 #[derive(Debug, Default)]
@@ -83,6 +106,8 @@ struct Shard {
     index: HashTable<u32>,
     chunks: Vec<Vec<HotEntry>>,
     meters: HashMap<(u32, u8), MeterTrack>,
+    /// By slot. Beside the entries, since few fleets have them and sessions never ask.
+    customers: HashMap<u32, Box<str>>,
 }
 
 impl Shard {
@@ -98,6 +123,7 @@ impl Shard {
             slot,
             hot,
             meters: &mut self.meters,
+            customers: &mut self.customers,
         })
     }
 
@@ -230,6 +256,19 @@ impl HotTable {
                     show(entry, tracks);
                 }
                 None => show(entry, &[]),
+            }
+        }
+    }
+
+    /// Shows the customer numbers of one shard.
+    pub fn show_customers(&self, number: usize, mut show: impl FnMut(TerminalId, &str)) {
+        let Some(shard) = self.shards.get(number) else {
+            return;
+        };
+        let shard = shard.lock();
+        for (slot, customer) in &shard.customers {
+            if let Some(entry) = shard.entry(Slot(*slot).place()) {
+                show(entry.id, customer);
             }
         }
     }

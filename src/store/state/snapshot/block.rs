@@ -3,6 +3,7 @@
 //! ```text
 //! header  [8] "KENSHSNP", u16 version, u16 zero, u64 position, u32 CRC-32C of all before it
 //! block   u8 kind, [3] zero, u32 octets, those octets, u32 CRC-32C of all of the block before it
+//!         kind 1 a part of the directory, 2 whole entries, 4 customer numbers (since version 2)
 //! end     a block of kind 3: u64 terminals, u64 further meters, u32 CRC-32C of the file before it
 //! ```
 //!
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use nom::Parser as _;
 use nom::number::complete::{le_u32, le_u64};
 
-use super::{FileError, VERSION};
+use super::{FileError, OLDEST_VERSION, VERSION};
 use crate::model::Lsn;
 use crate::store::fs::FsFile;
 
@@ -32,6 +33,8 @@ pub(super) enum Kind {
     Directory,
     /// Whole entries.
     Terminals,
+    /// Customer numbers of terminals that came in blocks before.
+    Customers,
     /// The end.
     End,
 }
@@ -42,6 +45,7 @@ impl Kind {
             Self::Directory => 1,
             Self::Terminals => 2,
             Self::End => 3,
+            Self::Customers => 4,
         }
     }
 
@@ -50,6 +54,7 @@ impl Kind {
             1 => Some(Self::Directory),
             2 => Some(Self::Terminals),
             3 => Some(Self::End),
+            4 => Some(Self::Customers),
             _ => None,
         }
     }
@@ -142,7 +147,7 @@ impl BlockReader {
         }
         let position = (le_u64::<_, nom::error::Error<&[u8]>>, le_u32).parse(p.as_slice());
         match position {
-            Ok((_, (position, found))) if found == crc && version == VERSION => {
+            Ok((_, (position, found))) if found == crc && version >= OLDEST_VERSION => {
                 let reader = Self {
                     file,
                     at: len_u64(&header),

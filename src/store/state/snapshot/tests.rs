@@ -49,7 +49,7 @@ fn happening(counter: u32, [what, whom, a, b, c]: [u8; 5]) -> (u8, Option<Termin
             terminals: vec![TerminalEntry {
                 id: terminal,
                 mode: a % 4,
-                customer: None,
+                customer: (c % 5 != 1).then(|| format!("C-{b}")),
             }],
         },
         40..=44 => Event::TerminalRemoved { terminal },
@@ -175,6 +175,16 @@ fn content(state: &State) -> (Vec<(HotEntry, Vec<MeterTrack>)>, Directory) {
     (entries, state.directory().clone())
 }
 
+fn customers(state: &State) -> Vec<(TerminalId, String)> {
+    let mut found = Vec::new();
+    for shard in 0..SHARDS {
+        let push = |id: TerminalId, customer: &str| found.push((id, customer.to_owned()));
+        state.table.show_customers(shard, push);
+    }
+    found.sort();
+    found
+}
+
 /// A disk on which time passes: before each write, some frames are folded.
 #[derive(Debug)]
 struct BusyFs {
@@ -285,6 +295,7 @@ proptest! {
             fold(&loaded.state, frame);
         }
         prop_assert_eq!(content(&loaded.state), content(&whole));
+        prop_assert_eq!(customers(&loaded.state), customers(&whole));
     }
 }
 
@@ -391,12 +402,12 @@ fn a_snapshot_of_a_later_server_is_refused_by_its_name() {
     let fs = disk_with(1);
     let path = Path::new(DIR).join("hot-00000000000000001000.snap");
     let mut octets = fs.content(&path).unwrap();
-    octets[8] = 2;
+    octets[8] = 3;
     fs.put(&path, octets);
     let error = load_latest(Path::new(DIR), &fs, LinkKeyring::new()).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains("hot-00000000000000001000.snap has version 2"),
+        text.contains("hot-00000000000000001000.snap has version 3"),
         "{text}"
     );
 }
@@ -421,21 +432,28 @@ fn a_power_cut_at_any_moment_leaves_the_old_snapshot_or_the_new_one() {
     }
 }
 
-fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/state-v1")
+fn golden(version: u16) -> PathBuf {
+    let name = format!("tests/golden/state-v{version}");
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
 #[test]
 #[ignore = "makes the golden file of the version that this server writes"]
 fn the_golden_file_is_made() {
-    write(&sample_state(), Lsn::new(12_345), &golden(), &RealFs, 2).unwrap();
+    let dir = golden(VERSION);
+    write(&sample_state(), Lsn::new(12_345), &dir, &RealFs, 2).unwrap();
 }
 
 #[test]
-fn the_golden_file_of_version_1_reads_as_the_state_that_it_was_made_of() {
-    let loaded = load_latest(&golden(), &RealFs, LinkKeyring::new()).unwrap();
-    assert_eq!(loaded.position, Lsn::new(12_345));
-    assert_eq!(content(&loaded.state), content(&sample_state()));
+fn the_golden_file_of_each_version_reads_as_the_state_that_it_was_made_of() {
+    let sample = sample_state();
+    assert_ne!(customers(&sample), []);
+    for (version, expected) in [(1, Vec::new()), (2, customers(&sample))] {
+        let loaded = load_latest(&golden(version), &RealFs, LinkKeyring::new()).unwrap();
+        assert_eq!(loaded.position, Lsn::new(12_345));
+        assert_eq!(content(&loaded.state), content(&sample));
+        assert_eq!(customers(&loaded.state), expected);
+    }
 }
 
 #[test]

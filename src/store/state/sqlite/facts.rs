@@ -90,7 +90,10 @@ impl TerminalRow {
                     self.pending_mode = None;
                 }
             }
-            Change::Removed => self.registered = false,
+            Change::Removed => {
+                self.registered = false;
+                self.customer = None;
+            }
             Change::Readmitted(version) => self.readmitted_version = *version,
             Change::Promoted { version, mode } => self.promote(*version, *mode),
             Change::Session(session) => self.session(session),

@@ -119,8 +119,8 @@ pub enum Origin {
     Copy(Lsn),
     /// Nothing: the log is there from its beginning.
     Log,
-    /// What is in memory: the log's beginning is gone, and so is what only it told (customer
-    /// numbers of terminals that were not changed since, and what was done before).
+    /// What is in memory: the log's beginning is gone, and so is what only it told: health, valves
+    /// and alarms that nobody has told of since, and what was done before.
     Memory,
 }
 

@@ -1,6 +1,6 @@
 //! The rows about terminals, utilities and what people did.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::cells::{Cells, Row, Table, Taker};
 use crate::model::{Lsn, TerminalId};
@@ -104,7 +104,7 @@ impl Row for UtilityRow {
 }
 
 /// What a terminal last said of its health. `None` is what it does not know.
-#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct HealthCells {
     /// Battery voltage in mV.
     pub battery_mv: Option<u16>,

@@ -1,5 +1,7 @@
 //! Beginning with what is in memory, where the log's beginning is gone and no copy is there.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::FoldedError;
@@ -23,6 +25,10 @@ pub(super) fn seed(
         state.table.show_shard(shard, |hot, further| {
             found.push((*hot, further.to_vec()));
         });
+        let mut customers = HashMap::new();
+        state.table.show_customers(shard, |id, customer| {
+            customers.insert(id, customer.to_owned());
+        });
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
             let mut terminals = Access::new::<TerminalRow>(&transaction)?;
@@ -30,7 +36,8 @@ pub(super) fn seed(
             for (hot, further) in &found {
                 let key = i64::from_be_bytes(hot.id.octets());
                 let known = terminals.get(&[key])?;
-                let row = terminal(known, hot, &directory);
+                let mut row = terminal(known, hot, &directory);
+                row.customer = customers.remove(&hot.id);
                 terminals.put(&row)?;
                 for track in std::iter::once(&hot.meter).chain(further) {
                     if track.used {

@@ -83,11 +83,7 @@ fn dump(path: &Path, without: &[&str]) -> Vec<Vec<Value>> {
     for table in ["meta", "utility", "terminal", "meter", "alarm", "audit"] {
         let text = format!("SELECT * FROM {table} ORDER BY 1, 2, 3, 4");
         let mut statement = connection.prepare(&text).unwrap();
-        let names: Vec<String> = statement
-            .column_names()
-            .iter()
-            .map(|n| (*n).to_owned())
-            .collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.query(()).unwrap();
         while let Some(row) = rows.next().unwrap() {
             let wanted = names
@@ -199,6 +195,8 @@ proptest! {
             };
             let row = place.reader().terminal(id).unwrap().value.unwrap();
             prop_assert_eq!(row.registered, hot.pinned.registered);
+            let customer = state.table.with(id, |entry| entry.customer().map(str::to_owned));
+            prop_assert_eq!(Some(row.customer), customer);
             prop_assert_eq!(row.mode, hot.pinned.mode.number());
             prop_assert_eq!(row.key_version, hot.pinned.promoted);
             prop_assert_eq!(row.readmitted_version, hot.pinned.readmitted);

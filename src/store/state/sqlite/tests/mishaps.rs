@@ -170,7 +170,12 @@ fn without_a_copy_what_is_in_memory_is_the_beginning() {
     let reader = place.reader();
     let row = reader.terminal(terminal(0)).unwrap().value.unwrap();
     assert!(row.registered && row.counter == 121, "{row:?}");
-    assert_eq!(row.customer, None, "only the lost frames told it");
+    assert_eq!(row.customer.as_deref(), Some("C-0"));
+    assert_eq!(
+        row.health,
+        HealthCells::default(),
+        "only the lost frames told it"
+    );
     let meters = reader.meters(terminal(0)).unwrap().value;
     assert_eq!(meters[0].latest.register, 200);
     assert_eq!(reader.open_alarms(None, 10).unwrap().value.len(), 2);

@@ -1,0 +1,137 @@
+//! `kenshin sink`: how far sinks and consumers are.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::operator::{AFTER_HELP, Place, ask_and_show, or_dash, table};
+use crate::admin::{Answer, Ask};
+use crate::forward::SinkStatus;
+use crate::forward::command::{Command, Reply};
+use crate::model::Lsn;
+
+/// The arguments of `kenshin sink`.
+#[derive(Debug, Args)]
+pub struct SinkArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: SinkCommand,
+}
+
+/// The subcommands of `kenshin sink`.
+#[derive(Debug, Subcommand)]
+pub enum SinkCommand {
+    /// Show how all sinks and consumers stand.
+    #[command(after_long_help = AFTER_HELP)]
+    List(ListArgs),
+    /// Let one skip what it was not given: those records never reach it. The range is logged.
+    #[command(after_long_help = AFTER_HELP)]
+    Skip(SkipArgs),
+    /// Forget one that the configuration no longer names, so that it holds the log no longer.
+    #[command(after_long_help = AFTER_HELP)]
+    Remove(RemoveArgs),
+}
+
+/// The arguments of `kenshin sink list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Where and how.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// The arguments of `kenshin sink skip`.
+#[derive(Debug, Args)]
+pub struct SkipArgs {
+    /// Its name.
+    pub name: String,
+
+    /// Up to this position of the log; without it, to the end.
+    #[arg(long, value_name = "POSITION")]
+    pub to: Option<u64>,
+
+    /// Say that records are to be dropped.
+    #[arg(long)]
+    pub yes: bool,
+
+    /// Where and how.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// The arguments of `kenshin sink remove`.
+#[derive(Debug, Args)]
+pub struct RemoveArgs {
+    /// Its name.
+    pub name: String,
+
+    /// Say that records are to be dropped.
+    #[arg(long)]
+    pub yes: bool,
+
+    /// Where and how.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Runs a subcommand of `kenshin sink`.
+#[must_use]
+pub fn run(args: &SinkArgs) -> ExitCode {
+    let (place, command) = match &args.command {
+        SinkCommand::List(args) => (&args.place, Command::List),
+        SinkCommand::Skip(args) => {
+            let command = Command::Skip {
+                name: args.name.clone(),
+                to: args.to.map(Lsn::new),
+                confirmed: args.yes,
+            };
+            (&args.place, command)
+        }
+        SinkCommand::Remove(args) => {
+            let command = Command::Remove {
+                name: args.name.clone(),
+                confirmed: args.yes,
+            };
+            (&args.place, command)
+        }
+    };
+    ask_and_show(place, Ask::Sink(command), text)
+}
+
+fn text(answer: &Answer) -> Option<String> {
+    let Answer::Sink(reply) = answer else {
+        return None;
+    };
+    Some(match reply {
+        Reply::List { sinks } => list(sinks),
+        Reply::Skipped { name, from, to } => {
+            format!("{name} skipped positions {from} to {to}\n")
+        }
+        Reply::Removed { name } => format!("{name} is forgotten\n"),
+    })
+}
+
+fn list(sinks: &[SinkStatus]) -> String {
+    let row = |one: &SinkStatus| {
+        let failing = one.alarm.failing.as_ref().or(one.bulk.failing.as_ref());
+        vec![
+            one.name.clone(),
+            one.kind.clone(),
+            or_dash(one.utility.as_ref()),
+            one.reached.alarm.to_string(),
+            one.reached.bulk.to_string(),
+            one.lag_octets.to_string(),
+            or_dash(failing),
+        ]
+    };
+    let names = [
+        "name",
+        "kind",
+        "utility",
+        "alarms to",
+        "bulk to",
+        "behind, octets",
+        "failing",
+    ];
+    table(&names, &sinks.iter().map(row).collect::<Vec<_>>())
+}

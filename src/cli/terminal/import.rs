@@ -1,0 +1,179 @@
+//! `kenshin terminal import`: a table of terminals, in parts that fit a request.
+//!
+//! All parts are judged before the first is done, so that a table with mistakes changes nothing.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::super::operator::{Link, OperatorError, show_answer, show_error};
+use super::ImportArgs;
+use crate::admin::{Answer, Ask, Trouble};
+use crate::registry::csv::{self, Mistakes, TABLE_MAX_OCTETS};
+use crate::registry::{Command, ImportCounts, ROWS_PER_IMPORT, Reply, Row, RowRefusal};
+
+/// Rows that are named at most.
+const NAMED_MAX: usize = 1_000;
+
+/// Why a table cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {}: {cause}", path.display())]
+struct ReadError {
+    path: PathBuf,
+    #[source]
+    cause: io::Error,
+}
+
+/// Imports a table.
+pub(super) fn run(args: &ImportArgs) -> ExitCode {
+    let octets = match read(&args.file) {
+        Ok(octets) => octets,
+        Err(error) => {
+            let trouble = Trouble::new("unavailable", error.to_string());
+            return show_error(&args.place, &trouble.into());
+        }
+    };
+    let rows = match csv::parse(&octets) {
+        Ok(rows) => rows,
+        Err(mistakes) => return show_error(&args.place, &trouble_of(&mistakes).into()),
+    };
+    drop(octets);
+    match import(args, &rows) {
+        Ok(counts) => {
+            let dry_run = args.dry_run;
+            let reply = Reply::Imported { dry_run, counts };
+            show_answer(&args.place, &Answer::Registry(reply), text)
+        }
+        Err(error) => show_error(&args.place, &error),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ReadError> {
+    let failed = |cause| ReadError {
+        path: path.to_owned(),
+        cause,
+    };
+    // One octet more than a table may have, so that too long a one is told.
+    let most = u64::try_from(TABLE_MAX_OCTETS).unwrap_or(u64::MAX);
+    let most = most.saturating_add(1);
+    let mut octets = Vec::new();
+    let read = if path == Path::new("-") {
+        io::stdin().lock().take(most).read_to_end(&mut octets)
+    } else {
+        File::open(path).and_then(|file| file.take(most).read_to_end(&mut octets))
+    };
+    read.map_err(failed)?;
+    Ok(octets)
+}
+
+fn trouble_of(mistakes: &Mistakes) -> Trouble {
+    let rows = mistakes.named.iter().map(|mistake| RowRefusal {
+        line: mistake.line,
+        column: mistake.column.map(|column| column.name().to_owned()),
+        message: mistake.problem.to_string(),
+    });
+    refused(rows.collect(), mistakes.total)
+}
+
+fn refused(rows: Vec<RowRefusal>, total: u64) -> Trouble {
+    let what = if total == 1 {
+        "one mistake".to_owned()
+    } else {
+        format!("{total} mistakes")
+    };
+    let mut trouble = Trouble::new("rows", format!("{what}; nothing was imported"));
+    trouble.rows = rows;
+    trouble.rows_total = Some(total);
+    trouble
+}
+
+fn import(args: &ImportArgs, rows: &[Row]) -> Result<ImportCounts, OperatorError> {
+    let mut link = Link::open(&args.place, args.dry_run)?;
+    let would_be = judge(&mut link, args, rows)?;
+    if args.dry_run {
+        link.close()?;
+        return Ok(would_be);
+    }
+    let mut done = ImportCounts::default();
+    for part in rows.chunks(ROWS_PER_IMPORT) {
+        match import_part(&mut link, args, part, false) {
+            Ok(counts) => done = done.plus(counts),
+            Err(OperatorError::Trouble(mut trouble)) => {
+                trouble.message = broken_off(done, &trouble.message);
+                if done.added > 0 || done.changed > 0 {
+                    "unavailable".clone_into(&mut trouble.kind);
+                }
+                return Err(trouble.into());
+            }
+            Err(error) => {
+                let message = broken_off(done, &error.to_string());
+                return Err(Trouble::new("unavailable", message).into());
+            }
+        }
+    }
+    link.close()?;
+    Ok(done)
+}
+
+/// Asks what all parts would do, and collects what is wrong with them.
+fn judge(link: &mut Link, args: &ImportArgs, rows: &[Row]) -> Result<ImportCounts, OperatorError> {
+    let mut would_be = ImportCounts::default();
+    let (mut named, mut total) = (Vec::new(), 0_u64);
+    for part in rows.chunks(ROWS_PER_IMPORT) {
+        match import_part(link, args, part, true) {
+            Ok(counts) => would_be = would_be.plus(counts),
+            Err(OperatorError::Trouble(trouble)) if trouble.kind == "rows" => {
+                total = total.saturating_add(trouble.rows_total.unwrap_or(0));
+                let room = NAMED_MAX.saturating_sub(named.len());
+                named.extend(trouble.rows.into_iter().take(room));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if total == 0 {
+        Ok(would_be)
+    } else {
+        Err(refused(named, total).into())
+    }
+}
+
+fn import_part(
+    link: &mut Link,
+    args: &ImportArgs,
+    part: &[Row],
+    dry_run: bool,
+) -> Result<ImportCounts, OperatorError> {
+    let command = Command::TerminalImport {
+        rows: part.to_vec(),
+        dry_run,
+        move_utility: args.move_utility,
+    };
+    match link.ask(Ask::Registry(command))? {
+        Answer::Registry(Reply::Imported { counts, .. }) => Ok(counts),
+        _ => Err(OperatorError::OtherAnswer),
+    }
+}
+
+fn broken_off(done: ImportCounts, why: &str) -> String {
+    let ImportCounts { added, changed, .. } = done;
+    format!(
+        "the import was broken off after parts that added {added} terminals and changed {changed}, \
+         durably; import the same table again to go on: {why}"
+    )
+}
+
+fn text(answer: &Answer) -> Option<String> {
+    let Answer::Registry(Reply::Imported { dry_run, counts }) = answer else {
+        return None;
+    };
+    let ImportCounts {
+        added,
+        changed,
+        unchanged,
+    } = counts;
+    let would = if *dry_run { "would be " } else { "" };
+    Some(format!(
+        "{would}added {added}, {would}changed {changed}, unchanged {unchanged}\n"
+    ))
+}

@@ -1,0 +1,133 @@
+//! The registry at work.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::model::{Event, Lanes, Lsn};
+use crate::store::log::{Append, AppendError, CommitLog, Ticket};
+use crate::store::state::State;
+use crate::store::state::fold::KIND_EVENT;
+
+use super::command::Command;
+use super::refusal::Refusal;
+use super::reply::Reply;
+
+/// What the configuration says of registrations.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Policy {
+    /// Whether terminals may be in mode 0, if their utility allows it too.
+    // spec: SEC-3
+    pub allow_mode0: bool,
+}
+
+/// The registry of one log.
+#[derive(Debug)]
+pub struct Registry {
+    pub(super) state: Arc<State>,
+    log: Arc<CommitLog>,
+    pub(super) policy: Policy,
+    /// Held from the check of a command to the end of its appends. All events of the registry pass
+    /// here, and one process has the log, so no other operator can come in between. Sessions can,
+    /// and may: what they change of a terminal (promotions, which only rise, and counters) makes
+    /// no check of the registry wrong. The log's `commit_if` would make the commits of sessions
+    /// fail instead, and knows no utilities and keys.
+    applying: Mutex<()>,
+}
+
+impl Registry {
+    /// The registry of a log that is folded into `state`.
+    #[must_use]
+    pub const fn new(state: Arc<State>, log: Arc<CommitLog>, policy: Policy) -> Self {
+        Self {
+            state,
+            log,
+            policy,
+            applying: Mutex::new(()),
+        }
+    }
+
+    /// Does what is asked. Blocks until what changed is durable and folded.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`].
+    pub fn apply(&self, command: Command) -> Result<Reply, Refusal> {
+        let _one_at_a_time = (!command.only_reads()).then(|| self.applying.lock());
+        match command {
+            Command::UtilityPut {
+                utility,
+                name,
+                allow_mode0,
+            } => self.put_utility(utility, name, allow_mode0),
+            Command::UtilityList => Ok(self.list_utilities()),
+            Command::UtilityShow { utility } => self.show_utility(utility),
+            Command::UtilityReleaseCommands { utility } => self.release_commands(utility),
+            Command::TerminalAdd { row, move_utility } => self.add_terminal(&row, move_utility),
+            Command::TerminalSet {
+                terminal,
+                utility,
+                mode,
+                customer,
+                move_utility,
+            } => {
+                let wanted = super::terminals::Wanted {
+                    terminal,
+                    utility,
+                    mode,
+                    customer: customer.as_deref(),
+                };
+                self.set_terminal(wanted, move_utility)
+            }
+            Command::TerminalRemove { terminal } => self.remove_terminal(terminal),
+            Command::TerminalShow { terminal } => self.show_terminal(terminal),
+            Command::TerminalList {
+                utility,
+                after,
+                limit,
+            } => self.list_terminals(utility, after, limit),
+            Command::TerminalImport {
+                rows,
+                dry_run,
+                move_utility,
+            } => self.import(&rows, dry_run, move_utility),
+            Command::KeyState {
+                utility,
+                version,
+                state,
+                confirmed,
+            } => self.set_key_state((utility, version), state, confirmed),
+            Command::KeyReadmit { terminal, version } => self.readmit(terminal, version),
+            Command::KeyList { utility } => self.list_keys(utility),
+        }
+    }
+
+    /// Makes an event durable and folded.
+    pub(super) fn append(&self, event: &Event) -> Result<Lsn, Refusal> {
+        let payload = event.encode()?;
+        self.append_payload(event, payload).map_err(Refusal::Append)
+    }
+
+    /// As [`Self::append`], for an event that was encoded already.
+    pub(super) fn append_payload(
+        &self,
+        event: &Event,
+        payload: Vec<u8>,
+    ) -> Result<Lsn, AppendError> {
+        self.log.append_and_wait(Append {
+            kind: KIND_EVENT,
+            lanes: Lanes::NONE,
+            // Alarms go before the work of operators, and have the last room on the disk.
+            urgent: false,
+            terminal: event.terminal(),
+            payload,
+            guard: None,
+            // Nobody's mailbox: the one who waits is here.
+            ticket: Ticket {
+                owner: u16::MAX,
+                slot: u32::MAX,
+                token: u64::MAX,
+            },
+        })
+    }
+}

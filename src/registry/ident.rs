@@ -1,0 +1,76 @@
+//! How operators write the identity of a terminal.
+
+use crate::model::TerminalId;
+use crate::wire::otl::ident::Identity;
+
+/// A text that names no terminal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "a terminal is 16 hexadecimal digits, as in 00070000499602d2, or its maker and serial in \
+     decimal, as in 7:1234567890"
+)]
+pub struct NoTerminal;
+
+/// Reads 16 hexadecimal digits, or maker and serial in decimal with a colon between them.
+///
+/// # Errors
+///
+/// [`NoTerminal`]; also for the identity of zeros, which the log takes for none.
+// spec: ID-1
+pub fn parse_terminal(text: &str) -> Result<TerminalId, NoTerminal> {
+    let id = match text.split_once(':') {
+        None => text.parse().map_err(|_| NoTerminal)?,
+        Some((maker, serial)) => {
+            let is_plain = |part: &str| part.bytes().all(|octet| octet.is_ascii_digit());
+            if !is_plain(maker) || !is_plain(serial) {
+                return Err(NoTerminal);
+            }
+            let maker = maker.parse().map_err(|_| NoTerminal)?;
+            let serial = serial.parse().map_err(|_| NoTerminal)?;
+            let identity = Identity::from_parts(maker, serial).ok_or(NoTerminal)?;
+            TerminalId::new(identity.octets())
+        }
+    };
+    if id == TerminalId::default() {
+        Err(NoTerminal)
+    } else {
+        Ok(id)
+    }
+}
+
+/// A terminal's maker and serial.
+// spec: ID-1
+#[must_use]
+pub const fn maker_and_serial(id: TerminalId) -> (u16, u64) {
+    let identity = Identity::new(id.octets());
+    (identity.maker(), identity.serial())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_name_the_same_terminal_and_nothing_else_is_read() {
+        let id = parse_terminal("00070000499602D2").unwrap();
+        assert_eq!(parse_terminal("7:1234567890"), Ok(id));
+        assert_eq!(maker_and_serial(id), (7, 1_234_567_890));
+        let too_long = format!("7:{}", 1_u64 << 48);
+        let wrong = [
+            "",
+            ":",
+            "7:",
+            ":7",
+            "7:+1",
+            "65536:1",
+            "7:1:2",
+            "0007",
+            "0:0",
+            "0000000000000000",
+            &too_long,
+        ];
+        for wrong in wrong {
+            assert_eq!(parse_terminal(wrong), Err(NoTerminal), "{wrong}");
+        }
+    }
+}

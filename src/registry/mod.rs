@@ -1,0 +1,26 @@
+//! The registry: what operators say of utilities, terminals and the states of keys.
+//!
+//! [`Command`] is what is asked and [`Reply`] what became of it; both have a form in JSON, so that
+//! they pass through a socket as they are. [`Registry`] checks a command against state, appends
+//! events to the log, and answers when they are durable and folded. [`csv`] reads tables of
+//! terminals, and opens no file.
+
+mod apply;
+mod command;
+pub mod csv;
+mod ident;
+mod keys;
+mod refusal;
+mod reply;
+mod terminals;
+#[cfg(test)]
+mod tests;
+mod utilities;
+
+pub use apply::{Policy, Registry};
+pub use command::{Command, LIST_MAX, ROWS_PER_IMPORT, Row};
+pub use ident::{NoTerminal, maker_and_serial, parse_terminal};
+pub use refusal::{Refusal, RowProblem, RowRefusal};
+pub use reply::{
+    Change, ImportCounts, KeyView, MeterView, Reply, TerminalLine, TerminalView, UtilityView,
+};

@@ -1,0 +1,242 @@
+//! What became of a command, complete enough for people and for machines.
+
+use serde::{Deserialize, Serialize};
+
+use crate::keyring::{KeyState, UtilityId};
+use crate::model::TerminalId;
+
+/// What a command did to one thing.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// It is new.
+    Added,
+    /// It is another than before.
+    Changed,
+    /// It was so already: nothing was appended to the log.
+    Unchanged,
+    /// It is registered no longer.
+    Removed,
+}
+
+/// What became of a command. What it says of a change is durable.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "did", rename_all = "snake_case")]
+pub enum Reply {
+    /// A utility was put or released.
+    UtilityPut {
+        /// What that did.
+        change: Change,
+        /// How it is now.
+        utility: UtilityView,
+    },
+    /// A utility.
+    Utility {
+        /// How it is.
+        utility: UtilityView,
+    },
+    /// All utilities, in the order in which they were added.
+    Utilities {
+        /// How each is.
+        utilities: Vec<UtilityView>,
+    },
+    /// A terminal was added, set or removed.
+    TerminalPut {
+        /// What that did.
+        change: Change,
+        /// How it is now.
+        terminal: Box<TerminalView>,
+    },
+    /// A terminal.
+    Terminal {
+        /// How it is.
+        terminal: Box<TerminalView>,
+    },
+    /// A page of terminals.
+    Terminals {
+        /// In the order of their identities.
+        terminals: Vec<TerminalLine>,
+        /// The terminal after which the next page begins; none if this was the last.
+        next: Option<TerminalId>,
+    },
+    /// Rows were imported, or would be.
+    Imported {
+        /// Whether nothing was done.
+        dry_run: bool,
+        /// What was done, or would be.
+        #[serde(flatten)]
+        counts: ImportCounts,
+    },
+    /// A version of a link master has a state.
+    KeyState {
+        /// What the command did.
+        change: Change,
+        /// How the version is now.
+        key: KeyView,
+    },
+    /// A lower key version is admitted again.
+    KeyReadmitted {
+        /// What the command did.
+        change: Change,
+        /// Which terminal.
+        terminal: TerminalId,
+        /// The version.
+        version: u8,
+    },
+    /// Versions of link masters.
+    Keys {
+        /// By utility and version.
+        keys: Vec<KeyView>,
+    },
+}
+
+/// What an import did, or would do.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ImportCounts {
+    /// Terminals that were not registered.
+    pub added: u64,
+    /// Terminals that were registered otherwise.
+    pub changed: u64,
+    /// Terminals that were registered so already.
+    pub unchanged: u64,
+}
+
+impl ImportCounts {
+    /// Counts another row.
+    pub const fn count(&mut self, change: Change) {
+        match change {
+            Change::Added => self.added = self.added.saturating_add(1),
+            Change::Changed | Change::Removed => self.changed = self.changed.saturating_add(1),
+            Change::Unchanged => self.unchanged = self.unchanged.saturating_add(1),
+        }
+    }
+
+    /// Adds another import.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            added: self.added.saturating_add(other.added),
+            changed: self.changed.saturating_add(other.changed),
+            unchanged: self.unchanged.saturating_add(other.unchanged),
+        }
+    }
+}
+
+/// A utility.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct UtilityView {
+    /// Which.
+    pub utility: UtilityId,
+    /// Its name, for people.
+    pub name: String,
+    /// Whether its terminals may be in mode 0, as far as the utility goes.
+    // spec: SEC-3
+    pub allow_mode0: bool,
+    /// Whether its guarded commands are stopped after a sign of rollback.
+    // spec: ROL-1
+    pub commands_stopped: bool,
+    /// Its registered terminals.
+    pub terminals: u64,
+}
+
+/// A terminal, in a list.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct TerminalLine {
+    /// Which.
+    pub terminal: TerminalId,
+    /// Its utility.
+    pub utility: UtilityId,
+    /// Its pinned mode.
+    pub mode: u8,
+    /// The highest link key version that verified; none if none has.
+    pub key_version: Option<u8>,
+    /// When its last frame was received, UTC seconds; none if none was.
+    pub last_contact_utc_s: Option<u32>,
+}
+
+/// A terminal, with all that is known of it without its records.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct TerminalView {
+    /// Which.
+    pub terminal: TerminalId,
+    /// Its maker.
+    // spec: ID-1
+    pub maker: u16,
+    /// Its serial number.
+    pub serial: u64,
+    /// Whether it is registered.
+    pub registered: bool,
+    /// Its utility.
+    pub utility: UtilityId,
+    /// The utility's name.
+    pub utility_name: String,
+    /// Its opaque customer number.
+    pub customer: Option<String>,
+    /// Its pinned mode.
+    // spec: SEC-1
+    pub mode: u8,
+    /// The mode of a pending change.
+    // spec: ROT-11
+    pub pending_mode: Option<u8>,
+    /// The highest link key version that verified; none if none has.
+    // spec: ROT-5
+    pub key_version: Option<u8>,
+    /// The lower version that is admitted again.
+    // spec: ROT-7
+    pub readmitted_version: Option<u8>,
+    /// When its last frame was received, UTC seconds; none if none was.
+    pub last_contact_utc_s: Option<u32>,
+    /// The highest frame counter that was accepted, 0 before the first.
+    pub frame_counter: u32,
+    /// The counter of the last call to it, 0 before the first.
+    // spec: SES-13
+    pub call_counter: u32,
+    /// The highest command sequence that it knows or was given.
+    pub command_sequence: u32,
+    /// The store epoch of its highest frame, 8 hexadecimal digits; none before the first.
+    pub epoch: Option<String>,
+    /// The highest record sequence of that epoch that is durable.
+    pub record_sequence: u32,
+    /// The second of the day at which it is to call, and the version of that slot.
+    pub wake_slot: Option<(u32, u8)>,
+    /// Its meters, by slot and generation.
+    pub meters: Vec<MeterView>,
+}
+
+/// The last register that was seen of a meter.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct MeterView {
+    /// Its slot.
+    pub slot: u8,
+    /// Its generation.
+    pub generation: u8,
+    /// Whether a meter table has bound it.
+    pub bound: bool,
+    /// The register in units of `10^exponent` of the quantity.
+    pub register: u64,
+    /// The quantity; none for a class that is not assigned.
+    pub quantity: Option<String>,
+    /// The power of ten.
+    pub exponent: i8,
+    /// When it was measured, UTC seconds; none if no register was seen.
+    pub at_utc_s: Option<u32>,
+}
+
+/// A version of a utility's link master.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct KeyView {
+    /// Whose.
+    pub utility: UtilityId,
+    /// The version, 1 to 255.
+    pub version: u8,
+    /// Its state.
+    // spec: KEY-8
+    pub state: KeyState,
+    /// Its length in bits, 128 or 256.
+    pub bits: u32,
+    /// Whether it is also kept off the machine; if not, it is not used.
+    // spec: ROT-6
+    pub escrowed: bool,
+    /// Registered terminals whose highest verified version it is.
+    pub terminals: u64,
+}

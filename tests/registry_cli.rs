@@ -1,0 +1,427 @@
+//! Operators' commands as programs: on a data folder, and beside a server that runs.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test stops at the first surprise, and reads clocks"
+)]
+
+#[path = "support/serve.rs"]
+mod serve;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use serve::{Site, terminate};
+use simulator::custody::{Ledger, check_directory};
+use simulator::fleet::{self, Counters, FleetPlan, FleetSettings};
+
+const GAS: &str = "6761737765726b65";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A folder with a configuration and an empty registry.
+struct World {
+    site: Site,
+    _dir: tempfile::TempDir,
+}
+
+/// A server that does not outlive its test.
+struct Running(Option<Child>);
+
+impl Running {
+    fn kill(mut self) {
+        let mut child = self.0.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    fn stop(mut self) {
+        assert_eq!(terminate(self.0.take().unwrap()), Some(0));
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let site = Site::new(dir.path(), &[], "");
+        let world = Self { site, _dir: dir };
+        let (version, key) = ("version = 1\nstate = \"ACTIVE\"", "5a".repeat(16));
+        let keys = format!(
+            "[[utility]]\nid = \"{GAS}\"\nname = \"Gas\"\n[[utility.link_master]]\n{version}\n\
+             key = \"{key}\"\n"
+        );
+        world.write("keys.toml", &keys);
+        world
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.site.dir.join("data/admin.sock")
+    }
+
+    fn serve(&self) -> Running {
+        Running(Some(self.site.start(Stdio::null())))
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        let path = self.site.dir.join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kenshin"));
+        command.args(args).arg("--config");
+        command.arg(self.site.dir.join("kenshin.toml"));
+        command.stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Runs a command that exits with `code`, and gives its one JSON object.
+    fn json(&self, code: i32, args: &[&str]) -> Value {
+        let output = self.run(&[args, &["--json"]].concat());
+        let told = String::from_utf8_lossy(&output.stdout);
+        let wrong = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?} {told} {wrong}");
+        serde_json::from_str(&told).unwrap()
+    }
+
+    fn put_gas(&self) {
+        let put = ["utility", "put", GAS, "--name", "Gas Works"];
+        assert_eq!(self.json(0, &put)["change"], "added");
+    }
+
+    fn counts(&self, args: &[&str]) -> (u64, u64, u64) {
+        let done = self.json(0, args);
+        let count = |name: &str| done[name].as_u64().unwrap();
+        (count("added"), count("changed"), count("unchanged"))
+    }
+
+    fn log_end(&self) -> u64 {
+        let data = self.site.dir.join("data");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kenshin"));
+        command
+            .args(["log", "verify", "--json", "--data"])
+            .arg(data);
+        let outcome: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+        outcome["end"].as_u64().unwrap()
+    }
+
+    /// Sends octets to the socket and gives what comes back until it closes, or the first line.
+    fn talk(&self, octets: &[u8]) -> Value {
+        let mut stream = UnixStream::connect(self.socket()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        // The server may close before it has read all of it.
+        stream.write_all(octets).ok();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+}
+
+fn table(numbers: impl Iterator<Item = u64>, mode: u8) -> String {
+    let line = |number| format!("7:{number},{GAS},{mode},C-{number:05}\n");
+    "terminal,utility,mode,customer\n".to_owned() + &numbers.map(line).collect::<String>()
+}
+
+#[test]
+fn without_a_server_a_table_is_imported_once_and_again_without_a_change() {
+    let world = World::new();
+    world.put_gas();
+    let file = world.write("all.csv", &table(1..=1_500, 1));
+    let end = world.log_end();
+    assert_eq!(
+        world.counts(&["terminal", "import", &file, "--dry-run"]),
+        (1_500, 0, 0)
+    );
+    assert_eq!(world.log_end(), end, "a dry run changes nothing");
+    let import = ["terminal", "import", &*file];
+    assert_eq!(world.counts(&import), (1_500, 0, 0));
+    let end = world.log_end();
+    assert_eq!(world.counts(&import), (0, 0, 1_500));
+    assert_eq!(world.log_end(), end, "importing again changes nothing");
+    let shown = world.json(0, &["terminal", "show", "7:1500"]);
+    assert_eq!(shown["terminal"]["customer"], "C-01500");
+    let listed = world.json(0, &["utility", "list"]);
+    assert_eq!(listed["utilities"][0]["terminals"], 1_500);
+    let text = world.run(&["terminal", "list", "--limit", "2"]);
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert_eq!(text.lines().count(), 4, "{text}");
+    assert!(text.contains("--after 0007000000000002"), "{text}");
+}
+
+#[test]
+fn every_wrong_line_of_a_table_is_named_and_nothing_is_imported() {
+    let world = World::new();
+    world.put_gas();
+    let broken = world.write("broken.csv", "terminal,utility,mode\n7:1,x,1\n\n7:2,y,9\n");
+    let outcome = world.json(1, &["terminal", "import", &broken]);
+    let lines = |outcome: &Value| -> Vec<u64> {
+        let rows = outcome["error"]["rows"].as_array().unwrap();
+        rows.iter()
+            .map(|row| row["line"].as_u64().unwrap())
+            .collect()
+    };
+    assert_eq!(lines(&outcome), [2, 4, 4]);
+    let text = table(1..=12_000, 1) + "7:12001,0000000000000001,1,\n";
+    let unknown = world.write("unknown.csv", &text);
+    let end = world.log_end();
+    for more in [&[][..], &["--dry-run"]] {
+        let import = [&["terminal", "import", &*unknown], more].concat();
+        assert_eq!(lines(&world.json(1, &import)), [12_002]);
+    }
+    let people = world.run(&["terminal", "import", &unknown]);
+    let told = String::from_utf8(people.stderr).unwrap();
+    assert!(
+        told.starts_with("line 12002, utility: no utility"),
+        "{told}"
+    );
+    assert_eq!(world.log_end(), end);
+    assert_eq!(
+        world.json(1, &["terminal", "show", "7:1"])["error"]["kind"],
+        "refused"
+    );
+}
+
+#[test]
+fn what_a_server_answered_survives_its_kill() {
+    let world = World::new();
+    let server = world.serve();
+    world.put_gas();
+    let file = world.write("all.csv", &table(1..=600, 2));
+    assert_eq!(world.counts(&["terminal", "import", &file]), (600, 0, 0));
+    let set = ["terminal", "set", "7:600", "--customer", "", "--mode", "1"];
+    assert_eq!(world.json(0, &set)["change"], "changed");
+    server.kill();
+    assert!(world.socket().exists(), "a killed server leaves its socket");
+    let shown = world.json(0, &["terminal", "show", "7:600"]);
+    assert_eq!(shown["terminal"]["mode"], 1);
+    assert_eq!(shown["terminal"]["customer"], Value::Null);
+    let server = world.serve();
+    assert_eq!(world.counts(&["terminal", "import", &file]), (0, 1, 599));
+    server.stop();
+    assert!(!world.socket().exists(), "a server that stops removes it");
+    let shown = world.json(0, &["terminal", "show", "7:600"]);
+    assert_eq!(
+        shown["terminal"]["customer"], "C-00600",
+        "out of the snapshot"
+    );
+}
+
+/// Lets a fleet call for two seconds, and gives what it was told.
+fn run_fleet(site: &Site, plan: &FleetPlan) -> Ledger {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now_utc_s = u32::try_from(now.unwrap().as_secs()).unwrap();
+    let addresses = [site.udp, site.alarm, site.tcp];
+    let mut settings = FleetSettings::new(addresses, now_utc_s, Duration::from_secs(2));
+    settings.settle = Duration::from_secs(60);
+    let runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = { runtime }.enable_all().build().unwrap();
+    let counters = Arc::new(Counters::default());
+    runtime
+        .block_on(fleet::run(plan, settings, counters))
+        .unwrap()
+}
+
+#[test]
+fn a_terminal_that_was_registered_through_the_socket_is_served_at_once() {
+    let world = World::new();
+    let plan = FleetPlan {
+        seed: 5,
+        terminals: 8,
+        utilities: 1,
+    };
+    let utility = &plan.utilities().unwrap()[0];
+    let hex = |octets: &[u8]| -> String { octets.iter().map(|o| format!("{o:02x}")).collect() };
+    let id = hex(&utility.id);
+    let keys = format!(
+        "[[utility]]\nid = \"{id}\"\nname = \"U\"\n[[utility.link_master]]\nversion = 1\n\
+         state = \"ACTIVE\"\nkey = \"{}\"\n",
+        hex(utility.link_master.expose())
+    );
+    world.write("keys.toml", &keys);
+    let server = world.serve();
+    let put = [
+        "utility",
+        "put",
+        &*id,
+        "--name",
+        "U",
+        "--allow-mode0",
+        "true",
+    ];
+    world.json(0, &put);
+    let mut text = "mode,terminal,utility\n".to_owned();
+    for terminal in plan.terminals() {
+        text += &format!(
+            "{},{},{id}\n",
+            terminal.mode.code(),
+            hex(&terminal.identity)
+        );
+    }
+    let file = world.write("fleet.csv", &text);
+    assert_eq!(world.counts(&["terminal", "import", &file]), (8, 0, 0));
+
+    let ledger = run_fleet(&world.site, &plan);
+    let listed = world.json(0, &["terminal", "list"]);
+    let terminals = listed["terminals"].as_array().unwrap();
+    let heard = terminals
+        .iter()
+        .filter(|one| one["last_contact_utc_s"].is_u64());
+    assert!(heard.count() > 0);
+    let keyed = terminals
+        .iter()
+        .find(|one| one["key_version"] == 1)
+        .unwrap();
+    let shown = world.json(
+        0,
+        &["terminal", "show", keyed["terminal"].as_str().unwrap()],
+    );
+    assert!(shown["terminal"]["frame_counter"].as_u64().unwrap() > 0);
+    let listed = world.json(0, &["key", "list"]);
+    assert!(listed["keys"][0]["terminals"].as_u64().unwrap() > 0);
+    let refused = world.json(1, &["key", "state", &id, "1", "withdrawn"]);
+    assert_eq!(refused["error"]["kind"], "unconfirmed");
+    server.stop();
+    let custody = check_directory(&ledger, &world.site.records()).unwrap();
+    assert!(
+        custody.told_safe > 0 && custody.is_clean(),
+        "{:?}",
+        custody.problems
+    );
+}
+
+#[test]
+fn the_socket_is_its_owners_alone() {
+    let world = World::new();
+    let server = world.serve();
+    let found = fs::metadata(world.socket()).unwrap();
+    assert!(found.file_type().is_socket());
+    assert_eq!(found.permissions().mode() & 0o777, 0o600);
+    let taken = world.run(&["serve"]);
+    assert_eq!(taken.status.code(), Some(2), "one server a data folder");
+    assert!(world.socket().exists(), "and the second touches nothing");
+    server.stop();
+    fs::write(world.socket(), "kept").unwrap();
+    let in_the_way = world.run(&["serve"]);
+    assert_eq!(in_the_way.status.code(), Some(2));
+    assert_eq!(fs::read(world.socket()).unwrap(), b"kept");
+}
+
+#[test]
+fn whatever_the_socket_is_sent_it_answers_and_goes_on() {
+    let world = World::new();
+    let server = world.serve();
+    assert_eq!(
+        world.talk(b"\xFF\xFEnonsense\n")["error"]["kind"],
+        "protocol"
+    );
+    assert_eq!(
+        world.talk(b"GET / HTTP/1.1\r\n\r\n")["error"]["kind"],
+        "protocol"
+    );
+    let other = world.talk(b"{\"v\":7,\"ask\":{}}\n");
+    assert_eq!(other["error"]["kind"], "version");
+    assert!(
+        other["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("version 7")
+    );
+    let long = [b"{\"v\":1,\"ask\":\"", vec![b'x'; 5 << 20].as_slice()].concat();
+    assert_eq!(world.talk(&long)["error"]["kind"], "too_long");
+    // Those who only hold a connection keep nobody out but the seventeenth.
+    let idle: Vec<_> = (0..16)
+        .map(|_| UnixStream::connect(world.socket()).unwrap())
+        .collect();
+    assert_eq!(world.talk(b"")["error"]["kind"], "busy");
+    let busy = world.json(2, &["utility", "list"]);
+    assert_eq!(busy["error"]["kind"], "busy");
+    drop(idle);
+    for _ in 0..1_000 {
+        if world.run(&["utility", "list"]).status.code() == Some(0) {
+            break;
+        }
+    }
+    assert_eq!(world.json(0, &["utility", "list"])["did"], "utilities");
+    // A connection that is silent does not hold the server up when it stops.
+    let silent = UnixStream::connect(world.socket()).unwrap();
+    server.stop();
+    let mut rest = Vec::new();
+    (&silent).read_to_end(&mut rest).ok();
+    assert_eq!(rest, b"");
+}
+
+#[test]
+fn a_sink_skips_only_if_that_is_meant_and_the_log_keeps_the_range() {
+    let world = World::new();
+    let server = world.serve();
+    world.put_gas();
+    let refused = world.json(1, &["sink", "skip", "records"]);
+    assert_eq!(refused["error"]["kind"], "unconfirmed");
+    let skipped = world.json(0, &["sink", "skip", "records", "--yes"]);
+    let (from, to) = (&skipped["from"], &skipped["to"]);
+    assert!(from.as_u64().unwrap() < to.as_u64().unwrap());
+    let remove = world.json(1, &["sink", "remove", "records", "--yes"]);
+    assert!(
+        remove["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("in use")
+    );
+    let unknown = world.json(1, &["sink", "skip", "cloud", "--yes"]);
+    assert_eq!(unknown["error"]["kind"], "refused");
+    server.stop();
+    let remove = world.json(1, &["sink", "remove", "records", "--yes"]);
+    assert!(
+        remove["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("in use")
+    );
+    let listed = world.json(0, &["sink", "list"]);
+    assert_eq!(listed["sinks"][0]["kind"], "ndjson");
+    let mut inspect = Command::new(env!("CARGO_BIN_EXE_kenshin"));
+    inspect.args(["log", "inspect", "--json", "--data"]);
+    let output = inspect.arg(world.site.dir.join("data")).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let events = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let skip = events
+        .map(|frame| frame["content"].clone())
+        .find(|event| event["event"] == "sink_skipped")
+        .unwrap();
+    assert_eq!(
+        (&skip["sink"], &skip["from"], &skip["to"]),
+        (&"records".into(), from, to)
+    );
+}
+
+#[test]
+fn a_data_folder_that_is_not_there_is_not_made_by_looking() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("nowhere");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kenshin"));
+    command.args(["utility", "list", "--data-dir"]).arg(&data);
+    assert_eq!(command.output().unwrap().status.code(), Some(2));
+    assert!(!data.exists());
+}
