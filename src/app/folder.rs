@@ -197,7 +197,9 @@ impl Task {
 
     fn take_up(&mut self) -> Result<Folded, FoldedError> {
         let range = (self.log.first(), self.log.durable_end());
-        let taken = Folded::take_up(&self.dir, &self.fs, range, &self.state)?;
+        let pace = &mut self.pace;
+        let mut rest = || pace.rest();
+        let taken = Folded::take_up(&self.dir, &self.fs, range, &self.state, &mut rest)?;
         for aside in &taken.aside {
             tell_aside(&aside.path, &aside.cause);
         }

@@ -18,8 +18,9 @@ use crate::wire::otl::meter::{Meter, RegisterValue};
 use crate::wire::otl::record::{AlarmNotice, Record, RecordBody};
 use crate::wire::otl::registry::valve::ValveState;
 
-/// Facts in a delta from which on it is full; each is 64 octets.
-const FACTS_MAX: usize = 200_000;
+/// Facts in a delta from which on it is full: an everyday session has four, of 56 octets each. The
+/// more there are, the more of them share a page that is written.
+const FACTS_MAX: usize = 400_000;
 /// Alarm codes that stand for more than one alarm: the meter's own characters tell them apart.
 const SHARED_ALARMS: [u8; 3] = [90, 91, 255];
 

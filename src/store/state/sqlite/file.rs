@@ -8,8 +8,9 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::FoldedError;
-use super::cells::Access;
-use super::rows::MetaRow;
+use super::cells::{Access, Row, columns_of, read};
+use super::meter_rows::{AlarmRow, MeterRow};
+use super::rows::{AuditRow, MetaRow, TerminalRow, UtilityRow};
 use super::schema::{APPLICATION_ID, SCHEMA, TABLES};
 use crate::model::Lsn;
 use crate::store::fs::{Access as FileAccess, Fs};
@@ -23,6 +24,8 @@ const NEW_SUFFIX: &str = ".new";
 const BESIDE: [&str; 2] = ["-wal", "-shm"];
 /// Pages that are copied in one go: 1 MiB.
 const COPY_PAGES: i32 = 256;
+/// Rows that are checked between two rests.
+const ROWS_AT_ONCE: u32 = 1_024;
 const BUSY: Duration = Duration::from_secs(5);
 /// Octets of page cache of the writer, as SQLite counts: negative KiB.
 const CACHE_KIB: i32 = -16_384;
@@ -82,13 +85,38 @@ pub(super) fn create(path: &Path, fs: &dyn Fs) -> Result<(Connection, MetaRow), 
     Ok((connection, meta))
 }
 
-/// Opens a file and checks it. Reads all of it.
-pub(super) fn open(path: &Path) -> Result<(Connection, MetaRow), FoldedError> {
+/// Opens a file and checks it: SQLite's own check, and then each row. Reads all of it.
+pub(super) fn open(
+    path: &Path,
+    rest: &mut dyn FnMut(),
+) -> Result<(Connection, MetaRow), FoldedError> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     check(&connection)?;
+    rest();
+    // A key that is flipped within its order is a good key to SQLite.
+    check_rows::<UtilityRow>(&connection, rest)?;
+    check_rows::<TerminalRow>(&connection, rest)?;
+    check_rows::<MeterRow>(&connection, rest)?;
+    check_rows::<AlarmRow>(&connection, rest)?;
+    check_rows::<AuditRow>(&connection, rest)?;
     set_up(&connection)?;
     let meta = meta_of(&connection)?;
     Ok((connection, meta))
+}
+
+fn check_rows<R: Row>(connection: &Connection, rest: &mut dyn FnMut()) -> Result<(), FoldedError> {
+    let (columns, table) = (columns_of::<R>(), R::TABLE.name);
+    let mut statement = connection.prepare(&format!("SELECT {columns} FROM {table}"))?;
+    let mut rows = statement.query(())?;
+    let mut number = 0_u32;
+    while let Some(row) = rows.next()? {
+        read::<R>(row)?;
+        number = number.wrapping_add(1);
+        if number.is_multiple_of(ROWS_AT_ONCE) {
+            rest();
+        }
+    }
+    Ok(())
 }
 
 /// Opens a file that somebody else writes, to ask it something.
@@ -118,7 +146,7 @@ fn check_kind(connection: &Connection) -> Result<(), FoldedError> {
 fn check(connection: &Connection) -> Result<(), FoldedError> {
     check_kind(connection)?;
     let found: String =
-        connection.pragma_query_value(None, "quick_check", |row| row.get::<_, String>(0))?;
+        connection.pragma_query_value(None, "integrity_check", |row| row.get::<_, String>(0))?;
     if found == "ok" {
         Ok(())
     } else {

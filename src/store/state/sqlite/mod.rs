@@ -11,7 +11,7 @@
 //! decides (registration, keys) has the order of the log.
 //!
 //! Damage is seen: SQLite's own check is made when a file is opened, and each row has a check over
-//! its cells. A file that is damaged, of another schema, or ahead of the log is moved aside under a
+//! its cells, which is made then and whenever it is read. A file that is damaged, of another schema, or ahead of the log is moved aside under a
 //! name that tells why.
 
 use std::io;
@@ -155,7 +155,8 @@ pub struct Folded {
 
 impl Folded {
     /// Takes up the file in a folder: as it is if it is good, else from its latest copy, else from
-    /// what the log and `state` have. The log goes from `first` to `end`. Reads all of the file.
+    /// what the log and `state` have. The log goes from `first` to `end`. Reads all of the file;
+    /// `rest` is called between parts of that.
     ///
     /// # Errors
     ///
@@ -165,10 +166,11 @@ impl Folded {
         fs: &Arc<dyn Fs>,
         (first, end): (Lsn, Lsn),
         state: &State,
+        rest: &mut dyn FnMut(),
     ) -> Result<TakenUp, FoldedError> {
         let path = dir.join(FILE);
         let mut aside = Vec::new();
-        let live = open_or_aside(&path, &**fs, end, &mut aside)?;
+        let live = open_or_aside(&path, &**fs, end, &mut aside, rest)?;
         let mut best = live.map(|found| (found, Origin::File));
         let is_good = |best: &Option<((Connection, MetaRow), Origin)>| {
             best.as_ref()
@@ -187,8 +189,13 @@ impl Folded {
             drop(best.take());
             file::remove_beside(&path, &**fs)?;
             file::copy_file(&copy, &path, &**fs)?;
-            if let Some(found) = open_or_aside(&path, &**fs, end, &mut aside)? {
+            if let Some(found) = open_or_aside(&path, &**fs, end, &mut aside, rest)? {
                 best = Some((found, Origin::Copy(position)));
+            } else if let Some(last) = aside.last_mut() {
+                // It is the copy that is no good, and retention must not go by it.
+                fs.remove(&last.path).ok();
+                let why = last.cause.suffix().unwrap_or("damaged");
+                last.path = file::move_aside(&copy, why, &**fs)?;
             }
         }
         let is_good = is_good(&best);
@@ -321,6 +328,7 @@ fn open_or_aside(
     fs: &dyn Fs,
     end: Lsn,
     aside: &mut Vec<Aside>,
+    rest: &mut dyn FnMut(),
 ) -> Result<Option<(Connection, MetaRow)>, FoldedError> {
     match fs.open(path, FileAccess::Read) {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -330,7 +338,7 @@ fn open_or_aside(
         }
         Ok(_) => {}
     }
-    let opened = file::open(path).and_then(|(connection, meta)| {
+    let opened = file::open(path, rest).and_then(|(connection, meta)| {
         let position = meta.position;
         if position > end {
             return Err(FoldedError::Ahead { position, end });

@@ -41,7 +41,7 @@ impl Place {
     /// Takes the file up for a log of these frames that is there from `first` on.
     fn take_up(&self, frames: &[Frame], first: Lsn, state: &State) -> TakenUp {
         let end = frames.last().map_or(Lsn::ZERO, |frame| frame.next());
-        Folded::take_up(self.dir.path(), &self.fs, (first, end), state).unwrap()
+        Folded::take_up(self.dir.path(), &self.fs, (first, end), state, &mut || {}).unwrap()
     }
 
     /// Takes the file up and folds what it has not seen, in transactions of `at_once` frames.

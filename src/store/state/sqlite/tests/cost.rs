@@ -1,8 +1,22 @@
 //! What folding costs; run by hand.
 
-use std::time::Instant;
+use nix::sys::resource::{UsageWho, getrusage};
 
 use super::*;
+
+/// Processor time of this thread.
+fn cpu_ns() -> i64 {
+    let usage = getrusage(UsageWho::RUSAGE_THREAD).unwrap();
+    let of = |time: nix::sys::time::TimeVal| time.tv_sec() * 1_000_000 + time.tv_usec();
+    (of(usage.user_time()) + of(usage.system_time())) * 1_000
+}
+
+/// Octets that this process has handed to the system.
+fn written() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/io").unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("wchar: "));
+    line.unwrap().parse().unwrap()
+}
 
 /// Everyday sessions of many terminals, in the order of chance.
 #[test]
@@ -38,10 +52,11 @@ fn cost_of_a_session() {
     folded.check_point().unwrap();
     let payload = world::everyday_step();
     let (mut gather_ns, mut write_ns, mut move_ns) = (0, 0, 0);
+    let before = written();
     let mut random = 0x9E37_79B9_7F4A_7C15_u64;
     let mut done = 0;
     while done < sessions {
-        let start = Instant::now();
+        let start = cpu_ns();
         while done < sessions && !delta.is_full() {
             random ^= random << 13;
             random ^= random >> 7;
@@ -56,21 +71,23 @@ fn cost_of_a_session() {
             step(&mut delta, &frame);
             done += 1;
         }
-        gather_ns += start.elapsed().as_nanos();
-        let start = Instant::now();
+        gather_ns += cpu_ns() - start;
+        let start = cpu_ns();
         folded.apply(&mut delta, &mut || {}).unwrap();
-        write_ns += start.elapsed().as_nanos();
-        let start = Instant::now();
+        write_ns += cpu_ns() - start;
+        let start = cpu_ns();
         folded.check_point().unwrap();
-        move_ns += start.elapsed().as_nanos();
+        move_ns += cpu_ns() - start;
     }
-    let each = |ns: u128| ns / u128::from(sessions);
+    let each = |ns: i64| ns / i64::try_from(sessions).unwrap();
     let len = std::fs::metadata(place.path()).unwrap().len();
     println!(
-        "a session: gather {} ns, write {} ns, move pages {} ns; {} octets a terminal",
+        "a session: gather {} ns, write {} ns, move pages {} ns; {} octets written; \
+         {} octets a terminal",
         each(gather_ns),
         each(write_ns),
         each(move_ns),
+        (written() - before) / sessions,
         len / terminals
     );
 }
