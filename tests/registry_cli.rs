@@ -61,8 +61,12 @@ impl Drop for Running {
 
 impl World {
     fn new() -> Self {
+        Self::with("")
+    }
+
+    fn with(more: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let site = Site::new(dir.path(), &[], "");
+        let site = Site::new(dir.path(), &[], more);
         let world = Self { site, _dir: dir };
         let (version, key) = ("version = 1\nstate = \"ACTIVE\"", "5a".repeat(16));
         let keys = format!(
@@ -241,6 +245,41 @@ fn run_fleet(site: &Site, plan: &FleetPlan) -> Ledger {
         .unwrap()
 }
 
+/// What a terminal said is found in the log, and what it adds up to is folded behind.
+fn questions_are_answered(world: &World, terminal: &str) {
+    let found = world.json(0, &["terminal", "readings", terminal, "--limit", "1000"]);
+    let records = found["records"].as_array().unwrap();
+    assert!(!records.is_empty(), "{found}");
+    assert!(
+        records
+            .iter()
+            .all(|one| one["terminal"] == terminal && one["lane"] == "bulk")
+    );
+    let position = records[0]["position"].as_u64().unwrap();
+    let before = ["terminal", "readings", terminal, "--to", "2001-01-01"];
+    assert_eq!(world.json(0, &before)["records"], serde_json::json!([]));
+    let alarms = world.json(0, &["terminal", "alarms", terminal]);
+    let alarms = alarms["records"].as_array().unwrap();
+    assert!(alarms.iter().all(|one| one["kind"] == "alarm_notice"));
+    let shown = (0..1_000).map(|_| world.json(0, &["terminal", "show", terminal]));
+    let is_folded = |shown: &Value| shown["folded"]["position"].as_u64() > Some(position);
+    let shown = { shown }.find(is_folded).unwrap();
+    let meters = shown["folded"]["terminal"]["meters"].as_array().unwrap();
+    assert!(meters.iter().any(|one| one["register"].is_u64()), "{shown}");
+    let open = world.json(0, &["alarms", "--limit", "1"]);
+    assert!(open["position"].as_u64() >= Some(position), "{open}");
+    let wrong = world.json(1, &["alarms", "--after", "nowhere"]);
+    assert_eq!(wrong["error"]["kind"], "refused");
+    for args in [
+        &["terminal", "show", terminal][..],
+        &["terminal", "readings", terminal],
+        &["alarms"],
+    ] {
+        let text = String::from_utf8(world.run(args).stdout).unwrap();
+        assert!(text.contains("position"), "{text}");
+    }
+}
+
 #[test]
 fn a_terminal_that_was_registered_through_the_socket_is_served_at_once() {
     let world = World::new();
@@ -296,11 +335,21 @@ fn a_terminal_that_was_registered_through_the_socket_is_served_at_once() {
         &["terminal", "show", keyed["terminal"].as_str().unwrap()],
     );
     assert!(shown["terminal"]["frame_counter"].as_u64().unwrap() > 0);
+    questions_are_answered(&world, keyed["terminal"].as_str().unwrap());
     let listed = world.json(0, &["key", "list"]);
     assert!(listed["keys"][0]["terminals"].as_u64().unwrap() > 0);
     let refused = world.json(1, &["key", "state", &id, "1", "withdrawn"]);
     assert_eq!(refused["error"]["kind"], "unconfirmed");
+    let served = world.json(
+        0,
+        &["terminal", "readings", keyed["terminal"].as_str().unwrap()],
+    );
     server.stop();
+    let direct = world.json(
+        0,
+        &["terminal", "readings", keyed["terminal"].as_str().unwrap()],
+    );
+    assert_eq!(direct["records"], served["records"], "without a server too");
     let custody = check_directory(&ledger, &world.site.records()).unwrap();
     assert!(
         custody.told_safe > 0 && custody.is_clean(),
@@ -318,7 +367,7 @@ fn the_socket_is_its_owners_alone() {
     assert_eq!(found.permissions().mode() & 0o777, 0o600);
     let taken = world.run(&["serve"]);
     assert_eq!(taken.status.code(), Some(2), "one server a data folder");
-    assert!(world.socket().exists(), "and the second touches nothing");
+    assert_eq!(world.json(0, &["utility", "list"])["did"], "utilities");
     server.stop();
     fs::write(world.socket(), "kept").unwrap();
     let in_the_way = world.run(&["serve"]);
@@ -372,15 +421,23 @@ fn whatever_the_socket_is_sent_it_answers_and_goes_on() {
 
 #[test]
 fn a_sink_skips_only_if_that_is_meant_and_the_log_keeps_the_range() {
-    let world = World::new();
+    // A consumer that never pulls.
+    let tokens = tempfile::tempdir().unwrap();
+    let token = tokens.path().join("slow.token");
+    fs::write(&token, "0123456789abcdef0123456789abcdef").unwrap();
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
+    let world = World::with(&format!(
+        "[[consumer]]\nname = \"slow\"\nutility = \"{GAS}\"\ntoken_file = \"{}\"\n",
+        token.display()
+    ));
     let server = world.serve();
     world.put_gas();
-    let refused = world.json(1, &["sink", "skip", "records"]);
+    let refused = world.json(1, &["sink", "skip", "slow"]);
     assert_eq!(refused["error"]["kind"], "unconfirmed");
-    let skipped = world.json(0, &["sink", "skip", "records", "--yes"]);
+    let skipped = world.json(0, &["sink", "skip", "slow", "--yes"]);
     let (from, to) = (&skipped["from"], &skipped["to"]);
     assert!(from.as_u64().unwrap() < to.as_u64().unwrap());
-    let remove = world.json(1, &["sink", "remove", "records", "--yes"]);
+    let remove = world.json(1, &["sink", "remove", "slow", "--yes"]);
     assert!(
         remove["error"]["message"]
             .as_str()
@@ -390,7 +447,7 @@ fn a_sink_skips_only_if_that_is_meant_and_the_log_keeps_the_range() {
     let unknown = world.json(1, &["sink", "skip", "cloud", "--yes"]);
     assert_eq!(unknown["error"]["kind"], "refused");
     server.stop();
-    let remove = world.json(1, &["sink", "remove", "records", "--yes"]);
+    let remove = world.json(1, &["sink", "remove", "slow", "--yes"]);
     assert!(
         remove["error"]["message"]
             .as_str()
@@ -399,6 +456,7 @@ fn a_sink_skips_only_if_that_is_meant_and_the_log_keeps_the_range() {
     );
     let listed = world.json(0, &["sink", "list"]);
     assert_eq!(listed["sinks"][0]["kind"], "ndjson");
+    assert_eq!(listed["sinks"][1]["reached"]["bulk"], *to);
     let mut inspect = Command::new(env!("CARGO_BIN_EXE_kenshin"));
     inspect.args(["log", "inspect", "--json", "--data"]);
     let output = inspect.arg(world.site.dir.join("data")).output().unwrap();
@@ -412,7 +470,7 @@ fn a_sink_skips_only_if_that_is_meant_and_the_log_keeps_the_range() {
         .unwrap();
     assert_eq!(
         (&skip["sink"], &skip["from"], &skip["to"]),
-        (&"records".into(), from, to)
+        (&"slow".into(), from, to)
     );
 }
 

@@ -178,6 +178,8 @@ impl Server {
         let frames = booted.replayed_frames;
         tracing::info!(frames, "Took up what is durable.");
         booted.take_up_mark(&**clock)?;
+        // Before terminals can call, so that whoever sees the server up finds the socket too.
+        let socket = Socket::bind(&config.admin_socket())?;
         let bound = bind(&listener_options(config, workers))?;
         booted.completions.set_wakers(bound.wakers());
         let names = config.sinks.iter().map(|sink| sink.name.as_str());
@@ -197,7 +199,6 @@ impl Server {
             live_max: usize::try_from(config.sessions.live_max).unwrap_or(usize::MAX),
         }));
         let followers = Followers::start(config, &booted, clock)?;
-        let socket = Socket::bind(&config.admin_socket())?;
         let desk = Desk::new(
             registry_of(config, &booted),
             Arc::clone(followers.sinks()),

@@ -73,9 +73,10 @@ fn serve(config: &Config) -> Result<ExitCode, Box<dyn std::error::Error>> {
         .build()?;
     runtime.block_on(async {
         let shutdown = Shutdown::new();
-        let server = Server::start(config, keys, &clock, runtime.handle())?;
+        // From before anybody can see the server: a signal during the start stops it in order too.
         let watched = shutdown.clone();
         let signals = tokio::spawn(async move { watched.watch_signals().await });
+        let server = Server::start(config, keys, &clock, runtime.handle())?;
         let (stop, broken) = (shutdown.token(), server.broken());
         tokio::select! {
             () = stop.cancelled() => {}
