@@ -245,6 +245,41 @@ fn run_fleet(site: &Site, plan: &FleetPlan) -> Ledger {
         .unwrap()
 }
 
+/// What a terminal said is found in the log, and what it adds up to is folded behind.
+fn questions_are_answered(world: &World, terminal: &str) {
+    let found = world.json(0, &["terminal", "readings", terminal, "--limit", "1000"]);
+    let records = found["records"].as_array().unwrap();
+    assert!(!records.is_empty(), "{found}");
+    assert!(
+        records
+            .iter()
+            .all(|one| one["terminal"] == terminal && one["lane"] == "bulk")
+    );
+    let position = records[0]["position"].as_u64().unwrap();
+    let before = ["terminal", "readings", terminal, "--to", "2001-01-01"];
+    assert_eq!(world.json(0, &before)["records"], serde_json::json!([]));
+    let alarms = world.json(0, &["terminal", "alarms", terminal]);
+    let alarms = alarms["records"].as_array().unwrap();
+    assert!(alarms.iter().all(|one| one["kind"] == "alarm_notice"));
+    let shown = (0..1_000).map(|_| world.json(0, &["terminal", "show", terminal]));
+    let is_folded = |shown: &Value| shown["folded"]["position"].as_u64() > Some(position);
+    let shown = { shown }.find(is_folded).unwrap();
+    let meters = shown["folded"]["terminal"]["meters"].as_array().unwrap();
+    assert!(meters.iter().any(|one| one["register"].is_u64()), "{shown}");
+    let open = world.json(0, &["alarms", "--limit", "1"]);
+    assert!(open["position"].as_u64() >= Some(position), "{open}");
+    let wrong = world.json(1, &["alarms", "--after", "nowhere"]);
+    assert_eq!(wrong["error"]["kind"], "refused");
+    for args in [
+        &["terminal", "show", terminal][..],
+        &["terminal", "readings", terminal],
+        &["alarms"],
+    ] {
+        let text = String::from_utf8(world.run(args).stdout).unwrap();
+        assert!(text.contains("position"), "{text}");
+    }
+}
+
 #[test]
 fn a_terminal_that_was_registered_through_the_socket_is_served_at_once() {
     let world = World::new();
@@ -300,11 +335,21 @@ fn a_terminal_that_was_registered_through_the_socket_is_served_at_once() {
         &["terminal", "show", keyed["terminal"].as_str().unwrap()],
     );
     assert!(shown["terminal"]["frame_counter"].as_u64().unwrap() > 0);
+    questions_are_answered(&world, keyed["terminal"].as_str().unwrap());
     let listed = world.json(0, &["key", "list"]);
     assert!(listed["keys"][0]["terminals"].as_u64().unwrap() > 0);
     let refused = world.json(1, &["key", "state", &id, "1", "withdrawn"]);
     assert_eq!(refused["error"]["kind"], "unconfirmed");
+    let served = world.json(
+        0,
+        &["terminal", "readings", keyed["terminal"].as_str().unwrap()],
+    );
     server.stop();
+    let direct = world.json(
+        0,
+        &["terminal", "readings", keyed["terminal"].as_str().unwrap()],
+    );
+    assert_eq!(direct["records"], served["records"], "without a server too");
     let custody = check_directory(&ledger, &world.site.records()).unwrap();
     assert!(
         custody.told_safe > 0 && custody.is_clean(),

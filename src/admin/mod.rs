@@ -7,6 +7,7 @@
 pub mod client;
 mod desk;
 pub mod protocol;
+pub mod query;
 pub mod server;
 
 pub use client::{CallError, Client};

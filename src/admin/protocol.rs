@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::forward::command as sinks;
 use crate::registry::{self, Refusal, RowRefusal};
 
+use super::query;
+
 /// The version of the lines.
 pub const VERSION: u64 = 1;
 /// Octets of a line with a question at most.
@@ -29,6 +31,8 @@ pub enum Ask {
     Registry(registry::Command),
     /// Of the sinks.
     Sink(sinks::Command),
+    /// Of records, and of what is folded out of them.
+    Query(query::Question),
 }
 
 impl Ask {
@@ -38,6 +42,7 @@ impl Ask {
         match self {
             Self::Registry(command) => command.only_reads(),
             Self::Sink(command) => matches!(command, sinks::Command::List),
+            Self::Query(_) => true,
         }
     }
 }
@@ -50,6 +55,8 @@ pub enum Answer {
     Registry(registry::Reply),
     /// Of the sinks.
     Sink(sinks::Reply),
+    /// Of records, and of what is folded out of them.
+    Query(query::Reply),
 }
 
 /// Why nothing, or not all, became of it.

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use crate::admin::query::Archive;
 use crate::admin::{Answer, Ask, Desk, Trouble};
 use crate::config::Config;
 use crate::forward::SinkError;
 use crate::keyring::LinkKeyring;
+use crate::model::Zone;
 use crate::registry::{Policy, Registry};
 use crate::store::fs::{DataDirLock, RealFs};
+use crate::store::state::sqlite::FoldedReader;
 
-use super::boot::{BootError, Booted, boot, lock};
+use super::boot::{BootError, Booted, STATE_DIRECTORY, boot, lock};
 use super::followers::attach_known;
 use super::server::log_options;
 
@@ -48,7 +51,11 @@ impl Direct {
         let booted = boot(fs, &config.data_dir, log_options(config), 0, keys)?;
         let sinks = attach_known(config, &booted)?;
         Ok(Self {
-            desk: Desk::new(registry_of(config, &booted), sinks),
+            desk: Desk::new(
+                registry_of(config, &booted),
+                sinks,
+                archive_of(config, &booted),
+            ),
             booted,
             _lock: data_lock,
         })
@@ -73,6 +80,13 @@ impl Direct {
         closed.map_err(|poison| DirectError::Stopped(poison.cause))?;
         Ok(())
     }
+}
+
+/// Where records and what is folded of them are found.
+pub(super) fn archive_of(config: &Config, booted: &Booted) -> Archive {
+    let dir = booted.data_dir.join(STATE_DIRECTORY);
+    let folded = config.store.sqlite.then(|| FoldedReader::new(&dir));
+    Archive::new(Arc::clone(&booted.log), folded, Zone::JAPAN)
 }
 
 /// The registry of what was taken up.

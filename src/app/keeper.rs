@@ -12,6 +12,8 @@ use crate::store::state::State;
 use crate::store::state::snapshot::{self, SnapshotInfo, WriteError};
 use crate::telemetry::{DiskLevel, events};
 
+use super::retention::Retention;
+
 use tokio_util::sync::CancellationToken;
 
 /// What the housekeeping goes by.
@@ -27,8 +29,8 @@ pub struct KeeperOptions {
     pub snapshot_every_octets: u64,
     /// Frames that wait in the log's queue at most.
     pub queue_frames: usize,
-    /// Octets of log that are kept beyond what sinks and snapshots need; none keeps all.
-    pub retention_octets: Option<u64>,
+    /// Snapshots that are kept, at least 1.
+    pub snapshots_kept: usize,
 }
 
 /// What one round found and did.
@@ -54,10 +56,11 @@ pub struct Keeper {
     log: Arc<CommitLog>,
     load: Arc<Load>,
     snapshot_at: Lsn,
+    retention: Option<Retention>,
 }
 
 impl Keeper {
-    /// A housekeeper; the log is kept for every one of `floors`.
+    /// A housekeeper that keeps all of the log.
     #[must_use]
     pub fn new(options: KeeperOptions, booted: &super::boot::Booted, load: Arc<Load>) -> Self {
         Self {
@@ -68,7 +71,15 @@ impl Keeper {
             log: Arc::clone(&booted.log),
             load,
             snapshot_at: booted.state.folded(),
+            retention: None,
         }
+    }
+
+    /// This housekeeper, letting the log forget.
+    #[must_use]
+    pub fn with_retention(mut self, retention: Retention) -> Self {
+        self.retention = Some(retention);
+        self
     }
 
     /// One round; to be called a few times a second. It blocks while a snapshot is written.
@@ -87,11 +98,10 @@ impl Keeper {
         let since = folded.saturating_since(self.snapshot_at);
         let is_due = since >= self.options.snapshot_every_octets && disk != DiskLevel::Full;
         let snapshot = is_due.then(|| self.snapshot());
-        let retain_error = if snapshot.is_some() {
-            self.retain().err()
-        } else {
-            None
-        };
+        let retain_error = self
+            .retention
+            .as_mut()
+            .and_then(|retention| retention.round(snapshot.is_some()).err());
         Round {
             disk,
             log,
@@ -109,24 +119,8 @@ impl Keeper {
         let position = self.state.folded();
         self.snapshot_at = position;
         let dir = self.data_dir.join(super::boot::STATE_DIRECTORY);
-        snapshot::write(&self.state, position, &dir, &*self.fs)
-    }
-
-    /// Lets the log forget what nobody needs: never beyond the slowest sink or the oldest snapshot.
-    fn retain(&self) -> Result<(), RetainError> {
-        let Some(kept_octets) = self.options.retention_octets else {
-            return Ok(());
-        };
-        let end = self.log.durable_end().get();
-        let mut lowest = Lsn::new(end.saturating_sub(kept_octets));
-        let dir = self.data_dir.join(super::boot::STATE_DIRECTORY);
-        let oldest_snapshot = snapshot::oldest_kept(&dir, &*self.fs);
-        // Without a snapshot, or without knowing, everything is needed.
-        lowest = lowest.min(oldest_snapshot.ok().flatten().unwrap_or(Lsn::ZERO));
-        for cursors in self.state.directory().sinks.values() {
-            lowest = lowest.min(cursors.lowest());
-        }
-        self.log.retain_from(lowest).map(|_| ())
+        let kept = self.options.snapshots_kept;
+        snapshot::write(&self.state, position, &dir, &*self.fs, kept)
     }
 
     fn disk_level(&self, log: &LogStatus) -> DiskLevel {

@@ -3,8 +3,11 @@
 pub mod boot;
 pub mod descriptors;
 pub mod direct;
+pub mod folder;
 pub mod followers;
 pub mod keeper;
+mod pace;
+pub mod retention;
 pub mod server;
 pub mod witness;
 

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::ingest::intake::{Intake, Parts};
 use crate::ingest::load::Load;
 use crate::keyring::LinkKeyring;
+use crate::model::Zone;
 use crate::net::admission::AdmissionLimits;
 use crate::net::counters::NetCounters;
 use crate::net::{BindError, ListenerOptions, Listeners, StreamLimits, bind};
@@ -28,9 +29,11 @@ use crate::time::Clock;
 
 use super::boot::{BootError, Booted, boot, lock};
 use super::descriptors::{self, TooFewFiles};
-use super::direct::registry_of;
+use super::direct::{archive_of, registry_of};
+use super::folder::{Folder, Folding};
 use super::followers::{FollowError, Followers};
 use super::keeper::{Keeper, KeeperOptions};
+use super::retention::{Retention, RetentionOptions};
 use super::witness::Telling;
 
 const MIB: u64 = 1 << 20;
@@ -91,6 +94,7 @@ pub struct Server {
     load: Arc<Load>,
     listeners: Option<Listeners>,
     followers: Option<Followers>,
+    folder: Option<Folder>,
     keeper: Option<std::thread::JoinHandle<Keeper>>,
     http: Option<JoinHandle<()>>,
     admin: AdminServer,
@@ -108,6 +112,7 @@ struct Health {
     booted: Arc<Booted>,
     load: Arc<Load>,
     net: Arc<NetCounters>,
+    folding: Option<Arc<Folding>>,
     stopping: CancellationToken,
 }
 
@@ -145,7 +150,9 @@ impl HealthSource for Health {
             hot_terminals: count(self.booted.state.table.len()),
             live_sessions: count(self.intake.live_machines()),
             tcp_connections: self.net.connections_open.get(),
-            sqlite_lag_bytes: 0,
+            sqlite_lag_bytes: self.folding.as_ref().map_or(0, |folding| {
+                status.durable_end.saturating_since(folding.position())
+            }),
             snapshot_age_s: 0,
         }
     }
@@ -198,7 +205,11 @@ impl Server {
             live_max: usize::try_from(config.sessions.live_max).unwrap_or(usize::MAX),
         }));
         let followers = Followers::start(config, &booted, clock)?;
-        let desk = Desk::new(registry_of(config, &booted), Arc::clone(followers.sinks()));
+        let desk = Desk::new(
+            registry_of(config, &booted),
+            Arc::clone(followers.sinks()),
+            archive_of(config, &booted),
+        );
         let admin = AdminServer::start(socket, Arc::new(desk), runtime)?;
         let handler: Arc<Intake> = Arc::clone(&intake);
         let listeners = bound.start(handler, Arc::clone(clock), runtime)?;
@@ -215,6 +226,7 @@ impl Server {
             load,
             listeners: Some(listeners),
             followers: Some(followers),
+            folder: None,
             keeper: None,
             http: None,
             admin,
@@ -223,6 +235,9 @@ impl Server {
             clock: Arc::clone(clock),
             _lock: data_lock,
         };
+        if config.store.sqlite {
+            server.fold_behind();
+        }
         server.keep_house(config);
         server.serve_http(config, &metrics, runtime)?;
         server.tell_addresses();
@@ -262,6 +277,20 @@ impl Server {
         }
     }
 
+    /// Folds the log for those who ask. A server without it serves terminals all the same.
+    fn fold_behind(&mut self) {
+        match Folder::start(&self.booted, &self.clock, Zone::JAPAN) {
+            Ok(folder) => self.folder = Some(folder),
+            Err(error) => tracing::error!(%error, "There is no thread to fold the log."),
+        }
+    }
+
+    /// What is folded for those who ask; none if that is switched off.
+    #[must_use]
+    pub fn folding(&self) -> Option<&Arc<Folding>> {
+        self.folder.as_ref().map(Folder::folding)
+    }
+
     fn keep_house(&mut self, config: &Config) {
         let options = KeeperOptions {
             come_back_percent: config.disk.come_back_percent,
@@ -269,12 +298,22 @@ impl Server {
             quota_octets: config.disk.quota_mib.map(|mib| u64::from(mib) * MIB),
             snapshot_every_octets: u64::from(config.store.snapshot_every_mib) * MIB,
             queue_frames: usize::try_from(config.store.queue_frames).unwrap_or(usize::MAX),
-            retention_octets: config
+            snapshots_kept: usize::try_from(config.store.snapshots_kept).unwrap_or(1),
+        };
+        let mut keeper = Keeper::new(options, &self.booted, Arc::clone(&self.load));
+        let retention = RetentionOptions {
+            octets: config
                 .store
                 .retention_gib
                 .map(|gib| u64::from(gib).saturating_mul(MIB * 1_024)),
+            days: config.store.retention_days,
         };
-        let mut keeper = Keeper::new(options, &self.booted, Arc::clone(&self.load));
+        if retention.is_on() {
+            let folding = self.folding().map(Arc::clone);
+            let clock = Arc::clone(&self.clock);
+            let retention = Retention::new(retention, &self.booted, folding, clock);
+            keeper = keeper.with_retention(retention);
+        }
         let (stopping, broken) = (self.stopping.clone(), self.broken.clone());
         let thread = std::thread::Builder::new().name("keeper".to_owned());
         let spawned = thread.spawn(move || {
@@ -315,6 +354,7 @@ impl Server {
             booted: Arc::clone(&self.booted),
             load: Arc::clone(&self.load),
             net: listeners.counters(),
+            folding: self.folder.as_ref().map(|one| Arc::clone(one.folding())),
             stopping: self.stopping.clone(),
         };
         let mut router = ops::router(Arc::new(health), Arc::clone(metrics));
@@ -358,11 +398,14 @@ impl Server {
         }
         shutdown.stage("operators", store, self.admin.stop()).await;
         let followers = self.followers.take();
-        let keeper = self.keeper.take();
+        let (folder, keeper) = (self.folder.take(), self.keeper.take());
         let (booted, broken) = (Arc::clone(&self.booted), self.broken.clone());
         let close = tokio::task::spawn_blocking(move || {
             if let Some(followers) = followers {
                 followers.stop();
+            }
+            if let Some(folder) = folder {
+                folder.stop();
             }
             if let Some(Ok(mut keeper)) = keeper.map(std::thread::JoinHandle::join)
                 && let Err(error) = keeper.snapshot()

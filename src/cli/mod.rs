@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod alarms;
 pub mod config;
 pub mod decode;
 pub mod demo;
@@ -53,6 +54,8 @@ pub enum Command {
     Utility(utility::UtilityArgs),
     /// Register, change, remove and show terminals; import tables of them.
     Terminal(terminal::TerminalArgs),
+    /// Show the alarms that go on.
+    Alarms(alarms::AlarmsArgs),
     /// Show how far sinks and consumers are; let one skip what it was not given; forget one.
     Sink(sink::SinkArgs),
 }
@@ -72,6 +75,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Utility(args) => utility::run(&args),
         Command::Terminal(args) => terminal::run(&args),
+        Command::Alarms(args) => alarms::run(&args),
         Command::Sink(args) => sink::run(&args),
     }
 }

@@ -218,6 +218,7 @@ pub fn show_answer(
         let value = match answer {
             Answer::Registry(reply) => json!(reply),
             Answer::Sink(reply) => json!(reply),
+            Answer::Query(reply) => json!(reply),
         };
         format!("{value}\n")
     } else {
@@ -244,7 +245,9 @@ pub fn show_error(place: &Place, error: &OperatorError) -> ExitCode {
     code
 }
 
-fn show(text: &str, code: ExitCode) -> ExitCode {
+/// Writes to standard output, and gives the exit code if that can be done.
+#[must_use]
+pub fn show(text: &str, code: ExitCode) -> ExitCode {
     let mut output = io::stdout().lock();
     let written = output.write_all(text.as_bytes());
     match written.and_then(|()| output.flush()) {

@@ -8,12 +8,14 @@ use clap::{Args, Subcommand};
 use super::operator::{AFTER_HELP, Place, ask_and_show, fields, instant, or_dash, table, word};
 use crate::admin::{Answer, Ask};
 use crate::keyring::UtilityId;
-use crate::model::TerminalId;
+use crate::model::{Lane, TerminalId};
 use crate::registry::{
     Command, LIST_MAX, MeterView, Reply, Row, TerminalLine, TerminalView, parse_terminal,
 };
 
 mod import;
+pub mod records;
+mod show;
 
 /// What `--help` says after the arguments of `import`.
 const IMPORT_HELP: &str = "\
@@ -54,9 +56,16 @@ pub enum TerminalCommand {
     /// End the registration of a terminal. Its records and counters stay.
     #[command(after_long_help = AFTER_HELP)]
     Remove(OneArgs),
-    /// Show a terminal: its registration, keys, counters, last contact and registers.
+    /// Show a terminal: its registration, keys, counters, last contact, health, meters with their
+    /// valves, and open alarms.
     #[command(after_long_help = AFTER_HELP)]
     Show(OneArgs),
+    /// Show the records of a terminal but alarms, the newest first.
+    #[command(after_long_help = AFTER_HELP)]
+    Readings(records::RecordsArgs),
+    /// Show the alarm notices of a terminal, the newest first.
+    #[command(after_long_help = AFTER_HELP)]
+    Alarms(records::RecordsArgs),
     /// Show registered terminals, in the order of their identities.
     #[command(after_long_help = AFTER_HELP)]
     List(ListArgs),
@@ -179,6 +188,9 @@ pub struct ImportArgs {
 pub fn run(args: &TerminalArgs) -> ExitCode {
     let (place, command) = match &args.command {
         TerminalCommand::Import(args) => return import::run(args),
+        TerminalCommand::Show(args) => return show::run(args),
+        TerminalCommand::Readings(args) => return records::run(args, Lane::Bulk),
+        TerminalCommand::Alarms(args) => return records::run(args, Lane::Alarm),
         TerminalCommand::Add(args) => {
             let row = Row {
                 line: 0,
@@ -203,10 +215,6 @@ pub fn run(args: &TerminalArgs) -> ExitCode {
         TerminalCommand::Remove(args) => {
             let terminal = args.terminal;
             (&args.place, Command::TerminalRemove { terminal })
-        }
-        TerminalCommand::Show(args) => {
-            let terminal = args.terminal;
-            (&args.place, Command::TerminalShow { terminal })
         }
         TerminalCommand::List(args) => {
             let command = Command::TerminalList {

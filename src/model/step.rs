@@ -149,6 +149,18 @@ impl RecordFlags {
         self.0 & other.0 == other.0
     }
 
+    /// The set as bits, as a step has it.
+    #[must_use]
+    pub const fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// The set of bits.
+    #[must_use]
+    pub const fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+
     /// Whether the record is a new fact: neither a repeat nor a contradiction.
     #[must_use]
     pub const fn is_new(self) -> bool {

@@ -3,5 +3,6 @@
 pub mod fs;
 pub mod log;
 pub mod ndjson;
+pub mod records;
 pub mod secret;
 pub mod state;

@@ -178,7 +178,7 @@ impl World {
             quota_octets: None,
             snapshot_every_octets: 8 << 10,
             queue_frames: 1_000,
-            retention_octets: None,
+            snapshots_kept: 2,
         };
         let keeper = Keeper::new(options, &booted, load);
         self.server = Some(Server {

@@ -75,6 +75,13 @@ impl History {
         }
     }
 
+    /// These frames, without those that stand at a position or after it.
+    #[must_use]
+    pub fn before(mut self, position: Lsn) -> Self {
+        self.end = self.end.min(position.get());
+        self
+    }
+
     fn try_next(&mut self) -> Result<Option<OwnedFrame>, ReadError> {
         loop {
             if let Some(current) = &mut self.current {

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use super::Shared;
 use super::error::RetainError;
+use super::{CommitLog, Shared};
 use crate::model::Lsn;
 
 /// What was dropped.
@@ -16,6 +16,17 @@ pub struct Retained {
     pub segments: usize,
     /// Octets of the log that were dropped.
     pub octets: u64,
+}
+
+impl CommitLog {
+    /// Where the sealed segments end, the oldest first: the positions from which
+    /// [`Self::retain_from`] leaves exactly what follows.
+    #[must_use]
+    pub fn sealed_ends(&self) -> Vec<Lsn> {
+        let segments = self.shared.segments.snapshot();
+        let ends = segments.iter().filter_map(|one| one.sealed_end.get());
+        ends.map(|end| Lsn::new(*end)).collect()
+    }
 }
 
 /// Drops the sealed segments that end at or before `lowest_needed`.

@@ -1,9 +1,10 @@
 //! State: what the log adds up to.
 //!
 //! Everything in here can be thrown away and is built again from the log: the *hot table* in
-//! memory, which sessions need, from the latest snapshot and the frames after it.
+//! memory, which sessions need, from the latest snapshot and the frames after it; and what people
+//! ask for, in [`sqlite`].
 //!
-//! One function folds a frame in, whether it has just become durable or is read again after a
+//! One function folds a frame into memory, whether it has just become durable or is read again after a
 //! restart: [`State::fold`]. It is called in the order of the log, and skips what an entry has
 //! seen, so that a snapshot may be taken while frames go on coming.
 
@@ -11,6 +12,7 @@ pub mod directory;
 pub mod fold;
 pub mod hot;
 pub mod snapshot;
+pub mod sqlite;
 pub mod table;
 
 pub use directory::Directory;

@@ -31,8 +31,6 @@ use block::{BLOCK_MAX, BlockReader, BlockWriter, Counts, Kind};
 const VERSION: u16 = 2;
 /// The oldest version of files that are read: it knows no customer numbers.
 const OLDEST_VERSION: u16 = 1;
-/// Snapshots that are kept: the newest, and one to fall back to.
-const KEPT: usize = 2;
 /// What a file that could not be used is called from then on, so that it counts no more.
 const DAMAGED_SUFFIX: &str = ".damaged";
 const NEW_SUFFIX: &str = ".new";
@@ -167,7 +165,7 @@ pub fn oldest_kept(dir: &Path, fs: &dyn Fs) -> io::Result<Option<Lsn>> {
 }
 
 /// Writes a snapshot, durable under its name when this returns, and removes those that are more
-/// than the two newest. `position` is one up to which all frames were folded before this call;
+/// than the `kept` newest, which are one at least. `position` is one up to which all frames were folded before this call;
 /// folding may go on meanwhile. Holds the lock of one shard at a time, not while it writes.
 ///
 /// # Errors
@@ -178,6 +176,7 @@ pub fn write(
     position: Lsn,
     dir: &Path,
     fs: &dyn Fs,
+    kept: usize,
 ) -> Result<SnapshotInfo, WriteError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
@@ -201,7 +200,8 @@ pub fn write(
     let octets = writer.finish(counts).map_err(failed(&new))?;
     fs.rename(&new, &path).map_err(failed(&path))?;
     fs.sync_dir(dir).map_err(failed(dir))?;
-    for old in positions(dir, fs).map_err(failed(dir))?.iter().skip(KEPT) {
+    let positions = positions(dir, fs).map_err(failed(dir))?;
+    for old in positions.iter().skip(kept.max(1)) {
         let old = dir.join(file_name(*old));
         fs.remove(&old).map_err(failed(&old))?;
     }

@@ -286,7 +286,7 @@ proptest! {
         world.fold(before);
         let position = frames[before].lsn;
         let fs = BusyFs { disk: SimFs::new(), world: Arc::clone(&world) };
-        let info = write(&world.state, position, Path::new(DIR), &fs).unwrap();
+        let info = write(&world.state, position, Path::new(DIR), &fs, 2).unwrap();
         prop_assert_eq!(info.position, position);
 
         let loaded = load_latest(Path::new(DIR), &fs, LinkKeyring::new()).unwrap();
@@ -322,7 +322,7 @@ fn disk_with(count: u64) -> SimFs {
         state
             .table
             .with(terminal(0), |entry| entry.hot.last_contact_utc_s = contact);
-        write(&state, Lsn::new(number * 1_000), Path::new(DIR), &fs).unwrap();
+        write(&state, Lsn::new(number * 1_000), Path::new(DIR), &fs, 2).unwrap();
     }
     fs
 }
@@ -423,7 +423,7 @@ fn a_power_cut_at_any_moment_leaves_the_old_snapshot_or_the_new_one() {
                 power_cut: Some(changes + cut),
                 ..crate::store::fs::Faults::default()
             });
-            let written = write(&state, Lsn::new(2_000), Path::new(DIR), &fs);
+            let written = write(&state, Lsn::new(2_000), Path::new(DIR), &fs, 2);
             let after = fs.crash(seed);
             let loaded = load_latest(Path::new(DIR), &after, LinkKeyring::new()).unwrap();
             let position = loaded.position.get();
@@ -441,7 +441,7 @@ fn golden(version: u16) -> PathBuf {
 #[ignore = "makes the golden file of the version that this server writes"]
 fn the_golden_file_is_made() {
     let dir = golden(VERSION);
-    write(&sample_state(), Lsn::new(12_345), &dir, &RealFs).unwrap();
+    write(&sample_state(), Lsn::new(12_345), &dir, &RealFs, 2).unwrap();
 }
 
 #[test]
@@ -469,7 +469,7 @@ fn a_million_terminals_load_within_two_seconds() {
         state.table.with_or_insert(&new, |_| ()).unwrap();
     }
     let clock = SystemClock::new();
-    let info = write(&state, Lsn::new(64), dir.path(), &RealFs).unwrap();
+    let info = write(&state, Lsn::new(64), dir.path(), &RealFs, 2).unwrap();
     let written_ms = clock.monotonic_ms();
     let loaded = load_latest(dir.path(), &RealFs, LinkKeyring::new()).unwrap();
     let loaded_ms = clock.monotonic_ms() - written_ms;

@@ -1,0 +1,342 @@
+//! What operators ask of records and of what is folded out of them.
+//!
+//! Records come from the log by its indexes, the rest from the file that is folded behind; each
+//! answer says up to which position of the log it goes.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::ids::Lane;
+use crate::model::{Lsn, TerminalId, Zone};
+use crate::store::log::CommitLog;
+use crate::store::records::{RECORDS_MAX, RecordQuery, records_over_time};
+use crate::store::state::sqlite::{
+    AlarmKey, AlarmRow, FoldedReader, HealthCells, MeterRow, TerminalRow,
+};
+use crate::wire::otl::health::ResetCause;
+use crate::wire::otl::meter::{Meter, Unit};
+use crate::wire::otl::registry::alarms::AlarmCode;
+use crate::wire::otl::registry::valve::ValveState;
+
+use super::protocol::Trouble;
+
+/// Alarms in one answer at most.
+pub const ALARMS_MAX: u32 = 1_000;
+/// Octets of records in one answer at most, so that it fits a line.
+const RECORD_OCTETS: usize = 8 << 20;
+
+/// What is asked.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "query", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Question {
+    /// A terminal as it is folded: health, meters with valves, open alarms.
+    Terminal {
+        /// Which.
+        terminal: TerminalId,
+    },
+    /// The records of a terminal, newest first.
+    Records {
+        /// Which.
+        terminal: TerminalId,
+        /// Alarm notices, or everything else.
+        lane: Lane,
+        /// Not measured before, UTC seconds.
+        from_utc_s: u32,
+        /// Measured before, UTC seconds.
+        to_utc_s: u32,
+        /// Where the last answer ended.
+        before: Option<Lsn>,
+        /// How many, 1 to 1,000.
+        limit: u32,
+    },
+    /// The alarms that go on, by terminal.
+    OpenAlarms {
+        /// Where the last answer ended.
+        after: Option<String>,
+        /// How many, 1 to [`ALARMS_MAX`].
+        limit: u32,
+    },
+}
+
+/// What became of it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "found", rename_all = "snake_case")]
+pub enum Reply {
+    /// A terminal; none if it never was registered, as far as the log is folded.
+    Terminal {
+        /// Up to where the log is folded.
+        position: Lsn,
+        /// What is known.
+        folded: Option<Box<TerminalFolded>>,
+    },
+    /// Records, each as `protocol-spec/record-json.md` has it.
+    Records {
+        /// Up to where the log goes.
+        position: Lsn,
+        /// The records.
+        records: Vec<Value>,
+        /// Where the next answer goes on.
+        next: Option<Lsn>,
+    },
+    /// Alarms.
+    OpenAlarms {
+        /// Up to where the log is folded.
+        position: Lsn,
+        /// The alarms.
+        alarms: Vec<AlarmView>,
+        /// Where the next answer goes on.
+        next: Option<String>,
+    },
+}
+
+/// What is folded of a terminal.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct TerminalFolded {
+    /// Its opaque customer number.
+    pub customer: Option<String>,
+    /// When it last told its health, UTC seconds.
+    pub health_at_utc_s: Option<u32>,
+    /// Its health.
+    pub health: HealthCells,
+    /// Why it last began anew.
+    pub reset_cause: Option<String>,
+    /// Its meters.
+    pub meters: Vec<MeterFolded>,
+    /// Its alarms that go on.
+    pub open_alarms: Vec<AlarmView>,
+}
+
+/// What is folded of a meter.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct MeterFolded {
+    /// Its slot, 0 to 15.
+    pub slot: u8,
+    /// The generation of its slot, 0 to 15.
+    pub generation: u8,
+    /// Its serial, if a meter table told it.
+    pub serial: Option<String>,
+    /// The device type of EN 13757-3.
+    pub medium: Option<u8>,
+    /// The latest register, an integer in units of ten to `exponent` of `quantity`.
+    pub register: Option<u64>,
+    /// The quantity.
+    pub quantity: Option<String>,
+    /// The power of ten.
+    pub exponent: Option<i8>,
+    /// When it was measured, UTC seconds.
+    pub measured_at_utc_s: Option<u32>,
+    /// The state of its valve.
+    pub valve: Option<String>,
+    /// When that was told, UTC seconds.
+    pub valve_at_utc_s: Option<u32>,
+}
+
+/// An alarm that goes on.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct AlarmView {
+    /// The terminal.
+    pub terminal: TerminalId,
+    /// The slot of the meter.
+    pub slot: u8,
+    /// The generation of the slot.
+    pub generation: u8,
+    /// The alarm's id, or its number if the registry does not know it.
+    pub alarm: String,
+    /// The meter's own two characters in hexadecimal digits, where only they tell what it is.
+    pub code: Option<String>,
+    /// Since when, UTC seconds.
+    pub since_utc_s: u32,
+    /// The position of the last notice of it.
+    pub position: Lsn,
+}
+
+/// Where the answers are.
+#[derive(Clone, Debug)]
+pub struct Archive {
+    log: Arc<CommitLog>,
+    folded: Option<FoldedReader>,
+    zone: Zone,
+}
+
+impl Archive {
+    /// The log, and the file that is folded out of it unless that is switched off.
+    #[must_use]
+    pub const fn new(log: Arc<CommitLog>, folded: Option<FoldedReader>, zone: Zone) -> Self {
+        Self { log, folded, zone }
+    }
+
+    /// Answers.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] of kind `refused` or `unavailable`.
+    pub fn answer(&self, question: Question) -> Result<Reply, Trouble> {
+        match question {
+            Question::Terminal { terminal } => self.terminal(terminal),
+            Question::Records {
+                terminal,
+                lane,
+                from_utc_s,
+                to_utc_s,
+                before,
+                limit,
+            } => self.records(&RecordQuery {
+                terminal,
+                lane,
+                from_utc_s,
+                to_utc_s,
+                before,
+                limit: usize::try_from(limit).unwrap_or(RECORDS_MAX),
+            }),
+            Question::OpenAlarms { after, limit } => self.open_alarms(after.as_deref(), limit),
+        }
+    }
+
+    fn folded(&self) -> Result<&FoldedReader, Trouble> {
+        self.folded.as_ref().ok_or_else(|| {
+            Trouble::new(
+                "unavailable",
+                "nothing is folded for queries: set store.sqlite to true and start again",
+            )
+        })
+    }
+
+    fn terminal(&self, id: TerminalId) -> Result<Reply, Trouble> {
+        let reader = self.folded()?;
+        let row = reader.terminal(id).map_err(unavailable)?;
+        let position = row.position;
+        let Some(row) = row.value else {
+            let folded = None;
+            return Ok(Reply::Terminal { position, folded });
+        };
+        let meters = reader.meters(id).map_err(unavailable)?.value;
+        let alarms = reader.alarms_of(id).map_err(unavailable)?.value;
+        let folded = Some(Box::new(view(row, &meters, &alarms)));
+        Ok(Reply::Terminal { position, folded })
+    }
+
+    fn records(&self, query: &RecordQuery) -> Result<Reply, Trouble> {
+        let mut records = Vec::new();
+        let mut line = Vec::new();
+        let mut octets = 0_usize;
+        let page = records_over_time(&self.log, query, self.zone, |record| {
+            line.clear();
+            record.write_json(&mut line);
+            octets = octets.saturating_add(line.len());
+            // What this server writes it reads.
+            records.push(serde_json::from_slice(&line).unwrap_or_default());
+        });
+        let page = page.map_err(unavailable)?;
+        if octets > RECORD_OCTETS {
+            let message = "so many records do not fit an answer: ask for fewer with --limit";
+            return Err(Trouble::new("refused", message));
+        }
+        Ok(Reply::Records {
+            position: page.end,
+            records,
+            next: page.next,
+        })
+    }
+
+    fn open_alarms(&self, after: Option<&str>, limit: u32) -> Result<Reply, Trouble> {
+        let after = after.map(|text| {
+            key_of(text).ok_or_else(|| {
+                let message = format!("{text} is not where an answer ended: see \"next\" in it");
+                Trouble::new("refused", message)
+            })
+        });
+        let limit = limit.clamp(1, ALARMS_MAX);
+        let seen = self
+            .folded()?
+            .open_alarms(after.transpose()?, limit)
+            .map_err(unavailable)?;
+        let is_full = usize::try_from(limit).is_ok_and(|limit| seen.value.len() >= limit);
+        let last = seen.value.last().filter(|_| is_full);
+        Ok(Reply::OpenAlarms {
+            position: seen.position,
+            next: last.map(key_text),
+            alarms: seen.value.iter().map(alarm_view).collect(),
+        })
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a conversion of errors")]
+fn unavailable(error: impl ToString) -> Trouble {
+    Trouble::new(
+        "unavailable",
+        format!(
+            "{}; if it is being built again, ask later",
+            error.to_string()
+        ),
+    )
+}
+
+fn key_text(row: &AlarmRow) -> String {
+    let AlarmRow {
+        terminal,
+        meter,
+        alarm,
+        code,
+        ..
+    } = row;
+    format!("{terminal}-{meter:02x}-{alarm:02x}-{code:04x}")
+}
+
+fn key_of(text: &str) -> Option<AlarmKey> {
+    let mut parts = text.split('-');
+    let terminal = parts.next()?.parse().ok()?;
+    let meter = u8::from_str_radix(parts.next()?, 16).ok()?;
+    let alarm = u8::from_str_radix(parts.next()?, 16).ok()?;
+    let code = u16::from_str_radix(parts.next()?, 16).ok()?;
+    parts
+        .next()
+        .is_none()
+        .then_some((terminal, meter, alarm, code))
+}
+
+fn alarm_view(row: &AlarmRow) -> AlarmView {
+    let meter = Meter::from_octet(row.meter);
+    AlarmView {
+        terminal: row.terminal,
+        slot: meter.slot(),
+        generation: meter.generation(),
+        alarm: AlarmCode::from_code(row.alarm).to_string(),
+        code: (row.code != 0).then(|| format!("{:04x}", row.code)),
+        since_utc_s: row.since_utc_s(),
+        position: row.position,
+    }
+}
+
+fn view(row: TerminalRow, meters: &[MeterRow], alarms: &[AlarmRow]) -> TerminalFolded {
+    let cause = row.health.reset_cause.and_then(ResetCause::from_code);
+    let at = row.health_at;
+    TerminalFolded {
+        customer: row.customer,
+        health_at_utc_s: at.is_known().then_some(at.at_utc_s),
+        health: row.health,
+        reset_cause: cause.map(|cause| cause.id().to_owned()),
+        meters: meters.iter().map(meter_view).collect(),
+        open_alarms: alarms.iter().map(alarm_view).collect(),
+    }
+}
+
+fn meter_view(row: &MeterRow) -> MeterFolded {
+    let meter = Meter::from_octet(row.meter);
+    let latest = Some(row.latest).filter(|latest| latest.measured_at_utc_s != 0);
+    let unit = latest.and_then(|latest| Unit::from_code(latest.unit));
+    let valve = row.valve.and_then(ValveState::from_code);
+    MeterFolded {
+        slot: meter.slot(),
+        generation: meter.generation(),
+        serial: row.mounted.serial.clone(),
+        medium: row.mounted.medium,
+        register: latest.map(|latest| latest.register),
+        quantity: unit.map(|unit| unit.quantity_id().to_owned()),
+        exponent: unit.map(Unit::exponent),
+        measured_at_utc_s: latest.map(|latest| latest.measured_at_utc_s),
+        valve: valve.map(|valve| valve.id().to_owned()),
+        valve_at_utc_s: valve.map(|_| row.valve_at.at_utc_s),
+    }
+}

@@ -1,0 +1,368 @@
+//! The thread that folds the log behind into what people ask for.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::boot::{Booted, STATE_DIRECTORY};
+use super::pace::{Pace, Stop};
+use crate::model::{Lsn, Zone};
+use crate::store::fs::{Access, Fs};
+use crate::store::log::{CommitLog, LogReader, ReadError};
+use crate::store::state::State;
+use crate::store::state::fold::FoldFrame;
+use crate::store::state::sqlite::{Delta, FILE, Folded, FoldedError, FoldedReader, Origin};
+use crate::threads::run_behind;
+use crate::time::Clock;
+
+/// Octets of the log in one transaction at most.
+const BATCH_OCTETS: u64 = 64 << 20;
+/// Octets of the log that are read at once.
+const READ_OCTETS: usize = 256 << 10;
+const READ_OCTETS_U64: u64 = 256 << 10;
+/// How long a frame waits for others to be written with it, in milliseconds.
+const GATHER_MS: u64 = 1_000;
+/// How long to wait at the end of the log before looking again.
+const LOOK: Duration = Duration::from_millis(100);
+/// Octets of the log that are still folded when the server stops: more is read at the next start.
+const AT_STOP_OCTETS: u64 = 4 << 20;
+/// How long to wait after something failed.
+const AFTER_FAILURE: Duration = Duration::from_secs(10);
+
+/// What others know of the folding.
+#[derive(Debug)]
+pub struct Folding {
+    position: AtomicU64,
+    wanted_copy: AtomicU64,
+    stop: Arc<Stop>,
+    reader: FoldedReader,
+}
+
+impl Folding {
+    /// Nothing folded yet, into the folder of state.
+    #[must_use]
+    pub fn new(dir: &std::path::Path) -> Self {
+        Self {
+            position: AtomicU64::new(0),
+            wanted_copy: AtomicU64::new(0),
+            stop: Arc::new(Stop::default()),
+            reader: FoldedReader::new(dir),
+        }
+    }
+
+    /// The position before which all of the log is folded.
+    #[must_use]
+    pub fn position(&self) -> Lsn {
+        Lsn::new(self.position.load(Ordering::Acquire))
+    }
+
+    /// Asks for a copy that ends at a position or after it, as soon as folding is that far. The
+    /// log may forget what lies before a copy.
+    pub fn want_copy(&self, position: Lsn) {
+        self.wanted_copy.fetch_max(position.get(), Ordering::AcqRel);
+    }
+
+    /// The position that a copy is wanted of, and not written yet.
+    #[must_use]
+    pub fn wanted_copy(&self) -> Option<Lsn> {
+        let wanted = self.wanted_copy.load(Ordering::Acquire);
+        (wanted != 0).then(|| Lsn::new(wanted))
+    }
+
+    /// Who asks what is folded.
+    #[must_use]
+    pub const fn reader(&self) -> &FoldedReader {
+        &self.reader
+    }
+}
+
+/// The folder at work.
+#[derive(Debug)]
+pub struct Folder {
+    folding: Arc<Folding>,
+    thread: JoinHandle<()>,
+}
+
+impl Folder {
+    /// Sets it to work on the log of a server. It reads its file first, which may take seconds;
+    /// nothing waits for that.
+    ///
+    /// # Errors
+    ///
+    /// If the system gives no thread.
+    pub fn start(booted: &Booted, clock: &Arc<dyn Clock>, zone: Zone) -> io::Result<Self> {
+        let dir = booted.data_dir.join(STATE_DIRECTORY);
+        let folding = Arc::new(Folding::new(&dir));
+        let stop = Arc::clone(&folding.stop);
+        let mut task = Task {
+            folding: Arc::clone(&folding),
+            log: Arc::clone(&booted.log),
+            state: Arc::clone(&booted.state),
+            fs: Arc::clone(&booted.fs),
+            dir,
+            pace: Pace::new(Arc::clone(clock), stop),
+            clock: Arc::clone(clock),
+            zone,
+            is_failing: false,
+        };
+        let thread = std::thread::Builder::new().name("folder".to_owned());
+        let thread = thread.spawn(move || {
+            run_behind();
+            task.run();
+        })?;
+        Ok(Self { folding, thread })
+    }
+
+    /// What others know of it.
+    #[must_use]
+    pub const fn folding(&self) -> &Arc<Folding> {
+        &self.folding
+    }
+
+    /// Ends it. Returns within seconds: what is not folded yet is folded after the next start.
+    pub fn stop(self) {
+        self.folding.stop.tell();
+        if self.thread.join().is_err() {
+            tracing::error!("The thread that folds the log has panicked.");
+        }
+    }
+}
+
+/// Why folding does not go on with the file that it has.
+enum Ended {
+    /// The server stops.
+    Stopped,
+    /// The file is no good.
+    File(FoldedError),
+    /// The file is not there any more.
+    Lost,
+    /// The log begins after what is folded.
+    Gone(ReadError),
+}
+
+struct Task {
+    folding: Arc<Folding>,
+    log: Arc<CommitLog>,
+    state: Arc<State>,
+    fs: Arc<dyn Fs>,
+    dir: PathBuf,
+    pace: Pace,
+    clock: Arc<dyn Clock>,
+    zone: Zone,
+    is_failing: bool,
+}
+
+impl Task {
+    fn is_stopped(&self) -> bool {
+        self.folding.stop.is_told()
+    }
+
+    fn run(&mut self) {
+        while !self.is_stopped() {
+            let mut folded = match self.take_up() {
+                Ok(folded) => folded,
+                Err(error) => {
+                    self.failed(&error);
+                    continue;
+                }
+            };
+            match self.follow(&mut folded) {
+                Ended::Stopped => {
+                    if let Err(error) = self.finish(folded) {
+                        tracing::warn!(%error, "Folded state was not closed in order.");
+                    }
+                }
+                Ended::File(cause) => match folded.give_up(cause) {
+                    Ok(aside) => tell_aside(&aside.path, &aside.cause),
+                    Err(error) => self.failed(&error),
+                },
+                Ended::Lost => tracing::error!("The file of folded state is gone; it is rebuilt."),
+                Ended::Gone(error) => tracing::error!(%error, "Folding cannot go on from here."),
+            }
+        }
+    }
+
+    /// Says what failed, once for all failures in a row, and waits.
+    fn failed(&mut self, error: &dyn std::error::Error) {
+        if !self.is_failing {
+            let error = error.to_string();
+            tracing::error!(
+                error,
+                "The log is not folded for queries; it is tried again."
+            );
+        }
+        self.is_failing = true;
+        self.folding.stop.wait(AFTER_FAILURE);
+        self.pace.begin();
+    }
+
+    fn take_up(&mut self) -> Result<Folded, FoldedError> {
+        let range = (self.log.first(), self.log.durable_end());
+        let pace = &mut self.pace;
+        let mut rest = || pace.rest();
+        let taken = Folded::take_up(&self.dir, &self.fs, range, &self.state, &mut rest)?;
+        for aside in &taken.aside {
+            tell_aside(&aside.path, &aside.cause);
+        }
+        let position = taken.folded.meta().position.get();
+        match taken.origin {
+            Origin::File => {}
+            Origin::Copy(_) => tracing::warn!(position, "Folded state goes on from a copy."),
+            Origin::Log if taken.aside.is_empty() => {}
+            Origin::Log => tracing::warn!("Folded state is built again from the log."),
+            Origin::Memory => tracing::error!(
+                position,
+                "Folded state begins with what is in memory: health, valves and alarms that only \
+                 the lost part of the log told come back as terminals tell them again"
+            ),
+        }
+        self.folding.position.store(position, Ordering::Release);
+        self.pace.rest();
+        Ok(taken.folded)
+    }
+
+    fn follow(&mut self, folded: &mut Folded) -> Ended {
+        let mut delta = Delta::new(folded.meta(), self.zone);
+        let mut reader = self
+            .log
+            .reader(folded.meta().position.max(self.log.first()));
+        while !self.is_stopped() {
+            match self.gather(&mut reader, &mut delta) {
+                Ok(()) => {}
+                Err(error @ ReadError::Gone { .. }) => return Ended::Gone(error),
+                Err(error) => {
+                    self.failed(&error);
+                    continue;
+                }
+            }
+            if self.is_stopped() {
+                break;
+            }
+            let written = self.write(folded, &mut delta);
+            match written.and_then(|()| self.copy_if_wanted(folded)) {
+                Ok(()) => self.is_failing = false,
+                Err(error) if error.is_of_the_file() => return Ended::File(error),
+                Err(error) => self.failed(&error),
+            }
+            if let Err(error) = self.fs.open(&self.dir.join(FILE), Access::Read)
+                && error.kind() == io::ErrorKind::NotFound
+            {
+                return Ended::Lost;
+            }
+        }
+        Ended::Stopped
+    }
+
+    /// Takes frames in until there are enough for a transaction, or the first of them has waited
+    /// long enough, or the server stops.
+    fn gather(&mut self, reader: &mut LogReader, delta: &mut Delta) -> Result<(), ReadError> {
+        let from = reader.position();
+        let mut since_ms = None;
+        self.pace.begin();
+        while !self.is_stopped() && !delta.is_full() {
+            if reader.position().saturating_since(from) >= BATCH_OCTETS {
+                break;
+            }
+            let now_ms = self.clock.monotonic_ms();
+            let is_more = self.take(reader, delta)?;
+            if is_more {
+                since_ms = since_ms.or(Some(now_ms));
+                self.pace.rest();
+            }
+            let behind = self.log.durable_end().saturating_since(reader.position());
+            if behind >= READ_OCTETS_U64 {
+                continue;
+            }
+            match since_ms {
+                Some(since_ms) if now_ms.saturating_sub(since_ms) >= GATHER_MS => break,
+                None if self.is_copy_wanted() => break,
+                // Some more come soon, and are cheaper to take together.
+                Some(_) => self.folding.stop.wait(LOOK),
+                None => {
+                    // Whatever comes, the log is read next.
+                    let _is_more = reader.wait(LOOK);
+                }
+            }
+            self.pace.begin();
+        }
+        Ok(())
+    }
+
+    /// Takes some frames in. Returns whether there were any.
+    fn take(&self, reader: &mut LogReader, delta: &mut Delta) -> Result<bool, ReadError> {
+        let batch = reader.next_batch(READ_OCTETS)?;
+        for frame in batch.iter() {
+            delta.fold(&FoldFrame {
+                lsn: frame.lsn,
+                kind: frame.kind,
+                terminal: frame.terminal,
+                payload: frame.payload,
+                raises_version: false,
+            });
+        }
+        delta.note_position(reader.position());
+        Ok(!batch.is_empty())
+    }
+
+    fn write(&mut self, folded: &mut Folded, delta: &mut Delta) -> Result<(), FoldedError> {
+        if delta.position() <= folded.meta().position {
+            return Ok(());
+        }
+        let not_folded = delta.not_folded();
+        folded.apply(delta, &mut || self.pace.rest())?;
+        let position = folded.meta().position.get();
+        if not_folded > 0 {
+            tracing::error!(
+                not_folded,
+                position,
+                "Frames before this position cannot be folded; the audit names them."
+            );
+        }
+        self.folding.position.store(position, Ordering::Release);
+        folded.check_point()?;
+        self.pace.rest();
+        Ok(())
+    }
+
+    fn is_copy_wanted(&self) -> bool {
+        let wanted = self.folding.wanted_copy();
+        wanted.is_some_and(|wanted| wanted <= self.folding.position())
+    }
+
+    fn copy_if_wanted(&mut self, folded: &Folded) -> Result<(), FoldedError> {
+        if !self.is_copy_wanted() {
+            return Ok(());
+        }
+        let position = folded.copy(&mut || self.pace.rest())?.get();
+        let done = |wanted| (wanted <= position).then_some(0);
+        let wanted = &self.folding.wanted_copy;
+        // A later wish stays.
+        wanted
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, done)
+            .ok();
+        tracing::info!(position, "Copied folded state.");
+        Ok(())
+    }
+
+    /// Folds the little that is left, and closes the file.
+    fn finish(&self, mut folded: Folded) -> Result<(), FoldedError> {
+        let position = folded.meta().position.max(self.log.first());
+        let lag = self.log.durable_end().saturating_since(position);
+        if lag <= AT_STOP_OCTETS {
+            let mut delta = Delta::new(folded.meta(), self.zone);
+            let mut reader = self.log.reader(position);
+            // What cannot be read now is met at the next start.
+            while let Ok(true) = self.take(&mut reader, &mut delta) {}
+            folded.apply(&mut delta, &mut || {})?;
+        }
+        folded.close()
+    }
+}
+
+fn tell_aside(path: &std::path::Path, cause: &FoldedError) {
+    let path = path.display();
+    tracing::error!(%path, %cause, "A file of folded state cannot be used and was moved aside.");
+}

@@ -1,0 +1,113 @@
+//! The records of a terminal over time, from the log by its indexes: readings or alarms, newest
+//! first. The log is the only place that has them all.
+
+use crate::model::record::RecordError;
+use crate::model::step::StepError;
+use crate::model::{Lane, Lsn, OutwardRecord, SessionStep, TerminalId, Zone, records_of};
+
+use super::log::{CommitLog, ReadError};
+use super::state::fold::KIND_STEP;
+
+/// Records in one answer at most. The last frame may add what it has.
+pub const RECORDS_MAX: usize = 1_000;
+/// Frames that are read for one answer at most: years of daily calls.
+const FRAMES_MAX: usize = 4_096;
+/// How far ahead of its receipt a record may be measured: the bound beyond which it is flagged.
+const AHEAD_MAX_S: u32 = 86_400;
+/// Frames in a row from before all that is asked for, after which nothing more is expected. One
+/// alone may have been received while the server's clock was wrong.
+const OLD_FRAMES: usize = 8;
+
+/// Which records of a terminal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RecordQuery {
+    /// The terminal.
+    pub terminal: TerminalId,
+    /// Alarm notices, or everything else.
+    pub lane: Lane,
+    /// Not measured before, UTC seconds.
+    pub from_utc_s: u32,
+    /// Measured before, UTC seconds.
+    pub to_utc_s: u32,
+    /// Only of steps before this position: where the last answer ended. None for the newest.
+    pub before: Option<Lsn>,
+    /// Records from which on no further frame is read, 1 to [`RECORDS_MAX`].
+    pub limit: usize,
+}
+
+/// How an answer ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Page {
+    /// The end of the log when it was asked: nothing after it is in the answer.
+    pub end: Lsn,
+    /// Where the next answer goes on; none if there is nothing more.
+    pub next: Option<Lsn>,
+}
+
+/// Why records are not shown.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordsError {
+    /// The log cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A step cannot be read.
+    #[error("the step at {lsn} cannot be read")]
+    Step {
+        /// Where.
+        lsn: Lsn,
+        /// Why.
+        #[source]
+        cause: StepError,
+    },
+    /// A step gives no records.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+/// Shows the records that a query asks for: steps newest first, the records of one step in the
+/// order of their frame. What has no time of its own counts by its receipt. `zone` is that of
+/// terminals whose frame does not tell theirs.
+///
+/// # Errors
+///
+/// [`RecordsError`]; what was shown before is good.
+pub fn records_over_time(
+    log: &CommitLog,
+    query: &RecordQuery,
+    zone: Zone,
+    mut show: impl FnMut(&OutwardRecord<'_>),
+) -> Result<Page, RecordsError> {
+    let end = log.durable_end();
+    let limit = query.limit.clamp(1, RECORDS_MAX);
+    let (mut shown, mut frames, mut old) = (0_usize, 0_usize, 0_usize);
+    let history = log.history(query.terminal);
+    for frame in history.before(query.before.unwrap_or(end).min(end)) {
+        let frame = frame?;
+        if frame.kind != KIND_STEP {
+            continue;
+        }
+        if shown >= limit || frames >= FRAMES_MAX {
+            let next = Some(frame.next);
+            return Ok(Page { end, next });
+        }
+        frames = frames.saturating_add(1);
+        let lsn = frame.lsn;
+        let step = SessionStep::decode(&frame.payload);
+        let step = step.map_err(|cause| RecordsError::Step { lsn, cause })?;
+        let is_old = step.received_utc_s.saturating_add(AHEAD_MAX_S) < query.from_utc_s;
+        old = if is_old { old.saturating_add(1) } else { 0 };
+        if old >= OLD_FRAMES {
+            break;
+        }
+        let lanes = query.lane.into();
+        records_of(lsn, query.terminal, &step, lanes, zone, |record| {
+            let measured = record.measured.map(|measured| measured.utc_s);
+            let at = measured.unwrap_or(record.received_utc_s);
+            if at >= query.from_utc_s && at < query.to_utc_s {
+                show(record);
+                shown = shown.saturating_add(1);
+            }
+        })?;
+    }
+    Ok(Page { end, next: None })
+}

@@ -1,0 +1,369 @@
+//! Frames of the log as what they change: gathered in memory, bounded, and written in one go.
+
+use core::num::NonZeroU32;
+
+use super::facts::{AlarmSaid, Change, Fact, Session};
+use super::meter_rows::{Latest, Mounted};
+use super::rows::{AuditRow, HealthCells, MetaRow, Moment};
+use crate::model::event::UtilityEntry;
+use crate::model::ids::octets_of_hex;
+use crate::model::record::{Content, OutwardRecord};
+use crate::model::step::command_of;
+use crate::model::{
+    Event, Lanes, Lsn, RecordFlags, SessionStep, StepFlags, TerminalId, Zone, records_of,
+};
+use crate::store::state::fold::{FoldFrame, KIND_EVENT, KIND_STEP};
+use crate::wire::otl::health::Health;
+use crate::wire::otl::meter::{Meter, RegisterValue};
+use crate::wire::otl::record::{AlarmNotice, Record, RecordBody};
+use crate::wire::otl::registry::valve::ValveState;
+
+/// Facts in a delta from which on it is full: an everyday session has four, of 56 octets each. The
+/// more there are, the more of them share a page that is written.
+const FACTS_MAX: usize = 400_000;
+/// Alarm codes that stand for more than one alarm: the meter's own characters tell them apart.
+const SHARED_ALARMS: [u8; 3] = [90, 91, 255];
+
+/// What a utility's events change.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum UtilityChange {
+    Put(UtilityEntry),
+    Stopped(TerminalId),
+    Released(TerminalId),
+}
+
+/// What a run of frames changes.
+#[derive(Debug)]
+pub struct Delta {
+    /// In the order of the log.
+    pub(super) facts: Vec<(i64, Fact)>,
+    pub(super) utilities: Vec<UtilityChange>,
+    pub(super) audit: Vec<AuditRow>,
+    pub(super) meta: MetaRow,
+    zone: Zone,
+    not_folded: u64,
+}
+
+impl Delta {
+    /// An empty delta that goes on from what is folded. `zone` is that of terminals whose frame
+    /// does not tell theirs.
+    #[must_use]
+    pub const fn new(from: MetaRow, zone: Zone) -> Self {
+        Self {
+            facts: Vec::new(),
+            utilities: Vec::new(),
+            audit: Vec::new(),
+            meta: from,
+            zone,
+            not_folded: 0,
+        }
+    }
+
+    /// Empties it after it was written; it goes on from there.
+    pub fn clear(&mut self) {
+        self.facts.clear();
+        self.utilities.clear();
+        self.audit.clear();
+        self.not_folded = 0;
+    }
+
+    /// Whether it should be written before more is taken.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.facts.len() >= FACTS_MAX || self.audit.len() >= FACTS_MAX / 4
+    }
+
+    /// Frames of this delta that cannot be folded; each is in the audit.
+    #[must_use]
+    pub const fn not_folded(&self) -> u64 {
+        self.not_folded
+    }
+
+    /// Where it ends.
+    #[must_use]
+    pub const fn position(&self) -> Lsn {
+        self.meta.position
+    }
+
+    /// Takes a frame in. One that cannot be read is noted in the audit and passed over: the log
+    /// has it, and what is folded behind must not stop for it.
+    pub fn fold(&mut self, frame: &FoldFrame<'_>) {
+        let is_folded = match frame.kind {
+            KIND_STEP => self.fold_step(frame),
+            KIND_EVENT => self.fold_event(frame),
+            _ => None,
+        };
+        if is_folded.is_none() {
+            self.not_folded = self.not_folded.saturating_add(1);
+            let detail = format!("{{\"kind\":{}}}", frame.kind);
+            self.note(frame.lsn, "not_folded", frame.terminal, detail);
+        }
+    }
+
+    /// Notes that all frames before a position are taken in.
+    pub fn note_position(&mut self, position: Lsn) {
+        self.meta.position = self.meta.position.max(position);
+    }
+
+    fn add(&mut self, terminal: TerminalId, fact: Fact) {
+        let key = i64::from_be_bytes(terminal.octets());
+        self.facts.push((key, fact));
+    }
+
+    fn note(&mut self, lsn: Lsn, kind: &str, subject: Option<TerminalId>, detail: String) {
+        let subject = subject.map(|id| id.to_string());
+        self.note_about(lsn, kind, subject, detail);
+    }
+
+    fn note_about(&mut self, lsn: Lsn, kind: &str, subject: Option<String>, detail: String) {
+        let last = self.audit.last().filter(|row| row.position == lsn);
+        self.audit.push(AuditRow {
+            position: lsn,
+            number: last.map_or(0, |row| row.number.saturating_add(1)),
+            after_utc_s: self.meta.received_utc_s,
+            kind: kind.to_owned(),
+            subject,
+            detail,
+        });
+    }
+
+    fn fold_step(&mut self, frame: &FoldFrame<'_>) -> Option<()> {
+        let lsn = frame.lsn;
+        let terminal = frame.terminal?;
+        let step = SessionStep::decode(frame.payload).ok()?;
+        self.add(
+            terminal,
+            Fact::Change(lsn, Change::Session(session_of(&step))),
+        );
+        let lanes = Lanes::ALARM.with(Lanes::BULK);
+        let zone = self.zone;
+        let given = records_of(lsn, terminal, &step, lanes, zone, |record| {
+            if let Content::Decoded(decoded) = record.content {
+                self.fold_record(record, decoded);
+            }
+        });
+        self.meta.received_utc_s = step.received_utc_s;
+        if step.promoted_version.is_some() || step.promoted_mode.is_some() {
+            let detail = serde_json::json!({
+                "version": step.promoted_version, "mode": step.promoted_mode,
+            });
+            self.note(lsn, "promoted", Some(terminal), detail.to_string());
+        }
+        if step.flags.has(StepFlags::ROLLBACK_SUSPECTED) {
+            let utility = TerminalId::new(step.utility.octets());
+            self.utilities.push(UtilityChange::Stopped(utility));
+            let detail = serde_json::json!({ "utility": utility });
+            self.note(
+                lsn,
+                "rollback_suspected",
+                Some(terminal),
+                detail.to_string(),
+            );
+        }
+        given.ok()
+    }
+
+    fn fold_record(&mut self, outward: &OutwardRecord<'_>, record: &Record) {
+        let terminal = outward.terminal;
+        let at = moment_of(outward);
+        match &record.body {
+            RecordBody::Everyday(day) => {
+                let parts = day.parts();
+                let value = day.daily_register().map(|register| RegisterValue {
+                    unit: parts.unit,
+                    register,
+                });
+                self.register(outward, parts.meter, value, false);
+                self.valve(terminal, parts.meter, at, parts.valve);
+                if let Some(health) = &parts.health {
+                    self.add(terminal, Fact::Health(at, cells_of(health)));
+                }
+            }
+            RecordBody::RegisterReading(reading) => {
+                self.register(outward, reading.meter, Some(reading.value), false);
+            }
+            RecordBody::AlarmNotice(notice) => self.fold_notice(outward, at, notice),
+            RecordBody::ValveState(report) => {
+                self.valve(terminal, report.meter, at, report.valve);
+            }
+            RecordBody::Health(report) => {
+                self.add(terminal, Fact::Health(at, cells_of(&report.health)));
+            }
+            RecordBody::MeterExchange(exchange) => {
+                let meter = exchange.new_meter();
+                self.add(terminal, Fact::Bound(meter.octet()));
+                self.register(outward, meter, exchange.new_register(), true);
+            }
+            RecordBody::MeterTable(table) => {
+                let mounted = Box::new(Mounted {
+                    medium: Some(table.medium),
+                    unit: Some(table.unit.code()),
+                    digits: Some(table.digits.get()),
+                    serial: Some(String::from_utf8_lossy(table.serial.as_bytes()).into_owned()),
+                });
+                self.add(terminal, Fact::Mounted(table.meter.octet(), at, mounted));
+            }
+            // A command that is about no meter tells of no valve.
+            RecordBody::CommandResult(result) if result.valve != ValveState::Unknown => {
+                self.valve(terminal, result.meter, at, result.valve);
+            }
+            _ => {}
+        }
+    }
+
+    fn fold_notice(&mut self, outward: &OutwardRecord<'_>, at: Moment, notice: &AlarmNotice) {
+        let (terminal, meter) = (outward.terminal, notice.meter);
+        self.register(outward, meter, notice.register, false);
+        self.valve(terminal, meter, at, notice.valve);
+        for alarm in notice.alarms.as_slice() {
+            let number = alarm.alarm.code();
+            let is_shared = alarm.alarm.id().is_none() || SHARED_ALARMS.contains(&number);
+            let said = AlarmSaid {
+                meter: meter.octet(),
+                alarm: number,
+                code: if is_shared {
+                    u16::from_be_bytes(alarm.code)
+                } else {
+                    0
+                },
+                state: alarm.state,
+            };
+            self.add(terminal, Fact::Alarm(at, said, outward.position));
+        }
+    }
+
+    fn register(
+        &mut self,
+        outward: &OutwardRecord<'_>,
+        meter: Meter,
+        value: Option<RegisterValue>,
+        binds: bool,
+    ) {
+        let measured = outward.measured.filter(|measured| measured.utc_s != 0);
+        if let (Some(value), Some(measured)) = (value, measured) {
+            let latest = Latest {
+                measured_at_utc_s: measured.utc_s,
+                register: value.register.get(),
+                unit: value.unit.code(),
+                received_utc_s: outward.received_utc_s,
+                flags: outward.flags.bits(),
+                position: outward.position,
+            };
+            self.add(
+                outward.terminal,
+                Fact::Register(meter.octet(), latest, binds),
+            );
+        }
+    }
+
+    fn valve(&mut self, terminal: TerminalId, meter: Meter, at: Moment, state: ValveState) {
+        self.add(terminal, Fact::Valve(meter.octet(), at, state.code()));
+    }
+
+    fn fold_event(&mut self, frame: &FoldFrame<'_>) -> Option<()> {
+        let lsn = frame.lsn;
+        let event = Event::decode(frame.payload).ok()?;
+        let change = match &event {
+            Event::TerminalsPut { utility, terminals } => {
+                let id = octets_of_hex(utility).map(TerminalId::new)?;
+                for terminal in terminals {
+                    let put = Change::Put {
+                        utility: id,
+                        mode: terminal.mode,
+                        customer: terminal.customer.as_deref().map(Into::into),
+                    };
+                    self.add(terminal.id, Fact::Change(lsn, put));
+                }
+                let detail = serde_json::json!({
+                    "terminals": terminals.len(),
+                    "first": terminals.first().map(|one| one.id),
+                    "last": terminals.last().map(|one| one.id),
+                });
+                let subject = Some(utility.clone());
+                self.note_about(lsn, "terminals_put", subject, detail.to_string());
+                return Some(());
+            }
+            // Often, and of no interest to a person.
+            Event::NonceMark { .. } | Event::SinkAdvanced { .. } | Event::Called { .. } => {
+                return Some(());
+            }
+            Event::TerminalRemoved { .. } => Some(Change::Removed),
+            Event::KeyReadmitted { version, .. } => Some(Change::Readmitted(*version)),
+            Event::Promoted { version, mode, .. } => Some(Change::Promoted {
+                version: *version,
+                mode: *mode,
+            }),
+            Event::UtilityPut(entry) => {
+                self.utilities.push(UtilityChange::Put(entry.clone()));
+                None
+            }
+            Event::CommandsReleased { utility } => {
+                let id = octets_of_hex(utility).map(TerminalId::new)?;
+                self.utilities.push(UtilityChange::Released(id));
+                None
+            }
+            _ => None,
+        };
+        if let (Some(change), Some(terminal)) = (change, event.terminal()) {
+            self.add(terminal, Fact::Change(lsn, change));
+        }
+        self.note_event(lsn, &event, frame.payload)
+    }
+
+    /// An event is its own entry: it is JSON with a tag, and holds no secret.
+    fn note_event(&mut self, lsn: Lsn, event: &Event, payload: &[u8]) -> Option<()> {
+        let mut fields: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(payload).ok()?;
+        let kind = fields.shift_remove("event")?;
+        let subject = event.terminal().map(|id| id.to_string()).or_else(|| {
+            let names = ["utility", "sink", "id"];
+            let mut found = names.iter().filter_map(|name| fields.get(*name)?.as_str());
+            found.next().map(str::to_owned)
+        });
+        let detail = serde_json::Value::Object(fields).to_string();
+        self.note_about(lsn, kind.as_str()?, subject, detail);
+        Some(())
+    }
+}
+
+fn session_of(step: &SessionStep<'_>) -> Session {
+    let kept = step
+        .entries
+        .iter()
+        .filter(|record| record.flags.is_new() && !record.flags.has(RecordFlags::UNDECODABLE));
+    let offers = command_of(step.command).and_then(|command| command.offers_mode);
+    Session {
+        received_utc_s: step.received_utc_s,
+        counter: step.counter,
+        epoch: step.epoch.map_or(0, NonZeroU32::get),
+        highest_sequence: kept.map(|record| record.sequence).max().unwrap_or(0),
+        takes_report: step.flags.has(StepFlags::TAKES_REPORT),
+        version: step.promoted_version,
+        mode: step.promoted_mode,
+        offers_mode: offers.map(|mode| mode.number()),
+    }
+}
+
+/// When something was so: when it was measured, or received if nobody knows or believes that. A
+/// clock that is years ahead must not keep an alarm open for years.
+fn moment_of(record: &OutwardRecord<'_>) -> Moment {
+    let is_believed = !record.flags.has(RecordFlags::TIME_JUMPS);
+    let measured = record.measured.filter(|_| is_believed);
+    let at_utc_s = measured.map_or(record.received_utc_s, |measured| measured.utc_s);
+    Moment {
+        at_utc_s: at_utc_s.max(1),
+        sequence: record.sequence,
+    }
+}
+
+fn cells_of(health: &Health) -> HealthCells {
+    HealthCells {
+        battery_mv: health.battery_mv(),
+        remaining_percent: health.remaining_percent(),
+        rsrp_dbm: health.rsrp_dbm(),
+        snr_db: health.snr_db(),
+        temperature_degc: health.temperature_degc(),
+        sends: Some(health.sends()),
+        reset_cause: Some(health.reset_cause().code()),
+    }
+}

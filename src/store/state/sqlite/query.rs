@@ -1,0 +1,210 @@
+//! Questions. Each answer says up to which position the log was folded when it was given.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use serde::Serialize;
+
+use super::FoldedError;
+use super::cells::{Access, Row, columns_of, position_cell, read};
+use super::file::{self, FILE};
+use super::meter_rows::{AlarmRow, MeterRow};
+use super::rows::{AuditRow, TerminalRow, UtilityRow};
+use crate::model::{Lsn, TerminalId};
+
+/// Rows in one answer at most.
+pub const ROWS_MAX: u32 = 1_000;
+
+/// An answer, and the position before which all of the log is in it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Seen<T> {
+    /// The position.
+    pub position: Lsn,
+    /// The answer.
+    pub value: T,
+}
+
+/// Where a list of alarms goes on: after this terminal, meter, alarm and code.
+pub type AlarmKey = (TerminalId, u8, u8, u16);
+
+/// Where the audit goes on: before this position and number.
+pub type AuditKey = (Lsn, u8);
+
+/// How much there is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Counts {
+    /// Terminals, removed ones included.
+    pub terminals: u64,
+    /// Terminals that are registered.
+    pub registered: u64,
+    /// Meters.
+    pub meters: u64,
+    /// Alarms that go on.
+    pub open_alarms: u64,
+}
+
+/// Asks a file that another thread folds.
+#[derive(Clone, Debug)]
+pub struct FoldedReader {
+    path: PathBuf,
+}
+
+impl FoldedReader {
+    /// A reader of the file in a folder.
+    #[must_use]
+    pub fn new(dir: &Path) -> Self {
+        Self {
+            path: dir.join(FILE),
+        }
+    }
+
+    /// Asks in one transaction, so that the position is that of the answer.
+    fn ask<T>(
+        &self,
+        ask: impl FnOnce(&Connection) -> Result<T, FoldedError>,
+    ) -> Result<Seen<T>, FoldedError> {
+        let mut connection = file::open_to_read(&self.path)?;
+        let transaction = connection.transaction()?;
+        let position = file::meta_of(&transaction)?.position;
+        let value = ask(&transaction)?;
+        Ok(Seen { position, value })
+    }
+
+    /// A terminal.
+    ///
+    /// # Errors
+    ///
+    /// [`FoldedError`], if the file is being built again too.
+    pub fn terminal(&self, id: TerminalId) -> Result<Seen<Option<TerminalRow>>, FoldedError> {
+        let key = i64::from_be_bytes(id.octets());
+        self.ask(|connection| Access::new::<TerminalRow>(connection)?.get(&[key]))
+    }
+
+    /// The meters of a terminal, 256 at most, by slot and generation.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::terminal`].
+    pub fn meters(&self, terminal: TerminalId) -> Result<Seen<Vec<MeterRow>>, FoldedError> {
+        let key = i64::from_be_bytes(terminal.octets());
+        self.ask(|connection| {
+            let rest = "WHERE terminal = ?1 ORDER BY meter LIMIT 256";
+            rows(connection, rest, params![key])
+        })
+    }
+
+    /// The alarms of a terminal that go on, [`ROWS_MAX`] at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::terminal`].
+    pub fn alarms_of(&self, terminal: TerminalId) -> Result<Seen<Vec<AlarmRow>>, FoldedError> {
+        let key = i64::from_be_bytes(terminal.octets());
+        self.ask(|connection| {
+            let rest = "WHERE is_open = 1 AND terminal = ?1 ORDER BY meter, alarm, code LIMIT ?2";
+            rows(connection, rest, params![key, ROWS_MAX])
+        })
+    }
+
+    /// The alarms that go on, by terminal, from the one after `after` on; `limit` of them, and
+    /// [`ROWS_MAX`] at most. The last one's key is where the next page begins.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::terminal`].
+    pub fn open_alarms(
+        &self,
+        after: Option<AlarmKey>,
+        limit: u32,
+    ) -> Result<Seen<Vec<AlarmRow>>, FoldedError> {
+        self.ask(|connection| {
+            let order = "ORDER BY terminal, meter, alarm, code LIMIT ?1";
+            let limit = limit.min(ROWS_MAX);
+            match after {
+                None => rows(
+                    connection,
+                    &format!("WHERE is_open = 1 {order}"),
+                    params![limit],
+                ),
+                Some((terminal, meter, alarm, code)) => {
+                    let terminal = i64::from_be_bytes(terminal.octets());
+                    let rest = "WHERE is_open = 1 \
+                        AND (terminal, meter, alarm, code) > (?2, ?3, ?4, ?5)";
+                    let values = params![limit, terminal, meter, alarm, code];
+                    rows(connection, &format!("{rest} {order}"), values)
+                }
+            }
+        })
+    }
+
+    /// What was done, the newest first, from before `before` on; `limit` entries, and [`ROWS_MAX`]
+    /// at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::terminal`].
+    pub fn audit(
+        &self,
+        before: Option<AuditKey>,
+        limit: u32,
+    ) -> Result<Seen<Vec<AuditRow>>, FoldedError> {
+        let (position, number) = before.map_or((i64::MAX, u8::MAX), |(position, number)| {
+            (position_cell(position), number)
+        });
+        self.ask(|connection| {
+            let rest = "WHERE (position, number) < (?1, ?2) \
+                ORDER BY position DESC, number DESC LIMIT ?3";
+            rows(
+                connection,
+                rest,
+                params![position, number, limit.min(ROWS_MAX)],
+            )
+        })
+    }
+
+    /// The utilities, [`ROWS_MAX`] at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::terminal`].
+    pub fn utilities(&self) -> Result<Seen<Vec<UtilityRow>>, FoldedError> {
+        self.ask(|connection| rows(connection, "ORDER BY id LIMIT ?1", params![ROWS_MAX]))
+    }
+
+    /// How much there is. Reads the tables through: a second for some million terminals.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::terminal`].
+    pub fn counts(&self) -> Result<Seen<Counts>, FoldedError> {
+        self.ask(|connection| {
+            let count = |from: &str| -> Result<u64, FoldedError> {
+                let text = format!("SELECT count(*) FROM {from}");
+                let found = connection.query_row(&text, (), |row| row.get::<_, i64>(0));
+                Ok(u64::try_from(found.optional()?.unwrap_or(0)).unwrap_or(0))
+            };
+            Ok(Counts {
+                terminals: count("terminal")?,
+                registered: count("terminal WHERE registered = 1")?,
+                meters: count("meter")?,
+                open_alarms: count("alarm WHERE is_open = 1")?,
+            })
+        })
+    }
+}
+
+/// The rows of a table, checked.
+pub(super) fn rows<R: Row>(
+    connection: &Connection,
+    rest: &str,
+    values: &[&dyn rusqlite::ToSql],
+) -> Result<Vec<R>, FoldedError> {
+    let (columns, table) = (columns_of::<R>(), R::TABLE.name);
+    let mut statement = connection.prepare(&format!("SELECT {columns} FROM {table} {rest}"))?;
+    let mut found = statement.query(values)?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        rows.push(read(row)?);
+    }
+    Ok(rows)
+}

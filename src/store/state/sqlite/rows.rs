@@ -1,0 +1,315 @@
+//! The rows about terminals, utilities and what people did.
+
+use serde::{Deserialize, Serialize};
+
+use super::cells::{Cells, Row, Table, Taker};
+use crate::model::{Lsn, TerminalId};
+
+/// The order of what a terminal said about one thing: when it was so, and then its sequence. What
+/// comes later in this order stays, in whatever order frames come.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct Moment {
+    /// UTC seconds, 0 if it was never said.
+    pub at_utc_s: u32,
+    /// The record's sequence.
+    pub sequence: u32,
+}
+
+impl Moment {
+    /// Whether it was ever said.
+    #[must_use]
+    pub const fn is_known(self) -> bool {
+        self.at_utc_s != 0
+    }
+
+    pub(super) fn put(self, cells: &mut Cells) {
+        cells.int(self.at_utc_s);
+        cells.int(self.sequence);
+    }
+
+    pub(super) fn take(cells: &mut Taker<'_>) -> Option<Self> {
+        Some(Self {
+            at_utc_s: cells.int()?,
+            sequence: cells.int()?,
+        })
+    }
+}
+
+/// How far the log is folded.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct MetaRow {
+    /// All frames before it are folded.
+    pub position: Lsn,
+    /// When the last of their steps was received, UTC seconds; 0 before the first.
+    pub received_utc_s: u32,
+}
+
+impl Row for MetaRow {
+    const TABLE: Table = Table {
+        name: "meta",
+        columns: &["one", "position", "received_utc_s"],
+        keys: 1,
+    };
+
+    fn put(&self, cells: &mut Cells) {
+        cells.int(1);
+        cells.position(self.position);
+        cells.int(self.received_utc_s);
+    }
+
+    fn take(cells: &mut Taker<'_>) -> Option<Self> {
+        let _one: u8 = cells.int()?;
+        Some(Self {
+            position: cells.position()?,
+            received_utc_s: cells.int()?,
+        })
+    }
+}
+
+/// A utility.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct UtilityRow {
+    /// Its octets, as a terminal's are written.
+    pub id: TerminalId,
+    /// Its name, for people; none before it was registered.
+    pub name: Option<String>,
+    /// Whether its terminals may be in mode 0.
+    pub allow_mode0: bool,
+    /// Whether its guarded commands are stopped after a sign of rollback.
+    pub commands_stopped: bool,
+}
+
+impl Row for UtilityRow {
+    const TABLE: Table = Table {
+        name: "utility",
+        columns: &["id", "name", "allow_mode0", "commands_stopped"],
+        keys: 1,
+    };
+
+    fn put(&self, cells: &mut Cells) {
+        cells.terminal(self.id);
+        cells.text(self.name.as_deref());
+        cells.int(self.allow_mode0);
+        cells.int(self.commands_stopped);
+    }
+
+    fn take(cells: &mut Taker<'_>) -> Option<Self> {
+        Some(Self {
+            id: cells.terminal()?,
+            name: cells.text()?,
+            allow_mode0: cells.flag()?,
+            commands_stopped: cells.flag()?,
+        })
+    }
+}
+
+/// What a terminal last said of its health. `None` is what it does not know.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct HealthCells {
+    /// Battery voltage in mV.
+    pub battery_mv: Option<u16>,
+    /// Charge that remains, in percent.
+    pub remaining_percent: Option<u8>,
+    /// Received power in dBm.
+    pub rsrp_dbm: Option<i16>,
+    /// Signal to noise ratio in dB.
+    pub snr_db: Option<i8>,
+    /// Temperature in °C.
+    pub temperature_degc: Option<i8>,
+    /// Transmissions that its last session needed; 15 stands for 15 or more.
+    pub sends: Option<u8>,
+    /// The code of why it last began anew.
+    pub reset_cause: Option<u8>,
+}
+
+/// A terminal.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct TerminalRow {
+    /// Which.
+    pub id: TerminalId,
+    /// The position of the last frame about its registration, keys or counters.
+    pub applied: Lsn,
+    /// Its utility's octets.
+    pub utility: TerminalId,
+    /// Whether it is registered; what is known of it outlives its removal.
+    pub registered: bool,
+    /// Its opaque customer number.
+    pub customer: Option<String>,
+    /// The pinned security mode, 0 to 3.
+    pub mode: u8,
+    /// The mode of a pending change.
+    pub pending_mode: Option<u8>,
+    /// The highest link key version that verified, 0 if none has.
+    pub key_version: u8,
+    /// One lower version that an operator admitted again, 0 if none.
+    pub readmitted_version: u8,
+    /// The highest frame counter.
+    pub counter: u32,
+    /// The store epoch of the highest frame, 0 before the first.
+    pub epoch: u32,
+    /// The highest durable sequence of that epoch.
+    pub highest_sequence: u32,
+    /// When its last frame was received, UTC seconds; 0 if none was.
+    pub last_contact_utc_s: u32,
+    /// When it said [`Self::health`].
+    pub health_at: Moment,
+    /// Its health.
+    pub health: HealthCells,
+}
+
+impl TerminalRow {
+    pub(super) fn new(id: TerminalId) -> Self {
+        Self {
+            id,
+            applied: Lsn::ZERO,
+            utility: TerminalId::default(),
+            registered: true,
+            customer: None,
+            mode: 0,
+            pending_mode: None,
+            key_version: 0,
+            readmitted_version: 0,
+            counter: 0,
+            epoch: 0,
+            highest_sequence: 0,
+            last_contact_utc_s: 0,
+            health_at: Moment::default(),
+            health: HealthCells::default(),
+        }
+    }
+}
+
+impl Row for TerminalRow {
+    const TABLE: Table = Table {
+        name: "terminal",
+        columns: &[
+            "id",
+            "applied",
+            "utility",
+            "registered",
+            "customer",
+            "mode",
+            "pending_mode",
+            "key_version",
+            "readmitted_version",
+            "counter",
+            "epoch",
+            "highest_sequence",
+            "last_contact_utc_s",
+            "health_at_utc_s",
+            "health_sequence",
+            "battery_mv",
+            "remaining_percent",
+            "rsrp_dbm",
+            "snr_db",
+            "temperature_degc",
+            "sends",
+            "reset_cause",
+        ],
+        keys: 1,
+    };
+
+    fn put(&self, cells: &mut Cells) {
+        cells.terminal(self.id);
+        cells.position(self.applied);
+        cells.terminal(self.utility);
+        cells.int(self.registered);
+        cells.text(self.customer.as_deref());
+        cells.int(self.mode);
+        cells.option(self.pending_mode);
+        cells.int(self.key_version);
+        cells.int(self.readmitted_version);
+        cells.int(self.counter);
+        cells.int(self.epoch);
+        cells.int(self.highest_sequence);
+        cells.int(self.last_contact_utc_s);
+        self.health_at.put(cells);
+        cells.option(self.health.battery_mv);
+        cells.option(self.health.remaining_percent);
+        cells.option(self.health.rsrp_dbm);
+        cells.option(self.health.snr_db);
+        cells.option(self.health.temperature_degc);
+        cells.option(self.health.sends);
+        cells.option(self.health.reset_cause);
+    }
+
+    fn take(cells: &mut Taker<'_>) -> Option<Self> {
+        Some(Self {
+            id: cells.terminal()?,
+            applied: cells.position()?,
+            utility: cells.terminal()?,
+            registered: cells.flag()?,
+            customer: cells.text()?,
+            mode: cells.int()?,
+            pending_mode: cells.option()?,
+            key_version: cells.int()?,
+            readmitted_version: cells.int()?,
+            counter: cells.int()?,
+            epoch: cells.int()?,
+            highest_sequence: cells.int()?,
+            last_contact_utc_s: cells.int()?,
+            health_at: Moment::take(cells)?,
+            health: HealthCells {
+                battery_mv: cells.option()?,
+                remaining_percent: cells.option()?,
+                rsrp_dbm: cells.option()?,
+                snr_db: cells.option()?,
+                temperature_degc: cells.option()?,
+                sends: cells.option()?,
+                reset_cause: cells.option()?,
+            },
+        })
+    }
+}
+
+/// Something that a person, a key or a sink did, or that the server noticed.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct AuditRow {
+    /// The position of its frame.
+    pub position: Lsn,
+    /// What tells entries of one frame apart.
+    pub number: u8,
+    /// When the last frame of a terminal before it was received, UTC seconds: it is not older.
+    pub after_utc_s: u32,
+    /// What happened: an event's tag, or `rollback_suspected`, `not_folded`.
+    pub kind: String,
+    /// What it is about: a terminal, a utility, a sink.
+    pub subject: Option<String>,
+    /// The rest, as JSON.
+    pub detail: String,
+}
+
+impl Row for AuditRow {
+    const TABLE: Table = Table {
+        name: "audit",
+        columns: &[
+            "position",
+            "number",
+            "after_utc_s",
+            "kind",
+            "subject",
+            "detail",
+        ],
+        keys: 2,
+    };
+
+    fn put(&self, cells: &mut Cells) {
+        cells.position(self.position);
+        cells.int(self.number);
+        cells.int(self.after_utc_s);
+        cells.text(Some(&self.kind));
+        cells.text(self.subject.as_deref());
+        cells.text(Some(&self.detail));
+    }
+
+    fn take(cells: &mut Taker<'_>) -> Option<Self> {
+        Some(Self {
+            position: cells.position()?,
+            number: cells.int()?,
+            after_utc_s: cells.int()?,
+            kind: cells.text()??,
+            subject: cells.text()?,
+            detail: cells.text()??,
+        })
+    }
+}
