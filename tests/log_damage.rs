@@ -16,9 +16,9 @@ use std::path::PathBuf;
 
 use kenshin::model::Lsn;
 use kenshin::store::fs::{Faults, SimFs};
-use kenshin::store::log::OpenError;
+use kenshin::store::log::{LogOptions, OpenError};
 use proptest::prelude::*;
-use support::{Seen, Told, append, disk, open, read_all, segments};
+use support::{Seen, Told, append, disk, open, open_with, read_all, segments};
 
 type Files = Vec<(PathBuf, Vec<u8>)>;
 
@@ -80,6 +80,40 @@ fn a_flipped_bit_is_told_or_stands_in_the_last_batch() {
             Err(other) => panic!("octet {at}: {other}"),
         }
     }
+}
+
+#[test]
+fn what_somebody_knows_to_have_been_durable_is_neither_cut_nor_missed() {
+    let (files, frames) = written(4);
+    let last = frames[3].lsn;
+    let options = |known| LogOptions {
+        known_durable: known,
+        ..support::options()
+    };
+    let after = Lsn::new(last.get() + 1);
+    let mut flipped = files.clone();
+    *flipped[0].1.last_mut().unwrap() ^= 1;
+    let fs = on_disk(&flipped);
+    let refused = open_with(&fs, &Told::default(), options(after));
+    assert!(
+        matches!(refused, Err(OpenError::Damage { from, .. }) if from == last),
+        "{refused:?}"
+    );
+    assert_eq!(segments(&fs), flipped, "nothing was cut");
+    // A file that ends between two batches.
+    let mut cut = files.clone();
+    cut[0].1.truncate(usize::try_from(last.get()).unwrap());
+    let refused = open_with(&on_disk(&cut), &Told::default(), options(after));
+    assert!(
+        matches!(refused, Err(OpenError::Missing { from, .. }) if from == last),
+        "{refused:?}"
+    );
+    // With nobody who knows, it may have been torn, and what is cut is told.
+    let log = open_with(&on_disk(&flipped), &Told::default(), options(last)).unwrap();
+    let torn = log.torn_end().unwrap();
+    assert_eq!((torn.from, torn.to), (last, frames[3].next));
+    let log = open(&on_disk(&files), &Told::default()).unwrap();
+    assert_eq!(log.torn_end(), None);
 }
 
 #[test]

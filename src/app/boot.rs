@@ -118,6 +118,9 @@ pub fn boot(
             path: state_dir.clone(),
             cause,
         })?;
+    if let Err(error) = snapshot::remove_unfinished(&state_dir, &*fs) {
+        tracing::warn!(%error, "What an earlier process left unfinished is still there.");
+    }
     let loaded = snapshot::load_latest(&state_dir, &*fs, keys)?;
     let state = Arc::new(loaded.state);
     let completions = Arc::new(Completions::new(owners));
@@ -126,9 +129,10 @@ pub fn boot(
         Arc::clone(&completions),
         Box::new(|error| tracing::error!(%error, "A frame of this server cannot be folded.")),
     );
+    let sinks = loaded_cursors(&state);
     let options = LogOptions {
         check_from: loaded.position,
-        known_durable: loaded.position,
+        known_durable: loaded.position.max(sinks).max(options.known_durable),
         ..options
     };
     let log_dir = data_dir.join(DIRECTORY);
@@ -143,6 +147,14 @@ pub fn boot(
         replayed_frames,
         passed_over: loaded.passed_over,
     })
+}
+
+/// The farthest that any sink has come, as the snapshot knows it.
+fn loaded_cursors(state: &State) -> Lsn {
+    let directory = state.directory();
+    let cursors = directory.sinks.values();
+    let farthest = cursors.map(|cursors| cursors.alarm.max(cursors.bulk)).max();
+    farthest.unwrap_or(Lsn::ZERO)
 }
 
 /// Folds again what came after the snapshot.

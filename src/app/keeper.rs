@@ -12,6 +12,8 @@ use crate::store::state::State;
 use crate::store::state::snapshot::{self, SnapshotInfo, WriteError};
 use crate::telemetry::{DiskLevel, events};
 
+use super::snapshots::Snapshots;
+
 use tokio_util::sync::CancellationToken;
 
 /// What the housekeeping goes by.
@@ -25,8 +27,12 @@ pub struct KeeperOptions {
     pub quota_octets: Option<u64>,
     /// Octets of log between two snapshots.
     pub snapshot_every_octets: u64,
+    /// Octets of the disk that no snapshot uses.
+    pub reserve_octets: u64,
     /// Frames that wait in the log's queue at most.
     pub queue_frames: usize,
+    /// Their octets at most.
+    pub queue_octets: usize,
     /// Octets of log that are kept beyond what sinks and snapshots need; none keeps all.
     pub retention_octets: Option<u64>,
 }
@@ -38,7 +44,7 @@ pub struct Round {
     pub disk: DiskLevel,
     /// How the log stands.
     pub log: LogStatus,
-    /// The snapshot that was written.
+    /// The snapshot that ended since the last round.
     pub snapshot: Option<Result<SnapshotInfo, WriteError>>,
     /// What the log forgot could not be removed.
     pub retain_error: Option<RetainError>,
@@ -53,7 +59,7 @@ pub struct Keeper {
     state: Arc<State>,
     log: Arc<CommitLog>,
     load: Arc<Load>,
-    snapshot_at: Lsn,
+    snapshots: Snapshots,
 }
 
 impl Keeper {
@@ -67,11 +73,23 @@ impl Keeper {
             state: Arc::clone(&booted.state),
             log: Arc::clone(&booted.log),
             load,
-            snapshot_at: booted.state.folded(),
+            snapshots: Snapshots::new(
+                booted,
+                options.snapshot_every_octets,
+                options.reserve_octets,
+            ),
         }
     }
 
-    /// One round; to be called a few times a second. It blocks while a snapshot is written.
+    /// This housekeeper, with a thread of their own for snapshots. Without it a round blocks while
+    /// one is written.
+    #[must_use]
+    pub fn with_snapshot_thread(mut self) -> Self {
+        self.snapshots.start_thread();
+        self
+    }
+
+    /// One round; to be called a few times a second.
     pub fn round(&mut self) -> Round {
         let log = self.log.status();
         let disk = self.disk_level(&log);
@@ -79,14 +97,8 @@ impl Keeper {
         if log.poison.is_some() {
             self.load.stop();
         }
-        let percent = log.queue_frames.saturating_mul(100);
-        let percent = percent.checked_div(self.options.queue_frames).unwrap_or(0);
-        self.load
-            .set_queue_percent(u32::try_from(percent).unwrap_or(100));
-        let folded = self.state.folded();
-        let since = folded.saturating_since(self.snapshot_at);
-        let is_due = since >= self.options.snapshot_every_octets && disk != DiskLevel::Full;
-        let snapshot = is_due.then(|| self.snapshot());
+        self.load.set_queue_percent(self.queue_percent(&log));
+        let snapshot = self.snapshots.round(disk != DiskLevel::Full);
         let retain_error = if snapshot.is_some() {
             self.retain().err()
         } else {
@@ -100,16 +112,24 @@ impl Keeper {
         }
     }
 
-    /// Writes a snapshot of state as it is folded now.
+    /// How full the log's queue is, by frames or by octets.
+    fn queue_percent(&self, log: &LogStatus) -> u32 {
+        let share = |held: usize, most: usize| {
+            let percent = held.saturating_mul(100).checked_div(most).unwrap_or(0);
+            u32::try_from(percent).unwrap_or(u32::MAX)
+        };
+        let by_frames = share(log.queue_frames, self.options.queue_frames);
+        by_frames.max(share(log.queue_bytes, self.options.queue_octets))
+    }
+
+    /// Writes a snapshot of state as it is folded now, after one that is being written. For the end
+    /// of the process.
     ///
     /// # Errors
     ///
-    /// [`WriteError`]. The next round that is due tries again.
+    /// [`WriteError`].
     pub fn snapshot(&mut self) -> Result<SnapshotInfo, WriteError> {
-        let position = self.state.folded();
-        self.snapshot_at = position;
-        let dir = self.data_dir.join(super::boot::STATE_DIRECTORY);
-        snapshot::write(&self.state, position, &dir, &*self.fs)
+        self.snapshots.finish()
     }
 
     /// Lets the log forget what nobody needs: never beyond the slowest sink or the oldest snapshot.

@@ -4,6 +4,7 @@ pub mod boot;
 pub mod followers;
 pub mod keeper;
 pub mod server;
+mod snapshots;
 pub mod witness;
 
 pub use server::{Addresses, Server, StartError};

@@ -20,12 +20,12 @@ use crate::net::{BindError, ListenerOptions, Listeners, StreamLimits, bind};
 use crate::session::otl::machine::{NoCommands, NoSigner};
 use crate::shutdown::Shutdown;
 use crate::store::fs::{DataDirLock, RealFs};
-use crate::store::log::{AppendError, LogOptions};
+use crate::store::log::{AppendError, LogOptions, TornEnd};
 use crate::telemetry::{DiskLevel, Levels, Metrics, events};
 use crate::time::Clock;
 
 use super::boot::{BootError, Booted, boot, lock};
-use super::followers::{FollowError, Followers};
+use super::followers::{self, FollowError, Followers};
 use super::keeper::{Keeper, KeeperOptions};
 use super::witness::Telling;
 
@@ -130,6 +130,7 @@ impl HealthSource for Health {
         Levels {
             log_queue_frames: count(status.queue_frames),
             durable_end: status.durable_end,
+            log_torn_octets: self.booted.log.torn_end().map_or(0, octets_of),
             disk: self.load.disk(),
             hot_terminals: count(self.booted.state.table.len()),
             live_sessions: count(self.intake.live_machines()),
@@ -156,11 +157,17 @@ impl Server {
         let data_lock = lock(&*fs, &config.data_dir)?;
         let workers = workers_of(config);
         let owners = workers.saturating_add(2);
-        let options = log_options(config);
+        let options = LogOptions {
+            known_durable: followers::known_durable(config, &*fs),
+            ..log_options(config)
+        };
         let booted = Arc::new(boot(fs, &config.data_dir, options, owners, keys)?);
         for passed in &booted.passed_over {
             tracing::error!(path = %passed.path.display(), cause = %passed.cause,
                 "A snapshot cannot be used; an older one was.");
+        }
+        if let Some(torn) = booted.log.torn_end() {
+            events::torn_end_cut(torn.from, torn.to);
         }
         let frames = booted.replayed_frames;
         tracing::info!(frames, "Took up what is durable.");
@@ -250,13 +257,17 @@ impl Server {
             alarms_only_percent: config.disk.alarms_only_percent,
             quota_octets: config.disk.quota_mib.map(|mib| u64::from(mib) * MIB),
             snapshot_every_octets: u64::from(config.store.snapshot_every_mib) * MIB,
+            reserve_octets: u64::from(config.disk.reserve_mib) * MIB,
             queue_frames: usize::try_from(config.store.queue_frames).unwrap_or(usize::MAX),
+            queue_octets: usize::try_from(u64::from(config.store.queue_mib) * MIB)
+                .unwrap_or(usize::MAX),
             retention_octets: config
                 .store
                 .retention_gib
                 .map(|gib| u64::from(gib).saturating_mul(MIB * 1_024)),
         };
-        let mut keeper = Keeper::new(options, &self.booted, Arc::clone(&self.load));
+        let keeper = Keeper::new(options, &self.booted, Arc::clone(&self.load));
+        let mut keeper = keeper.with_snapshot_thread();
         let (stopping, broken) = (self.stopping.clone(), self.broken.clone());
         let thread = std::thread::Builder::new().name("keeper".to_owned());
         let spawned = thread.spawn(move || {
@@ -314,7 +325,7 @@ impl Server {
         Ok(())
     }
 
-    /// Stops in stages: no new frames, what is under way ends, sinks note how far they are, state
+    /// Stops in stages: no new frames, what is under way ends, sinks get the rest of the log, state
     /// is written, the log is closed.
     pub async fn stop(mut self, config: &Config, shutdown: &Shutdown) {
         let sessions = Duration::from_secs(u64::from(config.shutdown.sessions_s));
@@ -340,7 +351,8 @@ impl Server {
         let booted = Arc::clone(&self.booted);
         let close = tokio::task::spawn_blocking(move || {
             if let Some(followers) = followers {
-                followers.stop();
+                // The other half is for state and log.
+                followers.stop(store / 2);
             }
             if let Some(Ok(mut keeper)) = keeper.map(std::thread::JoinHandle::join)
                 && let Err(error) = keeper.snapshot()
@@ -354,6 +366,10 @@ impl Server {
         let closed = async { close.await.unwrap_or_default() };
         shutdown.stage("store", store, closed).await;
     }
+}
+
+const fn octets_of(torn: TornEnd) -> u64 {
+    torn.to.saturating_since(torn.from)
 }
 
 fn workers_of(config: &Config) -> u16 {

@@ -1,5 +1,6 @@
-//! Promise P1 on a simulated disk: whatever the disk does, nothing that a terminal was told safe is
-//! lost. Server and terminals are real, the disk and the clock are not, and there are no sockets.
+//! Promises P1 and P2 on a simulated disk: whatever the disk does, nothing that a terminal was told
+//! safe is lost, and all of it reaches a sink of files, whole and in order. Server, sink and
+//! terminals are real, the disk and the clock are not, and there are no sockets.
 //!
 //! `KENSHIN_DISK_SEEDS=10000 cargo test --release --test durability` runs as many seeds as it says.
 

@@ -119,6 +119,15 @@ impl Default for LogOptions {
     }
 }
 
+/// What was cut off the end of a log when it was opened: no whole batch, or the last one, damaged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TornEnd {
+    /// The first position that was cut.
+    pub from: Lsn,
+    /// Where the file ended.
+    pub to: Lsn,
+}
+
 /// How a log stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LogStatus {

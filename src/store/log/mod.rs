@@ -28,8 +28,11 @@
 //!
 //! # Opening
 //!
-//! The last segment may end in a torn batch. It is cut if no frame of a later batch follows, for
-//! then nobody was told that it is durable. Any other damage, and a missing or foreign file, ends
+//! The last segment may end in a torn batch. It is cut if no frame of a later batch follows and
+//! nobody knows of a later position that was durable ([`LogOptions::known_durable`]): a batch that
+//! was torn was told to nobody. Damage of the last batch after it was durable looks the same, and a
+//! file that was cut between two batches looks whole; so what is cut is told, and whatever follows
+//! the log notes how far it came. Any other damage, and a missing or foreign file, ends
 //! in an error that names positions and file. The last batch is written and synced once more: a
 //! sync that failed may have left it readable and not durable.
 //!
@@ -73,7 +76,7 @@ mod survey;
 
 pub use append::{
     Append, CommitObserver, DurableFrame, Guard, LogOptions, LogStatus, Poison, PoisonReason,
-    Ticket,
+    Ticket, TornEnd,
 };
 pub use error::{
     AppendError, OpenError, ReadError, Refused, RetainError, SubmitError, SubmitRefusal,
@@ -143,6 +146,7 @@ pub struct CommitLog {
     guard_slots: u32,
     threads: Mutex<Vec<JoinHandle<()>>>,
     retaining: Mutex<()>,
+    torn_end: Option<TornEnd>,
 }
 
 impl CommitLog {
@@ -196,6 +200,7 @@ impl CommitLog {
             guard_slots: options.guard_slots,
             threads: Mutex::new(threads.into()),
             retaining: Mutex::new(()),
+            torn_end: recovered.torn_end,
         })
     }
 
@@ -250,6 +255,12 @@ impl CommitLog {
     #[must_use]
     pub fn durable_end(&self) -> Lsn {
         Lsn::new(self.shared.durable_end())
+    }
+
+    /// What was cut off when the log was opened; none if nothing was.
+    #[must_use]
+    pub const fn torn_end(&self) -> Option<TornEnd> {
+        self.torn_end
     }
 
     /// The oldest position that is kept.

@@ -24,7 +24,7 @@ pub struct Survey {
     /// What is damaged or missing, in the order of the log.
     pub damage: Vec<Damage>,
     /// Octets at the end that are no whole frame: of a batch that is being written, or was torn.
-    /// Nobody was told that they are durable, and the next start cuts them.
+    /// The next start cuts them, unless somebody knows that they were durable.
     pub torn_octets: u64,
 }
 
