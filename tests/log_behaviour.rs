@@ -87,7 +87,7 @@ fn a_guard_lets_one_of_two_rivals_through() {
         slot: 9,
         expected: Some(2),
     });
-    let ticket = rival.ticket;
+    let ticket = rival.ticket.unwrap();
     log.submit(rival).unwrap();
     log.close().unwrap();
     assert_eq!(

@@ -23,7 +23,7 @@ use kenshin::model::{
     Event, Lanes, Lsn, RecordFlags, SessionStep, StepEntry, StepFlags, TerminalId,
 };
 use kenshin::store::fs::SimFs;
-use kenshin::store::log::{Append, LogOptions, Ticket};
+use kenshin::store::log::{Append, LogOptions};
 use support::{Told, dir, disk, files, open_with, options, read_all};
 
 fn golden() -> PathBuf {
@@ -89,7 +89,7 @@ fn frame(kind: u8, lanes: Lanes, terminal: Option<TerminalId>, payload: Vec<u8>)
         terminal,
         payload,
         guard: None,
-        ticket: Ticket::default(),
+        ticket: None,
     }
 }
 

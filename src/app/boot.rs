@@ -9,7 +9,7 @@ use crate::keyring::LinkKeyring;
 use crate::model::{Event, Lanes, Lsn};
 use crate::store::fs::{DataDirLock, Fs, LockError};
 use crate::store::log::{
-    Append, AppendError, CommitLog, DIRECTORY, LogOptions, OpenError, ReadError, Ticket,
+    Append, AppendError, CommitLog, DIRECTORY, LogOptions, OpenError, ReadError,
 };
 use crate::store::state::fold::{FoldFrame, KIND_EVENT};
 use crate::store::state::snapshot::{self, PassedOver};
@@ -20,8 +20,6 @@ use crate::time::Clock;
 pub const STATE_DIRECTORY: &str = "state";
 /// Octets of the log that replay reads at a time.
 const REPLAY_BATCH_OCTETS: usize = 4 << 20;
-/// The token of frames that nobody waits for through a mailbox.
-const NO_TOKEN: u64 = u64::MAX;
 
 /// Why the server cannot take up what is durable.
 #[derive(Debug, thiserror::Error)]
@@ -232,10 +230,6 @@ pub fn append(log: &CommitLog, event: &Event) -> Result<Lsn, AppendError> {
         terminal: event.terminal(),
         payload,
         guard: None,
-        ticket: Ticket {
-            owner: u16::MAX,
-            slot: u32::MAX,
-            token: NO_TOKEN,
-        },
+        ticket: None,
     })
 }

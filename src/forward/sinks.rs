@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::keyring::UtilityId;
 use crate::model::event::EventError;
 use crate::model::{Event, Lane, Lanes, Lsn};
-use crate::store::log::{Append, AppendError, CommitLog, ReadError, Ticket};
+use crate::store::log::{Append, AppendError, CommitLog, ReadError};
 use crate::store::state::directory::SinkCursors;
 use crate::store::state::fold::KIND_EVENT;
 
@@ -502,7 +502,7 @@ impl Sinks {
             terminal: None,
             payload: event.encode()?,
             guard: None,
-            ticket: Ticket::default(),
+            ticket: None,
         })?)
     }
 }

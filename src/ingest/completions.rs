@@ -132,11 +132,14 @@ impl CommitObserver for StepObserver {
             if let Err(error) = self.state.fold(&fold) {
                 (self.unfolded)(&error);
             }
-            self.completions.put(Completion {
-                ticket: frame.ticket,
-                durable: true,
-            });
-            owners |= bit(frame.ticket.owner);
+            // A frame without a ticket is nobody's: whoever wants to know of it waits for the log.
+            if let Some(ticket) = frame.ticket {
+                self.completions.put(Completion {
+                    ticket,
+                    durable: true,
+                });
+                owners |= bit(ticket.owner);
+            }
         }
         if let Some(last) = frames.last() {
             self.state.note_folded(last.next);
@@ -150,5 +153,48 @@ impl CommitObserver for StepObserver {
             durable: false,
         });
         self.completions.wake(bit(ticket.owner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Event, Lanes, Lsn};
+    use crate::store::state::fold::KIND_EVENT;
+
+    #[test]
+    fn a_frame_without_a_ticket_comes_back_to_nobody() {
+        let completions = Arc::new(Completions::new(1));
+        let state = Arc::new(State::default());
+        let unfolded = Box::new(|error: &dyn std::error::Error| panic!("{error}"));
+        let mut observer = StepObserver::new(state, Arc::clone(&completions), unfolded);
+        let event = Event::SinkAdvanced {
+            sink: "files".to_owned(),
+            alarm: Lsn::new(8),
+            bulk: Lsn::new(8),
+        };
+        let payload = event.encode().unwrap();
+        let ticket = Ticket {
+            owner: 0,
+            slot: 0,
+            token: 0,
+        };
+        let frame = |ticket| DurableFrame {
+            lsn: Lsn::new(16),
+            next: Lsn::new(64),
+            kind: KIND_EVENT,
+            lanes: Lanes::NONE,
+            terminal: None,
+            payload: &payload,
+            guard: None,
+            ticket,
+        };
+        let mut came_back = Vec::new();
+        observer.durable(&[frame(None)]);
+        completions.take(0, &mut came_back);
+        assert_eq!(came_back, []);
+        observer.durable(&[frame(Some(ticket))]);
+        completions.take(0, &mut came_back);
+        assert_eq!(came_back.len(), 1);
     }
 }

@@ -25,7 +25,7 @@ use crate::wire::otl::ident::{Identity, KeyVersion, Mode};
 
 use super::completions::{Completion, Completions};
 use super::history::{DurableRecords, StepHistory};
-use super::live::{Live, LiveTable};
+use super::live::{Live, LiveTable, Room};
 use super::load::Load;
 use super::plausibility::{KnownMeters, meter_of};
 use super::random::Randoms;
@@ -35,7 +35,7 @@ use crate::model::Lanes;
 
 /// How often the work of ticks is done, in milliseconds.
 const TICK_MS: u64 = 200;
-/// Shards whose idle machines one tick drops: all of them in two seconds.
+/// Shards that one tick sweeps: all of them in two seconds.
 const SWEPT_PER_TICK: usize = 8;
 /// The token of a frame that no machine waits for.
 const NO_TOKEN: u64 = u64::MAX;
@@ -243,14 +243,15 @@ impl Intake {
         let over_tcp =
             matches!(&input, Input::Frame { path, .. } if matches!(path, PathId::Tcp { .. }));
         let may_make = matches!(input, Input::Frame { .. } | Input::CallNow(_));
-        let make = |carried| {
+        let make = |rest| {
             may_make.then(|| Live {
-                machine: Machine::new(hot.link(), hot.version, self.started_utc_s, carried),
+                machine: Machine::new(hot.link(), hot.version, self.started_utc_s, rest),
                 ordered: Vec::new(),
             })
         };
-        let served = self.live.with_or_make(found.slot, make, |live| {
-            self.handle(&hot, found, live, &mut randoms, input);
+        let served = self.live.with_or_make(found.slot, make, |live, room| {
+            self.note_settled(live, &input);
+            self.handle(&hot, found, (live, room), &mut randoms, input);
             self.do_outputs(owner, found, over_tcp, live, &mut randoms, out);
             if live.machine.is_failed() {
                 self.resume(found, live);
@@ -261,11 +262,27 @@ impl Intake {
         }
     }
 
+    /// Notes how long an order that came back took.
+    fn note_settled(&self, live: &mut Live, input: &Input<PathId>) {
+        let (token, durable) = match input {
+            Input::Committed(token) => (token, true),
+            Input::CommitFailed(token) => (token, false),
+            _ => return,
+        };
+        let at = live.ordered.iter().position(|(of, _)| of == token);
+        if let Some(at) = at {
+            let (_, ordered_ms) = live.ordered.swap_remove(at);
+            let now_ms = self.parts.clock.monotonic_ms();
+            let took_ms = now_ms.saturating_sub(ordered_ms);
+            self.parts.witness.came_back(durable, took_ms);
+        }
+    }
+
     fn handle(
         &self,
         hot: &HotEntry,
         found: Found,
-        live: &mut Live,
+        (live, room): (&mut Live, Room),
         randoms: &mut Randoms,
         input: Input<PathId>,
     ) {
@@ -275,7 +292,10 @@ impl Intake {
             history: self,
         };
         let mark = self.parts.state.nonce_mark();
-        let admission = self.parts.load.admission(randoms.draw_one());
+        let admission = match room {
+            Room::Free => self.parts.load.admission(randoms.draw_one()),
+            Room::Crowded => self.parts.load.admission_when_crowded(randoms.draw_one()),
+        };
         let mut ctx = Context {
             now_utc_s: self.parts.clock.utc_seconds().get(),
             now_ms: self.parts.clock.monotonic_ms(),
@@ -310,7 +330,8 @@ impl Intake {
                     .table
                     .with_slot(found.slot, |entry| *entry.hot);
                 let Some(hot) = entry else { break };
-                self.handle(&hot, found, live, randoms, Input::CommitFailed(token));
+                let failed = Input::CommitFailed(token);
+                self.handle(&hot, found, (live, Room::Free), randoms, failed);
                 continue;
             };
             match output {
@@ -390,11 +411,11 @@ impl Intake {
                 slot: found.slot.get(),
                 expected: Some(order.guard_version),
             }),
-            ticket: Ticket {
+            ticket: Some(Ticket {
                 owner,
                 slot: found.slot.get(),
                 token: order.token.0,
-            },
+            }),
         };
         // Counted before, since it may come back before `submit` does.
         self.pending.fetch_add(1, Ordering::AcqRel);
@@ -441,11 +462,11 @@ impl Intake {
             terminal: None,
             payload,
             guard: None,
-            ticket: Ticket {
+            ticket: Some(Ticket {
                 owner: self.home(),
                 slot: NO_SLOT,
                 token: NO_TOKEN,
-            },
+            }),
         };
         if self.parts.log.submit(append).is_err() {
             self.parts.witness.not_taken();
@@ -468,15 +489,6 @@ impl Intake {
         let Some(found) = self.found_of(slot) else {
             return;
         };
-        self.live.with(slot, |live| {
-            let at = live.ordered.iter().position(|(of, _)| *of == token);
-            if let Some(at) = at {
-                let (_, ordered_ms) = live.ordered.swap_remove(at);
-                let now_ms = self.parts.clock.monotonic_ms();
-                let took_ms = now_ms.saturating_sub(ordered_ms);
-                self.parts.witness.came_back(completion.durable, took_ms);
-            }
-        });
         let input = if completion.durable {
             Input::Committed(token)
         } else {

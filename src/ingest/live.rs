@@ -1,13 +1,17 @@
-//! The machines of the terminals that are being served: a few seconds of the fleet, and the
-//! connections that are held.
+//! The machines of the terminals that are being served: those with a commit under way, some
+//! milliseconds of the fleet, and those that hold a connection.
+//!
+//! A machine that rests is dropped at once. What the next one must know is kept in little room: for
+//! some seconds which uplinks were answered, for some minutes what is worth carrying.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
 use crate::net::contract::PathId;
-use crate::session::otl::machine::{Carried, Machine, PathKey, Token};
+use crate::session::otl::machine::{Carried, LateAnswers, Machine, PathKey, Rest, Token};
 use crate::store::state::Slot;
 use crate::store::state::table::SHARDS;
 
@@ -39,10 +43,30 @@ const REMEMBERED_MAX: usize = 32_768;
 /// How long a generation lasts, in milliseconds: network address translators forget as fast.
 const GENERATION_MS: u64 = 150_000;
 
+/// Terminals of one shard whose latest answers are known at most: with all shards half a million,
+/// five times what two cores answer in the seconds for which it is known. Beyond it machines live
+/// on, as far as there is room.
+const ANSWERED_MAX: usize = 8_192;
+
+/// Whether there is room for another machine.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Room {
+    /// There is, or the terminal has one already.
+    Free,
+    /// Only for what cannot wait: everybody else is to be told to come back.
+    Crowded,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    machines: HashMap<u32, Box<Live>>,
+    answered: HashMap<u32, LateAnswers>,
+}
+
 /// All live machines, in as many shards as the hot table has.
 #[derive(Debug)]
 pub struct LiveTable {
-    shards: Vec<Mutex<HashMap<u32, Box<Live>>>>,
+    shards: Vec<Mutex<Shard>>,
     memory: Mutex<Memory>,
     connections: Mutex<HashMap<u64, Slot>>,
     count: AtomicUsize,
@@ -50,8 +74,7 @@ pub struct LiveTable {
 }
 
 impl LiveTable {
-    /// No machines, and at most this many at a time; further terminals are not served until some
-    /// are idle.
+    /// No machines, and room for this many at a time. A quarter more is kept for what cannot wait.
     #[must_use]
     pub fn new(live_max: usize) -> Self {
         Self {
@@ -63,55 +86,73 @@ impl LiveTable {
         }
     }
 
-    /// Works on the machine of a slot under the lock of its shard; `make` makes it, if it can.
+    /// Works on the machine of a slot under the lock of its shard; `make` makes it, if there is
+    /// none. A machine that rests afterwards is dropped. None without a machine, or if there is no
+    /// room at all.
     pub fn with_or_make<R>(
         &self,
         slot: Slot,
-        make: impl FnOnce(Carried<PathId>) -> Option<Live>,
-        work: impl FnOnce(&mut Live) -> R,
+        make: impl FnOnce(Rest<PathId>) -> Option<Live>,
+        work: impl FnOnce(&mut Live, Room) -> R,
     ) -> Option<R> {
         let mut shard = self.shards.get(slot.shard())?.lock();
-        let live = match shard.entry(slot.get()) {
-            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::hash_map::Entry::Vacant(entry) => {
-                if self.count.load(Ordering::Relaxed) >= self.live_max {
-                    return None;
-                }
-                let carried = self.memory.lock().recall(slot);
-                let made = Box::new(make(carried)?);
+        let Shard { machines, answered } = &mut *shard;
+        let (mut entry, room) = match machines.entry(slot.get()) {
+            Entry::Occupied(entry) => (entry, Room::Free),
+            Entry::Vacant(entry) => {
+                let room = self.room()?;
+                let rest = Rest {
+                    carried: self.memory.lock().look_up(slot),
+                    answers: answered.get(&slot.get()).copied(),
+                };
+                let made = Box::new(make(rest)?);
                 self.count.fetch_add(1, Ordering::Relaxed);
-                entry.insert(made)
+                (entry.insert_entry(made), room)
             }
         };
-        Some(work(live))
+        let done = work(entry.get_mut(), room);
+        if let Some(rest) = entry.get().machine.rest()
+            && put(answered, slot, rest.answers)
+        {
+            entry.remove();
+            self.count.fetch_sub(1, Ordering::Relaxed);
+            self.memory.lock().remember(slot.get(), rest.carried);
+        }
+        Some(done)
     }
 
-    /// Works on the machine of a slot, if it has one.
-    pub fn with<R>(&self, slot: Slot, work: impl FnOnce(&mut Live) -> R) -> Option<R> {
-        let mut shard = self.shards.get(slot.shard())?.lock();
-        shard.get_mut(&slot.get()).map(|live| work(live))
+    fn room(&self) -> Option<Room> {
+        let count = self.count.load(Ordering::Relaxed);
+        if count < self.live_max {
+            Some(Room::Free)
+        } else if count < self.live_max.saturating_add(self.live_max / 4) {
+            Some(Room::Crowded)
+        } else {
+            None
+        }
     }
 
-    /// Drops the machines of one shard that are idle.
+    /// Forgets what need not be known any more in one shard.
     pub fn sweep(&self, shard: usize, now_ms: u64, now_utc_s: u32) {
         let Some(shard) = self.shards.get(shard) else {
             return;
         };
+        self.memory.lock().age(now_ms);
         let mut shard = shard.lock();
-        let mut memory = self.memory.lock();
-        memory.age(now_ms);
-        let before = shard.len();
-        shard.retain(|slot, live| {
-            let drops = live.machine.is_idle(now_ms, now_utc_s);
-            if drops {
-                memory.remember(*slot, live.machine.carried());
-            }
+        let Shard { machines, answered } = &mut *shard;
+        answered.retain(|_, answers| !answers.are_over(now_ms, now_utc_s));
+        // Machines that found no room for their answers.
+        machines.retain(|slot, live| {
+            let rest = live.machine.rest();
+            let drops = rest.is_some_and(|rest| put(answered, Slot::new(*slot), rest.answers));
+            self.count.fetch_sub(usize::from(drops), Ordering::Relaxed);
             !drops
         });
-        let dropped = before.saturating_sub(shard.len());
-        self.count.fetch_sub(dropped, Ordering::Relaxed);
-        if shard.capacity() > shard.len().saturating_mul(4).max(64) {
-            shard.shrink_to_fit();
+        if answered.capacity() > answered.len().saturating_mul(4).max(64) {
+            answered.shrink_to_fit();
+        }
+        if machines.capacity() > machines.len().saturating_mul(4).max(64) {
+            machines.shrink_to_fit();
         }
     }
 
@@ -135,6 +176,7 @@ impl LiveTable {
             .flat_map(|shard| {
                 shard
                     .lock()
+                    .machines
                     .keys()
                     .copied()
                     .map(Slot::new)
@@ -159,17 +201,31 @@ impl LiveTable {
     }
 }
 
+/// Keeps the answers of a machine that is about to be dropped. False if there is no room for them.
+fn put(known: &mut HashMap<u32, LateAnswers>, slot: Slot, answers: Option<LateAnswers>) -> bool {
+    let Some(answers) = answers else { return true };
+    let fits = known.len() < ANSWERED_MAX || known.contains_key(&slot.get());
+    if fits {
+        known.insert(slot.get(), answers);
+    }
+    fits
+}
+
 impl Memory {
-    fn recall(&mut self, slot: Slot) -> Carried<PathId> {
-        let young = self.young.remove(&slot.get());
-        let old = self.old.remove(&slot.get());
-        young.or(old).unwrap_or_default()
+    fn look_up(&self, slot: Slot) -> Carried<PathId> {
+        let young = self.young.get(&slot.get());
+        let known = young.or_else(|| self.old.get(&slot.get()));
+        known.copied().unwrap_or_default()
     }
 
     fn remember(&mut self, slot: u32, carried: Carried<PathId>) {
         let is_worth_it = carried != Carried::default();
         if is_worth_it && self.young.len() < REMEMBERED_MAX {
             self.young.insert(slot, carried);
+        } else {
+            // What is no longer true must not come back.
+            self.young.remove(&slot);
+            self.old.remove(&slot);
         }
     }
 

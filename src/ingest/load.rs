@@ -69,6 +69,16 @@ impl Load {
             DiskLevel::Plenty => Admission::Serve,
         }
     }
+
+    /// The same for a terminal that there is no machine for.
+    // spec: OVL-1
+    #[must_use]
+    pub fn admission_when_crowded(&self, random: u32) -> Admission {
+        match self.admission(random) {
+            Admission::Serve => come_back(BUSY_UNITS, random),
+            other => other,
+        }
+    }
 }
 
 fn come_back((least, spread): (u16, u16), random: u32) -> Admission {

@@ -151,7 +151,7 @@ pub(crate) fn append_step(log: &CommitLog, step: &SessionStep<'_>) -> Lsn {
         terminal: Some(terminal()),
         payload: step.encode().unwrap(),
         guard: None,
-        ticket: Ticket::default(),
+        ticket: None,
     };
     log.append_and_wait(append).unwrap()
 }

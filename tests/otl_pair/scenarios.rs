@@ -259,13 +259,14 @@ fn a_server_that_stops_ends_what_is_under_way_and_then_the_connection() {
 
 // spec: NON-8
 #[test]
-fn a_machine_outlives_the_second_of_its_last_answer() {
+fn a_machine_is_gone_with_its_answer_and_the_second_of_the_answer_is_known() {
     let mut world = settled(Mode::CcmSession);
     world.push_day_and_call();
     world.run_for(1_000);
-    assert!(world.server.has_machine(), "its answer is a second old");
+    assert!(!world.server.has_machine(), "nothing is under way");
+    assert!(world.server.knows_its_answers());
     world.run_for(3_000);
-    assert!(!world.server.has_machine());
+    assert!(!world.server.knows_its_answers());
     assert!(
         world.server.carries_a_listener(),
         "where to call it is kept"

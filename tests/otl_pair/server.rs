@@ -6,8 +6,8 @@ use std::num::NonZeroU32;
 use kenshin::keyring::{KeyError, LinkKeyring, OpeningKey, Registration};
 use kenshin::session::otl::link::LinkState;
 use kenshin::session::otl::machine::{
-    Admission, CallOrder, Carried, CommitOrder, Context, Input, Machine, MachineEvent, NoCommands,
-    NoSigner, Output, PathKey, Token,
+    Admission, CallOrder, CommitOrder, Context, Input, Machine, MachineEvent, NoCommands, NoSigner,
+    Output, PathKey, Rest, Token,
 };
 use kenshin::session::otl::ns_mark::NsMark;
 use kenshin::session::otl::open::{Opened, OpeningKeys, Promotion, open};
@@ -121,7 +121,7 @@ pub(crate) enum Sent {
 pub(crate) struct Server {
     ring: LinkKeyring,
     machine: Option<Machine<Path>>,
-    carried: Carried<Path>,
+    rest: Rest<Path>,
     pub(crate) durable: Durable,
     queue: VecDeque<Queued>,
     mark_due_ms: Option<u64>,
@@ -154,7 +154,7 @@ impl Server {
         Self {
             ring: link_keys(),
             machine: None,
-            carried: Carried::default(),
+            rest: Rest::default(),
             durable,
             queue: VecDeque::new(),
             mark_due_ms: None,
@@ -171,7 +171,7 @@ impl Server {
     /// The process ends without a word, and another one comes up on what is on disk.
     pub(crate) fn restart(&mut self, now_ms: u64) {
         self.machine = None;
-        self.carried = Carried::default();
+        self.rest = Rest::default();
         self.queue.clear();
         self.mark_due_ms = None;
         self.started_utc_s = utc_s(now_ms);
@@ -227,10 +227,10 @@ impl Server {
 
     pub(crate) fn handle(&mut self, now_ms: u64, input: Input<Path>, journal: &mut Journal) {
         let (state, version) = (self.durable.link, self.durable.version);
-        let (started, carried) = (self.started_utc_s, self.carried);
+        let (started, rest) = (self.started_utc_s, self.rest);
         let machine = self
             .machine
-            .get_or_insert_with(|| Machine::new(state, version, started, carried));
+            .get_or_insert_with(|| Machine::new(state, version, started, rest));
         let index = Index(&self.durable.records);
         let mut ctx = Context {
             now_utc_s: utc_s(now_ms),
@@ -350,22 +350,25 @@ impl Server {
         self.machine.is_some()
     }
 
+    pub(crate) const fn knows_its_answers(&self) -> bool {
+        self.rest.answers.is_some()
+    }
+
     pub(crate) const fn carries_a_listener(&self) -> bool {
-        self.carried.listener.is_some()
+        self.rest.carried.listener.is_some()
     }
 
     fn drop_idle(&mut self, now_ms: u64) {
-        let idle = self
-            .machine
-            .as_ref()
-            .filter(|machine| machine.is_idle(now_ms, utc_s(now_ms)));
-        if let Some(machine) = idle {
+        let answers = self.rest.answers;
+        self.rest.answers = answers.filter(|answers| !answers.are_over(now_ms, utc_s(now_ms)));
+        let Some(machine) = &self.machine else { return };
+        if let Some(rest) = machine.rest() {
             assert_eq!(
                 machine.state(),
                 &self.durable.link,
                 "known and durable differ"
             );
-            self.carried = machine.carried();
+            self.rest = rest;
             self.machine = None;
         }
     }

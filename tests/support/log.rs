@@ -42,7 +42,7 @@ impl CommitObserver for Told {
                 terminal: frame.terminal,
                 payload: frame.payload.to_vec(),
             };
-            (seen, frame.ticket)
+            (seen, frame.ticket.unwrap())
         }));
     }
 
@@ -84,11 +84,11 @@ pub(crate) fn append(number: u64, len: usize) -> Append {
         terminal: Some(terminal(1 + number % 7)),
         payload,
         guard: None,
-        ticket: Ticket {
+        ticket: Some(Ticket {
             owner: 0,
             slot: 0,
             token: number,
-        },
+        }),
     }
 }
 

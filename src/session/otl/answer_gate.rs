@@ -31,6 +31,40 @@ pub enum Passage<'a> {
 /// most.
 const REMEMBERED_MAX: usize = 4;
 
+/// What outlives a gate: which uplinks were answered, and until which second they must not be
+/// answered anew. Of the answers themselves nothing is kept, so that a terminal that was answered
+/// and rests costs some forty octets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Answered {
+    utc_s: u32,
+    /// Numbers that stand for the keys: [`digest_of`].
+    keys: [Option<u32>; REMEMBERED_MAX],
+}
+
+impl Answered {
+    /// The last second in which one of them was answered.
+    #[must_use]
+    pub const fn utc_s(&self) -> u32 {
+        self.utc_s
+    }
+
+    fn has(&self, key: AnswerKey) -> bool {
+        self.keys.contains(&Some(digest_of(key)))
+    }
+
+    fn count(&self) -> usize {
+        self.keys.iter().flatten().count()
+    }
+}
+
+/// A number for a key. Two keys with one number cost the later of them an answer in that second.
+const fn digest_of(key: AnswerKey) -> u32 {
+    match key {
+        AnswerKey::Counter(counter) => counter,
+        AnswerKey::Resync([a, b, c, d, ..]) => u32::from_be_bytes([a, b, c, d]),
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Remembered {
     key: AnswerKey,
@@ -42,6 +76,7 @@ struct Remembered {
 #[derive(Clone, Debug)]
 pub struct AnswerGate {
     opened_utc_s: u32,
+    before: Option<Answered>,
     remembered: Vec<Remembered>,
 }
 
@@ -53,8 +88,36 @@ impl AnswerGate {
     pub const fn new(started_utc_s: u32) -> Self {
         Self {
             opened_utc_s: started_utc_s,
+            before: None,
             remembered: Vec::new(),
         }
+    }
+
+    /// This gate, knowing what the one before it left behind.
+    #[must_use]
+    pub const fn after(mut self, before: Option<Answered>) -> Self {
+        self.before = before;
+        self
+    }
+
+    /// What the next gate of this process has to know.
+    #[must_use]
+    pub fn answered(&self) -> Option<Answered> {
+        let own = self.remembered.iter();
+        let own = own.map(|last| (last.utc_s, digest_of(last.key)));
+        let older = self.before.iter().flat_map(|before| {
+            let keys = before.keys.iter().flatten();
+            keys.map(|key| (before.utc_s, *key))
+        });
+        let known = || own.clone().chain(older.clone());
+        let utc_s = known().map(|(utc_s, _)| utc_s).max()?;
+        // What was answered in an earlier second may be answered anew in the next one.
+        let of_last = known().filter(|(of, _)| *of == utc_s);
+        let mut keys = [None; REMEMBERED_MAX];
+        for (place, (_, key)) in keys.iter_mut().zip(of_last) {
+            *place = Some(key);
+        }
+        Some(Answered { utc_s, keys })
     }
 
     /// Asks what may be sent in answer to `key` at `now_utc_s`.
@@ -69,12 +132,18 @@ impl AnswerGate {
         {
             return Passage::Repeat(&last.frame);
         }
+        let before = self.before.filter(|before| now_utc_s <= before.utc_s);
+        if before.is_some_and(|before| before.has(key)) {
+            return Passage::Silent;
+        }
         // Forgetting one of these would let a second answer to it be sealed in this second.
         let of_now = self
             .remembered
             .iter()
             .filter(|last| last.utc_s == now_utc_s);
-        let is_full = of_now.count() >= REMEMBERED_MAX;
+        let of_before = before.filter(|before| before.utc_s == now_utc_s);
+        let of_before = of_before.map_or(0, |before| before.count());
+        let is_full = of_now.count().saturating_add(of_before) >= REMEMBERED_MAX;
         if is_full || now_utc_s == self.opened_utc_s {
             Passage::Silent
         } else {
@@ -156,6 +225,38 @@ mod tests {
         gate.sealed(KEY, 100, b"first");
         assert_eq!(gate.ask(AnswerKey::Counter(8), 100), Passage::Seal);
         assert_eq!(gate.ask(AnswerKey::Resync([1; 16]), 100), Passage::Seal);
+    }
+
+    // spec: NON-8
+    #[test]
+    fn the_next_gate_answers_an_uplink_anew_in_a_later_second_only() {
+        let mut gate = AnswerGate::new(99);
+        gate.sealed(AnswerKey::Counter(6), 99, b"earlier");
+        gate.sealed(KEY, 100, b"first");
+        let next = AnswerGate::new(99).after(gate.answered());
+        assert_eq!(next.ask(KEY, 100), Passage::Silent);
+        assert_eq!(next.ask(KEY, 99), Passage::Silent);
+        assert_eq!(next.ask(AnswerKey::Counter(8), 100), Passage::Seal);
+        assert_eq!(next.ask(KEY, 101), Passage::Seal);
+        assert_eq!(AnswerGate::new(99).answered(), None);
+    }
+
+    // spec: NON-8
+    #[test]
+    fn gates_that_follow_each_other_answer_no_more_uplinks_in_a_second_than_one_does() {
+        let mut answered = None;
+        for second in [100, 101] {
+            for counter in 7..13 {
+                let mut gate = AnswerGate::new(99).after(answered);
+                let key = AnswerKey::Counter(counter + second);
+                let passes = gate.ask(key, second) == Passage::Seal;
+                assert_eq!(passes, counter < 11, "{counter}");
+                if passes {
+                    gate.sealed(key, second, b"answer");
+                }
+                answered = gate.answered();
+            }
+        }
     }
 
     // spec: NON-8

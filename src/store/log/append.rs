@@ -20,8 +20,8 @@ pub struct Append {
     pub payload: Vec<u8>,
     /// The condition under which it is appended.
     pub guard: Option<Guard>,
-    /// Handed back as it is.
-    pub ticket: Ticket,
+    /// Handed back to the observer as it is; none if nobody but the caller waits for the frame.
+    pub ticket: Option<Ticket>,
 }
 
 /// A condition on a slot's version, judged by the commit thread in the order of the log. Versions
@@ -35,7 +35,7 @@ pub struct Guard {
 }
 
 /// What the log hands back to whoever appended. It means nothing to the log.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Ticket {
     /// Whose mailbox.
     pub owner: u16,
@@ -63,7 +63,7 @@ pub struct DurableFrame<'a> {
     /// See [`Append::guard`].
     pub guard: Option<Guard>,
     /// See [`Append::ticket`].
-    pub ticket: Ticket,
+    pub ticket: Option<Ticket>,
 }
 
 /// Learns what became of frames. Called on the commit thread, so it must not block, and must not
@@ -73,7 +73,7 @@ pub trait CommitObserver: Send {
     /// the last call's and these.
     fn durable(&mut self, frames: &[DurableFrame<'_>]);
 
-    /// A frame was not appended, and will not be. Not called for
+    /// A frame with a ticket was not appended, and will not be. Not called for
     /// [`append_and_wait`](super::CommitLog::append_and_wait), which returns the reason.
     fn refused(&mut self, ticket: &Ticket, why: Refused);
 }

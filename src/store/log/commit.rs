@@ -230,7 +230,11 @@ impl Committer {
             Some(waiter) => {
                 waiter.try_send(Err(why)).ok();
             }
-            None => self.observer.refused(&queued.append.ticket, why),
+            None => {
+                if let Some(ticket) = &queued.append.ticket {
+                    self.observer.refused(ticket, why);
+                }
+            }
         }
     }
 

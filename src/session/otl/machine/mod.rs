@@ -22,11 +22,11 @@
 //!
 //! # How long it lives
 //!
-//! A machine is made when a frame of its terminal verified, and may be dropped when
-//! [`Machine::is_idle`] says so. It knows which answers were sealed in which second, and one that
-//! is made anew does not: so it is idle no sooner than [`LINGER_MS`] after its last answer, by the
-//! clock that never goes back, and in a later second than that answer, by the one that may.
-//! What is worth keeping beyond that is [`Carried`].
+//! A machine is made when a frame of its terminal verified, and is dropped as soon as
+//! [`Machine::rest`] gives what is left of it: nothing is under way and no connection is held. So
+//! the machines that are live are those of the commits that are under way, some milliseconds of the
+//! fleet. [`Rest`] is what the next machine of the terminal takes up: that an uplink was answered in
+//! this second must be known for [`ANSWERED_MS`], and [`Carried`] is worth keeping longer.
 
 mod commands;
 mod io;
@@ -46,7 +46,7 @@ use crate::wire::otl::header::{CallNowHeader, HeaderOctets, Mode, UplinkHeader};
 use crate::wire::otl::record::RecordBody;
 use crate::wire::otl::uplink::SessionItem;
 
-use super::answer_gate::{AnswerGate, AnswerKey};
+use super::answer_gate::{AnswerGate, AnswerKey, Answered};
 use super::link::{Link, LinkState, PENDING_MAX};
 use super::open::{FrameTag, Opened, OpenedResync, OpenedUplink, Promotion, UnreadableUplink};
 use super::records::RecordKey;
@@ -60,9 +60,15 @@ use paths::Paths;
 /// allows, and as much again as half of them for everything else.
 pub const WORKS_MAX: usize = PENDING_MAX + PENDING_MAX / 2;
 
-/// How long a machine outlives its last answer at least, in milliseconds.
+/// How long it is known at least that an uplink was answered, in milliseconds of the clock that
+/// never goes back.
 // spec: NON-8
-pub const LINGER_MS: u64 = 2_000;
+pub const ANSWERED_MS: u64 = 2_000;
+
+/// How long it is known at most, if the other clock was set back into an earlier second: from then
+/// on the random bits of the server nonce keep answers apart.
+// spec: NON-8
+pub const ANSWERED_MAX_MS: u64 = 60_000;
 
 /// How long an answer waits for the mark of server nonces, in milliseconds: a terminal has given
 /// up by then.
@@ -92,11 +98,39 @@ impl<P> Default for Carried<P> {
     }
 }
 
-/// When the last answer was sealed, by both clocks.
-#[derive(Clone, Copy, Debug)]
-struct Sealing {
+/// What is left of a machine that is dropped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rest<P> {
+    /// What is worth knowing for minutes.
+    pub carried: Carried<P>,
+    /// Answers that must be known until they [`LateAnswers::are_over`].
+    pub answers: Option<LateAnswers>,
+}
+
+impl<P> Default for Rest<P> {
+    fn default() -> Self {
+        Self {
+            carried: Carried::default(),
+            answers: None,
+        }
+    }
+}
+
+/// Which uplinks a terminal was answered just now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LateAnswers {
+    answered: Answered,
     at_ms: u64,
-    utc_s: u32,
+}
+
+impl LateAnswers {
+    /// Whether they need not be known any more.
+    // spec: NON-8
+    #[must_use]
+    pub const fn are_over(&self, now_ms: u64, now_utc_s: u32) -> bool {
+        let age_ms = now_ms.saturating_sub(self.at_ms);
+        age_ms >= ANSWERED_MS && now_utc_s > self.answered.utc_s() || age_ms >= ANSWERED_MAX_MS
+    }
 }
 
 /// What was known of a frame before its link took it.
@@ -119,28 +153,32 @@ pub struct Machine<P> {
     next_token: u64,
     /// The version that the terminal has in the log once everything under way is durable.
     version: u32,
-    last_sealing: Option<Sealing>,
+    /// When the last answer was sealed, in milliseconds.
+    sealed_ms: u64,
     mark_asked_ms: Option<u64>,
     failed: bool,
     draining: bool,
 }
 
 impl<P: PathKey> Machine<P> {
-    /// A machine on what is durable of a terminal: its link state and its version in the log.
+    /// A machine on what is durable of a terminal, its link state and its version in the log, and
+    /// on what is left of the one before it.
     ///
     /// `started_utc_s` is the second in which this *process* began, in which nothing is sealed. A
-    /// terminal must not have two machines at a time, nor a new one before the old one was idle.
+    /// terminal must not have two machines at a time.
     #[must_use]
-    pub fn new(state: LinkState, version: u32, started_utc_s: u32, carried: Carried<P>) -> Self {
+    pub fn new(state: LinkState, version: u32, started_utc_s: u32, rest: Rest<P>) -> Self {
+        let carried = rest.carried;
+        let answered = rest.answers.map(|answers| answers.answered);
         Self {
             link: Link::new(state).with_come_backs(carried.come_backs),
-            gate: AnswerGate::new(started_utc_s),
+            gate: AnswerGate::new(started_utc_s).after(answered),
             paths: Paths::new(carried.listener),
             works: Vec::new(),
             outputs: VecDeque::new(),
             next_token: 0,
             version,
-            last_sealing: None,
+            sealed_ms: rest.answers.map_or(0, |answers| answers.at_ms),
             mark_asked_ms: None,
             failed: false,
             draining: false,
@@ -153,13 +191,26 @@ impl<P: PathKey> Machine<P> {
         self.link.state()
     }
 
-    /// What the next machine of this terminal should know.
+    /// What is left if the machine is dropped now; none if it must not be, because something is
+    /// under way or a connection is held.
+    // spec: NON-8
     #[must_use]
-    pub const fn carried(&self) -> Carried<P> {
-        Carried {
-            come_backs: self.link.come_backs(),
-            listener: self.paths.listener(),
+    pub fn rest(&self) -> Option<Rest<P>> {
+        let is_busy = !self.works.is_empty() || !self.outputs.is_empty();
+        if is_busy || self.paths.has_connection() {
+            return None;
         }
+        let answers = self.gate.answered().map(|answered| LateAnswers {
+            answered,
+            at_ms: self.sealed_ms,
+        });
+        Some(Rest {
+            carried: Carried {
+                come_backs: self.link.come_backs(),
+                listener: self.paths.listener(),
+            },
+            answers,
+        })
     }
 
     /// An order that was given out and has not come back.
@@ -186,17 +237,6 @@ impl<P: PathKey> Machine<P> {
         self.version = version;
         self.failed = false;
         true
-    }
-
-    /// Whether the machine may be dropped: nothing is under way, no connection is held, and the
-    /// second of its last answer is over.
-    // spec: NON-8
-    #[must_use]
-    pub fn is_idle(&self, now_ms: u64, now_utc_s: u32) -> bool {
-        let is_over = self.last_sealing.is_none_or(|last| {
-            now_ms >= last.at_ms.saturating_add(LINGER_MS) && now_utc_s > last.utc_s
-        });
-        is_over && self.works.is_empty() && self.outputs.is_empty() && !self.paths.has_connection()
     }
 
     /// When [`Input::Timeout`] is due, in the milliseconds of [`Context::now_ms`]: an answer waits

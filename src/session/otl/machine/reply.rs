@@ -3,7 +3,7 @@
 use super::super::seal::{LeftOut, SealFailure, Sealed, Sealer, seal_answer, seal_resync_answer};
 use super::io::{Context, MachineEvent, Output, PathKey, Token};
 use super::order::{CommitOrder, Destinations, Reply, Work};
-use super::{MARK_WAIT_MS, Machine, Sealing};
+use super::{MARK_WAIT_MS, Machine};
 
 /// What came of an answer.
 enum Outcome {
@@ -171,10 +171,7 @@ impl<P: PathKey> Machine<P> {
     ) -> Outcome {
         match sealed {
             Ok(Sealed::Frame { frame, left_out }) => {
-                self.last_sealing = Some(Sealing {
-                    at_ms: ctx.now_ms,
-                    utc_s: ctx.now_utc_s,
-                });
+                self.sealed_ms = ctx.now_ms;
                 if let Some(sequence) = sequence {
                     self.event(command_event(sequence, left_out));
                 }
