@@ -64,12 +64,12 @@ impl Tail {
             chain: self.chain,
         };
         let end = self.base.saturating_add(self.len);
-        let chain = footer.encode(&mut octets, end);
+        footer.encode(&mut octets, end);
         self.file.write_all_at(self.len, &octets)?;
         self.file.sync_data()?;
         let previous = Link {
             base: self.base,
-            chain,
+            chain: self.chain,
         };
         let next = end.saturating_add(to_u64(octets.len()));
         create_segment(fs, dir, next, previous)

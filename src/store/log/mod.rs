@@ -19,10 +19,12 @@
 //!
 //! A frame's check covers the frame's position (as 8 octets) and then all that follows the check,
 //! so that a frame that was moved does not pass. A segment's *chain* begins as its header's check
-//! and goes on with each frame: `crc(chain, frame's crc)`. The footer holds the chain before it,
-//! the next segment's header the chain after it, so that no frame and no file can be missing or
-//! exchanged unseen. `batch_offset` counts octets from the first frame that was written and synced
-//! together with this one: a batch is written only after the one before it was synced.
+//! and goes on with each frame but the footer: `crc(chain, frame's crc)`. The footer holds the
+//! chain, and so does the next segment's header, so that no frame and no file can be missing or
+//! exchanged unseen. The chain is not carried over the footer: a check over octets that end with
+//! the chain, mixed with that chain, would be the same whatever the chain was. `batch_offset`
+//! counts octets from the first frame that was written and synced together with this one: a batch
+//! is written only after the one before it was synced.
 //!
 //! `protocol-spec/log-format.md` tells the same to whoever checks a log with tools of their own.
 //!
