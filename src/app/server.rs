@@ -397,3 +397,4 @@ fn listener_options(config: &Config, workers: u16) -> ListenerOptions {
         },
     }
 }
+        connections_waiting_max: config.tcp.accept_backlog,
