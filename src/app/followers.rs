@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 
@@ -152,9 +153,11 @@ impl Followers {
         ))
     }
 
-    /// Ends what is being delivered and makes the cursors durable.
-    pub fn stop(self) {
-        self.forwarder.stop();
+    /// Ends what is being delivered, or leaves it after this time, and makes the cursors durable.
+    pub fn stop(self, at_most: Duration) {
+        if !self.forwarder.stop_within(at_most) {
+            tracing::warn!("A sink hangs and is left; what it has not confirmed comes again.");
+        }
     }
 }
 

@@ -15,6 +15,8 @@ use super::stop::Stop;
 
 /// Cursors become durable at most so often.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
+/// How often threads are looked at that are about to end.
+const POLL: Duration = Duration::from_millis(10);
 
 /// Runs the lanes of sinks until it is stopped or dropped.
 #[derive(Debug)]
@@ -81,17 +83,42 @@ impl Forwarder {
             return;
         }
         for thread in threads {
-            if thread.join().is_err() {
-                tracing::error!("A thread of a sink panicked.");
-            }
+            join(thread);
         }
         save(&self.sinks);
+    }
+
+    /// As [`Self::stop`], but leaves threads that have not ended within a time: a sink that hangs
+    /// in the system must not keep the log open. What it delivers meanwhile it is given again.
+    /// Returns whether all ended.
+    pub fn stop_within(&self, at_most: Duration) -> bool {
+        self.stop.tell();
+        let mut threads = std::mem::take(&mut *self.threads.lock());
+        let polls = at_most.as_millis() / POLL.as_millis();
+        for _ in 0..polls {
+            let is_over = |thread: &mut JoinHandle<()>| thread.is_finished();
+            for thread in threads.extract_if(.., is_over) {
+                join(thread);
+            }
+            if threads.is_empty() {
+                break;
+            }
+            std::thread::sleep(POLL);
+        }
+        save(&self.sinks);
+        threads.is_empty()
     }
 }
 
 impl Drop for Forwarder {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("A thread of a sink panicked.");
     }
 }
 

@@ -1,6 +1,6 @@
 //! A server on a simulated disk, and terminals that call it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -59,6 +59,8 @@ struct Caller {
     terminal: Terminal<MemoryNvm, Seeded, SimMeter>,
     household: Household,
     day: u16,
+    /// The server nonces of the answers that it took.
+    nonces: BTreeSet<[u8; 8]>,
 }
 
 struct Server {
@@ -114,6 +116,7 @@ fn caller(plan: &FleetPlan, of: TerminalPlan, seed: u64) -> Caller {
         terminal,
         household: Household::new(u64::from(of.index), Profile::Quiet),
         day: u16::try_from(START_UTC_S / 86_400).unwrap() - 300,
+        nonces: BTreeSet::new(),
     }
 }
 
@@ -156,9 +159,9 @@ impl World {
         let Ok(booted) = boot(fs, Path::new(DATA), options, 1, keys) else {
             return;
         };
-        if booted.take_up_mark(&*self.clock).is_err() {
+        let Ok(is_mark_taken_up) = booted.take_up_mark(&*self.clock) else {
             return;
-        }
+        };
         let load = Arc::new(Load::default());
         let intake = Intake::new(Parts {
             state: Arc::clone(&booted.state),
@@ -171,6 +174,9 @@ impl World {
             witness: Arc::new(Silent),
             live_max: 100,
         });
+        if !is_mark_taken_up {
+            intake.take_up_mark_later();
+        }
         let options = KeeperOptions {
             come_back_percent: 85,
             alarms_only_percent: 95,
@@ -180,6 +186,7 @@ impl World {
             retention_octets: None,
         };
         let keeper = Keeper::new(options, &booted, load);
+        keeper.look();
         self.server = Some(Server {
             booted,
             intake,
@@ -237,7 +244,12 @@ impl World {
                 Action::Transmit { frame, .. } => {
                     for answer in self.exchange(at, &frame) {
                         let now_ms = self.now_ms;
-                        self.callers[at].terminal.handle(now_ms, &answer).unwrap();
+                        let caller = &mut self.callers[at];
+                        let before = caller.terminal.ticket();
+                        caller.terminal.handle(now_ms, &answer).unwrap();
+                        let nonce = caller.terminal.ticket();
+                        let is_new = nonce == before || caller.nonces.insert(nonce);
+                        assert!(is_new, "a server nonce came twice");
                     }
                     self.pass(1_000);
                 }
@@ -326,6 +338,17 @@ impl World {
     pub(crate) fn poison(&self) -> Option<PoisonReason> {
         let log = &self.server.as_ref()?.booted.log;
         log.status().poison.map(|poison| poison.reason)
+    }
+
+    /// Whether the durable mark of server nonces covers the present second.
+    pub(crate) fn is_marked(&self) -> bool {
+        let state = &self.server.as_ref().unwrap().booted.state;
+        state.nonce_mark().covers(self.clock.utc_seconds().get())
+    }
+
+    pub(crate) fn gaps(&self) -> usize {
+        let state = &self.server.as_ref().unwrap().booted.state;
+        state.nonce_mark().gaps().len()
     }
 
     pub(crate) fn is_poisoned(&self) -> bool {
