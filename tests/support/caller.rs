@@ -1,7 +1,9 @@
 //! Terminals of a plan that call the real binary over UDP, one call after another. A terminal's own
 //! time runs ahead where it only waits; the server's is real.
 
+use std::collections::BTreeSet;
 use std::net::UdpSocket;
+use std::path::Path;
 use std::time::Duration;
 
 use simulator::codec::record::{Alarm, CommandResult, MeterRef, Record, Unit};
@@ -10,6 +12,7 @@ use simulator::household::{Household, Profile};
 use simulator::meter::SimMeter;
 use simulator::nvm::MemoryNvm;
 use simulator::random::Seeded;
+use simulator::store::ToldSafe;
 use simulator::terminal::{Action, Config, Event, Mounted, NoticeDetail, Terminal};
 
 use super::serve::{Registered, Site};
@@ -49,7 +52,8 @@ pub(crate) struct Outcome {
 }
 
 pub(crate) struct Caller {
-    pub(crate) identity: [u8; 8],
+    /// Utility and terminal, as they stand in the id of a record.
+    name: String,
     terminal: Terminal<MemoryNvm, Seeded, SimMeter>,
     household: Household,
     day: u16,
@@ -76,7 +80,7 @@ impl Caller {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(ANSWER_WAIT)).unwrap();
         Self {
-            identity: of.identity,
+            name: format!("{}-{}", hex(&of.utility), hex(&of.identity)),
             terminal,
             household: Household::new(u64::from(of.index), Profile::Quiet),
             day: u16::try_from(utc_s / 86_400).unwrap() - 300,
@@ -88,6 +92,27 @@ impl Caller {
 
     pub(crate) fn told_safe(&self) -> usize {
         self.terminal.told_safe().len()
+    }
+
+    /// The ids of the records that were told safe.
+    pub(crate) fn safe_ids(&self) -> BTreeSet<String> {
+        self.ids(|_| true)
+    }
+
+    /// The ids of the alarm notices that were told safe.
+    pub(crate) fn safe_alarm_ids(&self) -> BTreeSet<String> {
+        self.ids(|one| matches!(one.record.as_ref(), Record::AlarmNotice(_)))
+    }
+
+    fn ids(&self, is_wanted: impl Fn(&ToldSafe) -> bool) -> BTreeSet<String> {
+        let safe = self.terminal.told_safe().iter();
+        let id = |one: &ToldSafe| format!("{}-{:08x}-{}-0", self.name, one.epoch, one.sequence);
+        safe.filter(|one| is_wanted(one)).map(id).collect()
+    }
+
+    /// Where it calls from.
+    pub(crate) fn port(&self) -> u16 {
+        self.socket.local_addr().unwrap().port()
     }
 
     /// Calls with what waits.
@@ -167,4 +192,37 @@ impl Caller {
         outcome.told_safe = self.told_safe() - before;
         outcome
     }
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+/// The ids of the records in files.
+pub(crate) fn ids_in<P: AsRef<Path>>(files: impl IntoIterator<Item = P>) -> BTreeSet<String> {
+    let texts = files.into_iter().map(std::fs::read_to_string);
+    let text: String = texts.map(Result::unwrap).collect();
+    // The last line of a file that was taken away may be torn.
+    let records = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    records
+        .map(|record| record["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Waits until all that is safe is in the sink's files, and says what is not after half a minute.
+pub(crate) fn assert_delivered(site: &Site, more: &[&Path], safe: &BTreeSet<String>) {
+    let mut missing = Vec::new();
+    for _ in 0..600 {
+        let entries = std::fs::read_dir(site.records()).unwrap();
+        let files = entries.map(|one| one.unwrap().path());
+        let found = ids_in(files.chain(more.iter().map(|path| path.to_path_buf())));
+        missing = safe.difference(&found).cloned().collect();
+        if missing.is_empty() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("told safe and not delivered: {missing:?}");
 }
