@@ -9,7 +9,7 @@ use crate::keyring::LinkKeyring;
 use crate::model::{Event, Lanes, Lsn};
 use crate::store::fs::{DataDirLock, Fs, LockError};
 use crate::store::log::{
-    Append, AppendError, CommitLog, DIRECTORY, LogOptions, OpenError, ReadError,
+    Append, AppendError, CommitLog, DIRECTORY, LogOptions, OpenError, ReadError, Refused,
 };
 use crate::store::state::fold::{FoldFrame, KIND_EVENT};
 use crate::store::state::snapshot::{self, PassedOver};
@@ -197,13 +197,14 @@ impl Booted {
     }
 
     /// Takes up the mark of server nonces: what passed since the last process is a gap in which
-    /// none was sent, and the next minute is this process's.
+    /// none was sent, and the next minute is this process's. False if the disk has no room for it:
+    /// the intake then takes it up once there is.
     ///
     /// # Errors
     ///
-    /// [`AppendError`].
+    /// [`AppendError`], but not for want of room.
     // spec: FRS-4
-    pub fn take_up_mark(&self, clock: &dyn Clock) -> Result<(), AppendError> {
+    pub fn take_up_mark(&self, clock: &dyn Clock) -> Result<bool, AppendError> {
         let now_utc_s = clock.utc_seconds().get();
         let mark = (*self.state.nonce_mark()).clone();
         let mark = mark.started(now_utc_s).advanced(now_utc_s);
@@ -211,7 +212,11 @@ impl Booted {
             mark_utc_s: mark.mark(),
             gaps: mark.gaps(),
         };
-        self.append(&event).map(|_| ())
+        match self.append(&event) {
+            Ok(_) => Ok(true),
+            Err(AppendError::Refused(Refused::DiskFull)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::ingest::load::Load;
 use crate::model::Lsn;
 use crate::store::fs::{Fs, Space};
-use crate::store::log::{CommitLog, LogStatus, PoisonReason, RetainError};
+use crate::store::log::{CommitLog, LogStatus, PoisonReason, RetainError, Takes};
 use crate::store::state::State;
 use crate::store::state::snapshot::{self, SnapshotInfo, WriteError};
 use crate::telemetry::{DiskLevel, events};
@@ -44,6 +44,8 @@ pub struct Round {
     pub disk: DiskLevel,
     /// How the log stands.
     pub log: LogStatus,
+    /// Whether the log stopped for want of room, and a start would find room again.
+    pub has_room_again: bool,
     /// The snapshot that ended since the last round.
     pub snapshot: Option<Result<SnapshotInfo, WriteError>>,
     /// What the log forgot could not be removed.
@@ -60,7 +62,12 @@ pub struct Keeper {
     log: Arc<CommitLog>,
     load: Arc<Load>,
     snapshots: Snapshots,
+    /// Rounds since the log stopped for want of room.
+    rounds_stopped: u32,
 }
+
+/// Rounds between two looks whether a disk that stopped the log has room again.
+const PROBE_ROUNDS: u32 = 20;
 
 impl Keeper {
     /// A housekeeper; the log is kept for every one of `floors`.
@@ -78,6 +85,7 @@ impl Keeper {
                 options.snapshot_every_octets,
                 options.reserve_octets,
             ),
+            rounds_stopped: 0,
         }
     }
 
@@ -106,6 +114,7 @@ impl Keeper {
         };
         Round {
             disk,
+            has_room_again: self.finds_room_again(&log),
             log,
             snapshot,
             retain_error,
@@ -149,20 +158,35 @@ impl Keeper {
         self.log.retain_from(lowest).map(|_| ())
     }
 
+    /// Notes how full the disk is, before the first frame comes.
+    pub fn look(&self) -> DiskLevel {
+        let disk = self.disk_level(&self.log.status());
+        self.load.set_disk(disk);
+        disk
+    }
+
+    /// What the log has room for decides; the percentages only say more before that.
     fn disk_level(&self, log: &LogStatus) -> DiskLevel {
-        // What the log last found may be old: while nothing is taken, it does not look again.
-        let is_full = log
-            .poison
-            .as_ref()
-            .is_some_and(|poison| poison.reason == PoisonReason::Full);
-        if is_full {
-            return DiskLevel::Full;
-        }
+        let by_log = match log.takes {
+            _ if is_stopped_by_full_disk(log) => DiskLevel::Full,
+            Takes::Nothing => DiskLevel::Full,
+            Takes::Urgent => DiskLevel::AlarmsOnly,
+            Takes::All => DiskLevel::Plenty,
+        };
         match self.used(log) {
-            Ok((used, total)) => self.level_of(used, total),
+            Ok((used, total)) => self.level_of(used, total).max(by_log),
             // A disk that cannot be asked is treated as before.
-            Err(_) => self.load.disk(),
+            Err(_) => self.load.disk().max(by_log),
         }
+    }
+
+    /// Whether the log stopped for want of room and there is room again. Seldom asked: it writes.
+    fn finds_room_again(&mut self, log: &LogStatus) -> bool {
+        if !is_stopped_by_full_disk(log) {
+            return false;
+        }
+        self.rounds_stopped = self.rounds_stopped.saturating_add(1);
+        self.rounds_stopped % PROBE_ROUNDS == 0 && self.log.has_room_again()
     }
 
     /// Octets in use, and octets in all.
@@ -177,9 +201,7 @@ impl Keeper {
     fn level_of(&self, used: u64, total: u64) -> DiskLevel {
         let percent = u128::from(used).saturating_mul(100);
         let percent = percent.checked_div(u128::from(total)).unwrap_or(100);
-        if percent >= 100 {
-            DiskLevel::Full
-        } else if percent >= u128::from(self.options.alarms_only_percent) {
+        if percent >= u128::from(self.options.alarms_only_percent) {
             DiskLevel::AlarmsOnly
         } else if percent >= u128::from(self.options.come_back_percent) {
             DiskLevel::ComeBack
@@ -187,6 +209,11 @@ impl Keeper {
             DiskLevel::Plenty
         }
     }
+}
+
+fn is_stopped_by_full_disk(log: &LogStatus) -> bool {
+    let poison = log.poison.as_ref();
+    poison.is_some_and(|poison| poison.reason == PoisonReason::Full)
 }
 
 /// Tells what a round found. `broken` is cancelled when the process has to start again.
@@ -207,7 +234,7 @@ pub fn tell(round: &Round, was: &mut DiskLevel, broken: &CancellationToken) {
         tracing::error!(%error, "The log could not forget what nobody needs.");
     }
     if let Some(poison) = &round.log.poison
-        && poison.reason != PoisonReason::Full
+        && (poison.reason != PoisonReason::Full || round.has_room_again)
         && !broken.is_cancelled()
     {
         events::log_stopped(&poison.cause);

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::ops::{self, HealthSource, Unready};
 use crate::config::Config;
+use crate::forward::SinkError;
 use crate::ingest::intake::{Intake, Parts};
 use crate::ingest::load::Load;
 use crate::keyring::LinkKeyring;
@@ -20,7 +21,8 @@ use crate::net::{BindError, ListenerOptions, Listeners, StreamLimits, bind};
 use crate::session::otl::machine::{NoCommands, NoSigner};
 use crate::shutdown::Shutdown;
 use crate::store::fs::{DataDirLock, RealFs};
-use crate::store::log::{AppendError, LogOptions, TornEnd};
+use crate::store::log::{AppendError, LogOptions, OpenError, PoisonReason, Refused, TornEnd};
+use crate::store::state::snapshot::LoadError;
 use crate::telemetry::{DiskLevel, Levels, Metrics, events};
 use crate::time::Clock;
 
@@ -86,8 +88,8 @@ pub struct Server {
     stopping: CancellationToken,
     broken: CancellationToken,
     clock: Arc<dyn Clock>,
-    /// Given back last.
-    _lock: DataDirLock,
+    /// Given back after the log is closed.
+    data_lock: DataDirLock,
 }
 
 /// What answers questions about the server's health.
@@ -141,6 +143,35 @@ impl HealthSource for Health {
     }
 }
 
+impl StartError {
+    /// Whether there would be no error if the disk had room.
+    #[must_use]
+    pub fn is_for_want_of_room(&self) -> bool {
+        let is_full = |cause: &std::io::Error| {
+            matches!(
+                cause.kind(),
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+            )
+        };
+        match self {
+            Self::Boot(
+                BootError::Folder { cause, .. }
+                | BootError::Log(OpenError::Io { cause, .. })
+                | BootError::Snapshot(LoadError::Folder { cause, .. }),
+            ) => is_full(cause),
+            Self::Append(error)
+            | Self::Follow(FollowError::Sink {
+                cause: SinkError::Append(error),
+                ..
+            }) => matches!(
+                error,
+                AppendError::Refused(Refused::DiskFull | Refused::ReadOnly(PoisonReason::Full))
+            ),
+            _ => false,
+        }
+    }
+}
+
 impl Server {
     /// Takes up what is durable, and listens. `runtime` is the one that this is called in.
     ///
@@ -171,7 +202,7 @@ impl Server {
         }
         let frames = booted.replayed_frames;
         tracing::info!(frames, "Took up what is durable.");
-        booted.take_up_mark(&**clock)?;
+        let is_mark_taken_up = booted.take_up_mark(&**clock)?;
         let bound = bind(&listener_options(config, workers))?;
         booted.completions.set_wakers(bound.wakers());
         let names = config.sinks.iter().map(|sink| sink.name.as_str());
@@ -189,6 +220,13 @@ impl Server {
             witness: Arc::new(Telling::new(Arc::clone(&metrics))),
             live_max: usize::try_from(config.sessions.live_max).unwrap_or(usize::MAX),
         }));
+        if !is_mark_taken_up {
+            intake.take_up_mark_later();
+            tracing::error!("The disk is full: nothing is taken until there is room.");
+        }
+        let keeper = Keeper::new(keeper_options(config), &booted, Arc::clone(&load));
+        let keeper = keeper.with_snapshot_thread();
+        keeper.look();
         let followers = Followers::start(config, &booted, clock)?;
         let handler: Arc<Intake> = Arc::clone(&intake);
         let listeners = bound.start(handler, Arc::clone(clock), runtime)?;
@@ -210,9 +248,9 @@ impl Server {
             stopping: CancellationToken::new(),
             broken: CancellationToken::new(),
             clock: Arc::clone(clock),
-            _lock: data_lock,
+            data_lock,
         };
-        server.keep_house(config);
+        server.keep_house(keeper);
         server.serve_http(config, &metrics, runtime)?;
         server.tell_addresses();
         Ok(server)
@@ -251,23 +289,7 @@ impl Server {
         }
     }
 
-    fn keep_house(&mut self, config: &Config) {
-        let options = KeeperOptions {
-            come_back_percent: config.disk.come_back_percent,
-            alarms_only_percent: config.disk.alarms_only_percent,
-            quota_octets: config.disk.quota_mib.map(|mib| u64::from(mib) * MIB),
-            snapshot_every_octets: u64::from(config.store.snapshot_every_mib) * MIB,
-            reserve_octets: u64::from(config.disk.reserve_mib) * MIB,
-            queue_frames: usize::try_from(config.store.queue_frames).unwrap_or(usize::MAX),
-            queue_octets: usize::try_from(u64::from(config.store.queue_mib) * MIB)
-                .unwrap_or(usize::MAX),
-            retention_octets: config
-                .store
-                .retention_gib
-                .map(|gib| u64::from(gib).saturating_mul(MIB * 1_024)),
-        };
-        let keeper = Keeper::new(options, &self.booted, Arc::clone(&self.load));
-        let mut keeper = keeper.with_snapshot_thread();
+    fn keep_house(&mut self, mut keeper: Keeper) {
         let (stopping, broken) = (self.stopping.clone(), self.broken.clone());
         let thread = std::thread::Builder::new().name("keeper".to_owned());
         let spawned = thread.spawn(move || {
@@ -326,7 +348,8 @@ impl Server {
     }
 
     /// Stops in stages: no new frames, what is under way ends, sinks get the rest of the log, state
-    /// is written, the log is closed.
+    /// is written, the log is closed. What hangs is left at its deadline, and all that is left when
+    /// a second request comes: the caller is to end the process then.
     pub async fn stop(mut self, config: &Config, shutdown: &Shutdown) {
         let sessions = Duration::from_secs(u64::from(config.shutdown.sessions_s));
         let store = Duration::from_secs(u64::from(config.shutdown.store_s));
@@ -346,24 +369,28 @@ impl Server {
             };
             shutdown.stage("sessions", sessions * 2, drain).await;
         }
-        let followers = self.followers.take();
-        let keeper = self.keeper.take();
-        let booted = Arc::clone(&self.booted);
-        let close = tokio::task::spawn_blocking(move || {
-            if let Some(followers) = followers {
-                // The other half is for state and log.
-                followers.stop(store / 2);
+        let closing = Closing {
+            followers: self.followers.take(),
+            keeper: self.keeper.take(),
+            booted: Arc::clone(&self.booted),
+            sinks_at_most: store / 2,
+            _data_lock: self.data_lock,
+        };
+        let is_at_once = shutdown.at_once().is_cancelled();
+        let (done, ended) = tokio::sync::oneshot::channel();
+        let thread = std::thread::Builder::new().name("closing".to_owned());
+        // In a thread of its own and not of the runtime: what hangs here ends with the process.
+        let spawned = thread.spawn(move || {
+            if !is_at_once {
+                closing.close();
             }
-            if let Some(Ok(mut keeper)) = keeper.map(std::thread::JoinHandle::join)
-                && let Err(error) = keeper.snapshot()
-            {
-                tracing::warn!(%error, "No snapshot was written; the next start reads more log.");
-            }
-            if let Err(poison) = booted.log.close() {
-                tracing::error!(reason = %poison.reason, cause = poison.cause, "The log stopped.");
-            }
+            // Nobody may be waiting any more.
+            done.send(()).ok();
         });
-        let closed = async { close.await.unwrap_or_default() };
+        if let Err(error) = spawned {
+            tracing::error!(%error, "There is no thread to close the log in order.");
+        }
+        let closed = async { ended.await.unwrap_or_default() };
         shutdown.stage("store", store, closed).await;
     }
 }
@@ -372,11 +399,58 @@ const fn octets_of(torn: TornEnd) -> u64 {
     torn.to.saturating_since(torn.from)
 }
 
+/// What is closed last. Dropping it may wait for whatever hangs. The fields are given back in this
+/// order: the lock of the data after the log.
+struct Closing {
+    followers: Option<Followers>,
+    keeper: Option<std::thread::JoinHandle<Keeper>>,
+    booted: Arc<Booted>,
+    sinks_at_most: Duration,
+    _data_lock: DataDirLock,
+}
+
+impl Closing {
+    fn close(mut self) {
+        if let Some(followers) = self.followers.take() {
+            followers.stop(self.sinks_at_most);
+        }
+        if let Some(Ok(mut keeper)) = self.keeper.take().map(std::thread::JoinHandle::join)
+            && let Err(error) = keeper.snapshot()
+        {
+            tracing::warn!(%error, "No snapshot was written; the next start reads more log.");
+        }
+        if let Err(poison) = self.booted.log.close() {
+            tracing::error!(reason = %poison.reason, cause = poison.cause, "The log stopped.");
+        }
+    }
+}
+
 fn workers_of(config: &Config) -> u16 {
     let cores = std::thread::available_parallelism();
     config
         .listen
         .udp_workers_on(cores.map_or(1, NonZeroUsize::get))
+}
+
+fn keeper_options(config: &Config) -> KeeperOptions {
+    KeeperOptions {
+        come_back_percent: config.disk.come_back_percent,
+        alarms_only_percent: config.disk.alarms_only_percent,
+        quota_octets: quota_octets(config),
+        snapshot_every_octets: u64::from(config.store.snapshot_every_mib) * MIB,
+        reserve_octets: u64::from(config.disk.reserve_mib) * MIB,
+        queue_frames: usize::try_from(config.store.queue_frames).unwrap_or(usize::MAX),
+        queue_octets: usize::try_from(u64::from(config.store.queue_mib) * MIB)
+            .unwrap_or(usize::MAX),
+        retention_octets: config
+            .store
+            .retention_gib
+            .map(|gib| u64::from(gib).saturating_mul(MIB * 1_024)),
+    }
+}
+
+fn quota_octets(config: &Config) -> Option<u64> {
+    config.disk.quota_mib.map(|mib| u64::from(mib) * MIB)
 }
 
 fn log_options(config: &Config) -> LogOptions {
@@ -388,6 +462,7 @@ fn log_options(config: &Config) -> LogOptions {
         queue_bytes: usize::try_from(size(config.store.queue_mib)).unwrap_or(usize::MAX),
         floor_bytes: reserve,
         urgent_floor_bytes: reserve / 4,
+        quota_bytes: quota_octets(config),
         ..LogOptions::default()
     }
 }
@@ -400,6 +475,7 @@ fn listener_options(config: &Config, workers: u16) -> ListenerOptions {
         stream: config.listen.tcp,
         reading_workers: workers,
         connections_max: u64::from(config.tcp.max_connections),
+        connections_waiting_max: config.tcp.accept_backlog,
         stream_limits: StreamLimits {
             first_verified_ms: milliseconds(config.tcp.first_frame_timeout_s),
             silence_ms: milliseconds(config.tcp.idle_timeout_s),

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use crate::app::Server;
 use crate::config::Config;
@@ -65,29 +68,62 @@ pub(super) fn tell(error: &dyn std::error::Error) {
     eprintln!("kenshin: {text}");
 }
 
+/// How long a server that found no room on the disk waits before it looks again.
+const NO_ROOM_WAIT: Duration = Duration::from_secs(5);
+
 fn serve(config: &Config) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let keys = link_ring::load(&config.keys)?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
-        let shutdown = Shutdown::new();
-        let server = Server::start(config, keys, &clock, runtime.handle())?;
-        let watched = shutdown.clone();
-        let signals = tokio::spawn(async move { watched.watch_signals().await });
-        let (stop, broken) = (shutdown.token(), server.broken());
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = broken.cancelled() => shutdown.request("the log cannot be written"),
+    let ended = runtime.block_on(run_until_stopped(config, runtime.handle()));
+    // Whatever still hangs in the system must not keep the process.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn run_until_stopped(
+    config: &Config,
+    runtime: &Handle,
+) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let shutdown = Shutdown::new();
+    let mut first = Some(link_ring::load(&config.keys)?);
+    let mut signals = None;
+    let server = loop {
+        let keys = match first.take() {
+            Some(keys) => keys,
+            None => link_ring::load(&config.keys)?,
+        };
+        let started = Server::start(config, keys, &clock, runtime);
+        // Before that, a signal ends the process at once.
+        signals.get_or_insert_with(|| {
+            let watched = shutdown.clone();
+            runtime.spawn(async move { watched.watch_signals().await })
+        });
+        match started {
+            Ok(server) => break server,
+            // To end here would only make whoever watches start it again and again.
+            Err(error) if error.is_for_want_of_room() => {
+                tell(&error);
+                tracing::error!("The disk is full: make room. The server starts when there is.");
+                let stop = shutdown.token();
+                if timeout(NO_ROOM_WAIT, stop.cancelled()).await.is_ok() {
+                    return Ok(ExitCode::from(shutdown.exit_code()));
+                }
+            }
+            Err(error) => return Err(error.into()),
         }
-        let failed = broken.is_cancelled();
-        server.stop(config, &shutdown).await;
-        signals.abort();
-        Ok(if failed {
-            ExitCode::from(FAILED)
-        } else {
-            ExitCode::from(shutdown.exit_code())
-        })
+    };
+    let (stop, broken) = (shutdown.token(), server.broken());
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = broken.cancelled() => shutdown.request("the log cannot be written"),
+    }
+    let failed = broken.is_cancelled();
+    server.stop(config, &shutdown).await;
+    Ok(if failed {
+        ExitCode::from(FAILED)
+    } else {
+        ExitCode::from(shutdown.exit_code())
     })
 }

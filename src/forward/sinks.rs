@@ -495,7 +495,8 @@ impl Sinks {
     }
 
     fn append(&self, event: &Event) -> Result<Lsn, SinkError> {
-        Ok(self.log.append_and_wait(Append {
+        // A full disk must not keep cursors where they are, or the log could never be dropped.
+        Ok(self.log.append_upkeep_and_wait(Append {
             kind: KIND_EVENT,
             lanes: Lanes::NONE,
             urgent: false,

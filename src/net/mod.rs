@@ -57,6 +57,8 @@ pub struct ListenerOptions {
     pub reading_workers: u16,
     /// Connections that may be open at once. Each needs a file descriptor.
     pub connections_max: u64,
+    /// Connections that may wait to be accepted; the system may allow fewer.
+    pub connections_waiting_max: u32,
     /// Times that a connection has.
     pub stream_limits: StreamLimits,
     /// What an address may fail.
@@ -147,7 +149,11 @@ pub fn bind(options: &ListenerOptions) -> Result<Bound, BindError> {
         room_octets = room_octets.min(granted);
         udp.push((Some(Arc::new(socket)), waker));
     }
-    let stream = options.stream.map(bind_stream).transpose()?;
+    let waiting_max = options.connections_waiting_max;
+    let stream = options
+        .stream
+        .map(|address| bind_stream(address, waiting_max));
+    let stream = stream.transpose()?;
     let local = LocalAddrs {
         reading,
         alarm,
@@ -164,13 +170,16 @@ pub fn bind(options: &ListenerOptions) -> Result<Bound, BindError> {
     })
 }
 
-fn bind_stream(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BindError> {
+fn bind_stream(
+    address: SocketAddr,
+    waiting_max: u32,
+) -> Result<(TcpListener, SocketAddr), BindError> {
     let error = |source| BindError::Socket {
         transport: "TCP",
         address,
         source,
     };
-    let socket = sockets::tcp(address).map_err(error)?;
+    let socket = sockets::tcp(address, waiting_max).map_err(error)?;
     let local = socket.local_addr().map_err(error)?;
     Ok((socket, local))
 }

@@ -7,8 +7,6 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 /// Room that is asked for in the kernel, in octets; some 4,000 routine uplinks as it counts them.
 const BUFFER_OCTETS: usize = 8 << 20;
-/// Connections that may wait to be accepted; the kernel may allow fewer.
-const BACKLOG: i32 = 4_096;
 
 /// A UDP socket and how much room the kernel gave it for datagrams that wait, in octets.
 ///
@@ -26,13 +24,13 @@ pub(super) fn udp(address: SocketAddr, is_shared: bool) -> io::Result<(UdpSocket
     Ok((socket.into(), granted))
 }
 
-/// A TCP socket that listens. What it accepts inherits that small answers leave at once.
-pub(super) fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
+/// A TCP socket that listens, with so many connections that may wait to be accepted. What it accepts inherits that small answers leave at once.
+pub(super) fn tcp(address: SocketAddr, waiting_max: u32) -> io::Result<TcpListener> {
     let socket = open(address, Type::STREAM, Protocol::TCP)?;
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(i32::try_from(waiting_max).unwrap_or(i32::MAX))?;
     Ok(socket.into())
 }
 

@@ -1,6 +1,6 @@
 //! A server on a simulated disk, and terminals that call it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -76,6 +76,8 @@ struct Caller {
     terminal: Terminal<MemoryNvm, Seeded, SimMeter>,
     household: Household,
     day: u16,
+    /// The server nonces of the answers that it took.
+    nonces: BTreeSet<[u8; 8]>,
 }
 
 impl Caller {
@@ -172,6 +174,7 @@ fn caller(plan: &FleetPlan, of: TerminalPlan, seed: u64) -> Caller {
         terminal,
         household: Household::new(u64::from(of.index), Profile::Quiet),
         day: u16::try_from(START_UTC_S / 86_400).unwrap() - 300,
+        nonces: BTreeSet::new(),
     }
 }
 
@@ -217,9 +220,9 @@ impl World {
         let Ok(booted) = boot(fs, Path::new(DATA), options, 1, keys) else {
             return;
         };
-        if booted.take_up_mark(&*self.clock).is_err() {
+        let Ok(is_mark_taken_up) = booted.take_up_mark(&*self.clock) else {
             return;
-        }
+        };
         let load = Arc::new(Load::default());
         let intake = Intake::new(Parts {
             state: Arc::clone(&booted.state),
@@ -232,6 +235,9 @@ impl World {
             witness: Arc::new(Silent),
             live_max: 100,
         });
+        if !is_mark_taken_up {
+            intake.take_up_mark_later();
+        }
         let options = KeeperOptions {
             come_back_percent: 85,
             alarms_only_percent: 95,
@@ -243,6 +249,7 @@ impl World {
             retention_octets: None,
         };
         let keeper = Keeper::new(options, &booted, load);
+        keeper.look();
         let Some((sinks, lanes)) = self.follow(&booted) else {
             return;
         };
@@ -284,7 +291,12 @@ impl World {
             return;
         };
         for lane in &mut server.lanes {
-            while lane.turn().is_ok_and(|turn| !turn.is_at_end) {}
+            let turns = std::iter::repeat_with(|| lane.turn()).take(1_000);
+            let mut going = turns.take_while(|turn| matches!(turn, Ok(turn) if !turn.is_at_end));
+            assert!(
+                going.nth(998).is_none(),
+                "a lane does not come to the end of the log"
+            );
         }
         if is_time_to_save {
             server.sinks.save_due().ok();
@@ -340,8 +352,13 @@ impl World {
                 Action::Transmit { frame, .. } => {
                     for answer in self.exchange(at, &frame) {
                         let now_ms = self.now_ms;
-                        self.callers[at].terminal.handle(now_ms, &answer).unwrap();
-                        self.callers[at].enter();
+                        let caller = &mut self.callers[at];
+                        let before = caller.terminal.ticket();
+                        caller.terminal.handle(now_ms, &answer).unwrap();
+                        let nonce = caller.terminal.ticket();
+                        let is_new = nonce == before || caller.nonces.insert(nonce);
+                        assert!(is_new, "a server nonce came twice");
+                        caller.enter();
                     }
                     self.pass(1_000);
                 }
@@ -431,6 +448,17 @@ impl World {
     pub(crate) fn poison(&self) -> Option<PoisonReason> {
         let log = &self.server.as_ref()?.booted.log;
         log.status().poison.map(|poison| poison.reason)
+    }
+
+    /// Whether the durable mark of server nonces covers the present second.
+    pub(crate) fn is_marked(&self) -> bool {
+        let state = &self.server.as_ref().unwrap().booted.state;
+        state.nonce_mark().covers(self.clock.utc_seconds().get())
+    }
+
+    pub(crate) fn gaps(&self) -> usize {
+        let state = &self.server.as_ref().unwrap().booted.state;
+        state.nonce_mark().gaps().len()
     }
 
     pub(crate) fn is_poisoned(&self) -> bool {

@@ -70,9 +70,7 @@ pub(crate) fn gated_log_on(fs: &SimFs, gate: Gate) -> Arc<CommitLog> {
 /// Flips a bit of the frame that stands at a position of the first segment.
 pub(crate) fn damage(fs: &SimFs, at: Lsn) {
     let path = Path::new("data/log").join(format!("{:020}.klog", 0));
-    let mut content = fs.content(&path).unwrap();
-    content[usize::try_from(at.get()).unwrap() + 30] ^= 1;
-    fs.put(&path, content);
+    fs.flip(&path, usize::try_from(at.get()).unwrap() + 30);
 }
 
 /// The plaintext of a vector of `records.toml` whose frame the keys open.

@@ -112,6 +112,7 @@ pub fn options() -> ListenerOptions {
         stream: Some(any),
         reading_workers: 2,
         connections_max: 100,
+        connections_waiting_max: 4_096,
         stream_limits: StreamLimits::default(),
         admission: AdmissionLimits::default(),
     }

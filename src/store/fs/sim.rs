@@ -178,6 +178,24 @@ impl SimFs {
         disk.inodes.get(*id).map(|inode| inode.current.clone())
     }
 
+    /// Flips a bit of a file, durable at once: as by damage of the medium. Whoever has the file open
+    /// meets it.
+    pub fn flip(&self, path: &Path, offset: usize) {
+        let disk = &mut *self.disk.lock();
+        let id = disk.names.files.get(path).copied();
+        let inode = id.and_then(|id| disk.inodes.get_mut(id));
+        if let Some(Inode {
+            current, durable, ..
+        }) = inode
+        {
+            for content in [current, durable] {
+                if let Some(octet) = content.get_mut(offset) {
+                    *octet ^= 1;
+                }
+            }
+        }
+    }
+
     /// Puts a file with this content, durable at once, in place of one that exists: damage done
     /// behind the back of whoever uses the disk.
     pub fn put(&self, path: &Path, content: Vec<u8>) {

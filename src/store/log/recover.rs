@@ -247,7 +247,7 @@ impl Recovery<'_> {
         })
     }
 
-    /// The chain after the footer at a file's end; none if there is no footer.
+    /// The chain that the footer at a file's end tells; none if there is no footer.
     fn footer(&self, of: &Candidate) -> Result<Option<u32>, OpenError> {
         let Some(at) = of.len.checked_sub(header::FOOTER_LEN) else {
             return Ok(None);
@@ -262,10 +262,10 @@ impl Recovery<'_> {
             return Ok(None);
         }
         let footer = Footer::parse(frame.content.payload);
-        Ok(footer.map(|footer| frame::chain(footer.chain, frame.crc)))
+        Ok(footer.map(|footer| footer.chain))
     }
 
-    /// Reads all of a sealed segment. Returns the chain after its footer.
+    /// Reads all of a sealed segment. Returns the chain before its footer.
     fn read_sealed(&self, of: &Candidate, header: Header) -> Result<u32, OpenError> {
         let found = scan::scan(&*of.file, of.base, header.crc, &mut |_, _| {});
         let found = found.map_err(|cause| of.io(cause))?;

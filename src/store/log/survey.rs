@@ -157,7 +157,7 @@ struct Sum {
     frames: u64,
     /// The chain; none after damage.
     chain: Option<u32>,
-    /// The chain after the footer.
+    /// The chain that the footer tells.
     sealed: Option<u32>,
     is_stopped: bool,
 }
@@ -289,7 +289,7 @@ impl Surveyor<'_> {
                 Step::Frame(offset, frame) => {
                     sum.end = offset.saturating_add(scan::to_u64(frame.len));
                     if frame.content.kind == KIND_FOOTER {
-                        self.footer(looked, &mut sum, frame.content.payload, frame.crc);
+                        self.footer(looked, &mut sum, frame.content.payload);
                         return Ok(Ok(sum));
                     }
                     sum.frames = sum.frames.saturating_add(1);
@@ -337,7 +337,7 @@ impl Surveyor<'_> {
         Ok(offset)
     }
 
-    fn footer(&mut self, looked: &Looked, sum: &mut Sum, payload: &[u8], crc: u32) {
+    fn footer(&mut self, looked: &Looked, sum: &mut Sum, payload: &[u8]) {
         let footer = Footer::parse(payload);
         let expected = sum.chain.map(|chain| Footer {
             frames: sum.frames,
@@ -347,7 +347,7 @@ impl Surveyor<'_> {
             let what = "the footer does not fit to the frames";
             self.damage(looked, header::LEN, sum.end, what);
         }
-        sum.sealed = footer.map(|footer| frame::chain(footer.chain, crc));
+        sum.sealed = footer.map(|footer| footer.chain);
         if sum.end < looked.file.len {
             let what = "octets after the footer";
             self.damage(looked, sum.end, looked.file.len, what);
