@@ -165,7 +165,7 @@ fn a_sink_that_hangs_gets_everything_once_it_goes_on() {
         assert!(began.elapsed() < Duration::from_secs(30), "alarms wait");
         std::thread::sleep(Duration::from_millis(50));
     }
-    // Somebody opens the other end: the sink goes on, sees that the file is another, and begins one.
+    // Somebody opens the other end: the sink goes on, and sees that the file is another.
     let other_end = std::fs::OpenOptions::new().write(true).open(&pipe).unwrap();
     std::fs::remove_file(&pipe).unwrap();
     drop(other_end);

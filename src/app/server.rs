@@ -263,7 +263,8 @@ impl Server {
     }
 
     /// Is cancelled when the log can no longer be written and the process should end and start
-    /// again. A full disk is no such case: the server stays up and read-only.
+    /// again. On a full disk the server stays up and read-only: if that stopped the log, this is
+    /// cancelled only when a start would find room.
     #[must_use]
     pub fn broken(&self) -> CancellationToken {
         self.broken.clone()

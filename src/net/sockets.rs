@@ -24,7 +24,8 @@ pub(super) fn udp(address: SocketAddr, is_shared: bool) -> io::Result<(UdpSocket
     Ok((socket.into(), granted))
 }
 
-/// A TCP socket that listens, with so many connections that may wait to be accepted. What it accepts inherits that small answers leave at once.
+/// A TCP socket that listens, with so many connections that may wait to be accepted. What it
+/// accepts inherits that small answers leave at once.
 pub(super) fn tcp(address: SocketAddr, waiting_max: u32) -> io::Result<TcpListener> {
     let socket = open(address, Type::STREAM, Protocol::TCP)?;
     socket.set_reuse_address(true)?;

@@ -100,6 +100,36 @@ fn a_full_disk_acknowledges_nothing_and_loses_nothing_and_goes_on_when_there_is_
 }
 
 #[test]
+fn a_disk_that_refuses_a_write_stops_the_log_until_a_start_would_find_room() {
+    let mut world = World::new(7);
+    world.run(4);
+    let before = world.told_safe();
+    // It says that it has room, as with a quota for a user.
+    let lie = Faults {
+        space: Some(Space {
+            free: 1 << 40,
+            total: 1 << 41,
+        }),
+        ..Faults::default()
+    };
+    world.fs.set_faults(Faults {
+        capacity: Some(1),
+        ..lie
+    });
+    world.run(6);
+    assert_eq!(world.told_safe(), before);
+    assert_eq!(world.poison(), Some(PoisonReason::Full));
+    assert_eq!(world.keep_house(), DiskLevel::Full);
+    assert!(!world.is_told_to_start_again(), "a start would be in vain");
+    world.fs.set_faults(lie);
+    assert!(world.is_told_to_start_again(), "a start would help");
+    world.lose_power(7);
+    world.run(10);
+    assert!(world.told_safe() > before);
+    world.check(7);
+}
+
+#[test]
 fn a_server_that_starts_on_a_full_disk_is_silent_and_goes_on_when_there_is_room() {
     let mut world = World::new(6);
     world.run(4);

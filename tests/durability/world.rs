@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kenshin::app::boot::{Booted, boot};
-use kenshin::app::keeper::{Keeper, KeeperOptions};
+use kenshin::app::keeper::{Keeper, KeeperOptions, tell};
 use kenshin::crypto::key::{KeyOctets, Link, Master};
 use kenshin::forward::lane::LaneTask;
 use kenshin::forward::{Attachment, Begin, Sinks};
@@ -41,6 +41,7 @@ use simulator::nvm::MemoryNvm;
 use simulator::random::Seeded;
 use simulator::store::Stored;
 use simulator::terminal::{Action, Config, Mounted, NoticeDetail, Terminal};
+use tokio_util::sync::CancellationToken;
 
 const START_UTC_S: u32 = 1_793_404_800;
 const DATA: &str = "/data";
@@ -443,6 +444,17 @@ impl World {
 
     pub(crate) fn keep_house(&mut self) -> DiskLevel {
         self.server.as_mut().unwrap().keeper.round().disk
+    }
+
+    /// Half a minute of housekeeping. Whether the process is to end and start again.
+    pub(crate) fn is_told_to_start_again(&mut self) -> bool {
+        let broken = CancellationToken::new();
+        let keeper = &mut self.server.as_mut().unwrap().keeper;
+        let mut was = DiskLevel::default();
+        for _ in 0..120 {
+            tell(&keeper.round(), &mut was, &broken);
+        }
+        broken.is_cancelled()
     }
 
     pub(crate) fn poison(&self) -> Option<PoisonReason> {

@@ -135,15 +135,21 @@ pub(crate) fn acknowledgements(trace: &str, ports: &BTreeSet<u16>) -> Vec<Result
         .collect()
 }
 
-const RECEIVED: &str = r#"7 recvmmsg(9<s>, [{msg_hdr={msg_name={sa_family=AF_INET, sin_port=htons(40), sin_addr=x}, msg_iov=[{iov_base="\x01\x02\x03", iov_len=2}]}, msg_len=3}], 64, 0, NULL) = 1"#;
+const RECEIVED: &str = concat!(
+    "7 recvmmsg(9<s>, [{msg_hdr={msg_name={sa_family=AF_INET, sin_port=htons(40), sin_addr=x}, ",
+    r#"msg_iov=[{iov_base="\x01\x02\x03", iov_len=2}]}, msg_len=3}], 64, 0, NULL) = 1"#
+);
 const BEGINS_WRITE: &str =
     r#"8 pwrite64(5<\x61\x2e\x6b\x6c\x6f\x67>, "\x00\x01\x02\x03\x09", 5, 64 <unfinished ...>"#;
 const ENDS_WRITE: &str = "8 <... pwrite64 resumed>) = 5";
 const SYNC: &str = r"8 fdatasync(5<\x61\x2e\x6b\x6c\x6f\x67>) = 0";
 const BEGINS_SYNC: &str = r"8 fdatasync(5<\x61\x2e\x6b\x6c\x6f\x67> <unfinished ...>";
 const ENDS_SYNC: &str = "8 <... fdatasync resumed>) = 0";
-const FAILED_SYNC: &str = r"8 fdatasync(5<\x61\x2e\x6b\x6c\x6f\x67>) = -1 EIO (Input/output error)";
-const SENT: &str = r#"7 sendmmsg(9<s>, [{msg_hdr={msg_name={sa_family=AF_INET, sin_port=htons(40), sin_addr=x}, msg_iov=[{iov_base="\x55", iov_len=1}]}, msg_len=1}], 1, 0) = 1"#;
+const FAILED_SYNC: &str = r"8 fdatasync(5<\x61\x2e\x6b\x6c\x6f\x67>) = -1 EIO (text)";
+const SENT: &str = concat!(
+    "7 sendmmsg(9<s>, [{msg_hdr={msg_name={sa_family=AF_INET, sin_port=htons(40), sin_addr=x}, ",
+    r#"msg_iov=[{iov_base="\x55", iov_len=1}]}, msg_len=1}], 1, 0) = 1"#
+);
 
 #[test]
 fn an_answer_that_leaves_before_its_sync_is_found() {
