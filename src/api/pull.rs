@@ -133,7 +133,7 @@ struct Poll {
     lanes: Lanes,
     /// Up to where each lane is in the answer.
     cursors: SinkCursors,
-    /// Behind the last record of each lane in the answer.
+    /// Behind the last record of each lane in the answer; the beginning if there is none.
     records_to: SinkCursors,
     records_left: u64,
     octets_left: usize,
@@ -209,8 +209,7 @@ async fn begin(
         AskedLane::Bulk => Lanes::BULK,
         AskedLane::All => Lanes::ALARM.with(Lanes::BULK),
     };
-    let reached = consumer.sink.reached();
-    let mut cursors = reached;
+    let mut cursors = consumer.sink.reached();
     if let Some(after) = &asked.after {
         let read = consumer.cursors.read(after);
         let end = api.sinks.log().durable_end();
@@ -223,7 +222,10 @@ async fn begin(
         consumer,
         lanes,
         cursors,
-        records_to: reached,
+        records_to: SinkCursors {
+            alarm: Lsn::ZERO,
+            bulk: Lsn::ZERO,
+        },
         records_left: max,
         octets_left: ANSWER_OCTETS,
         scan_left: SCAN_OCTETS,

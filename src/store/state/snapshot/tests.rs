@@ -463,9 +463,9 @@ fn a_power_cut_at_any_moment_leaves_the_old_snapshot_or_the_new_one() {
         for seed in 0..8 {
             let fs = disk_with(1);
             let changes = fs.counts().changes;
-            fs.set_faults(crate::store::fs::Faults {
+            fs.set_faults(Faults {
                 power_cut: Some(changes + cut),
-                ..crate::store::fs::Faults::default()
+                ..Faults::default()
             });
             let written = write(&state, Lsn::new(2_000), Path::new(DIR), &fs);
             let after = fs.crash(seed);
