@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use simulator::custody::{Custody, check_directory};
+use simulator::custody::{Checker, Custody, check_directory_with};
 use simulator::fleet::{self, Counters, FleetPlan, FleetSettings, Mishaps};
 use support::{ACK, Server, UTC};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -80,13 +80,14 @@ impl HeadEnd {
                 "{utility:016x}-{terminal:016x}-{:08x}-{sequence}-0",
                 opened.epoch
             );
+            let lane = if number == 5 { "alarm" } else { "bulk" };
             let mut raw = format!("{number:02x}");
             for octet in body {
                 write!(raw, "{octet:02x}").unwrap();
             }
             writeln!(
                 self.lines,
-                "{{\"id\":\"{id}\",\"revision\":1,\"raw\":\"{raw}\"}}"
+                "{{\"id\":\"{id}\",\"revision\":1,\"lane\":\"{lane}\",\"raw\":\"{raw}\"}}"
             )
             .unwrap();
         }
@@ -169,7 +170,8 @@ async fn run(forgets_each: Option<usize>) -> (Custody, Arc<Counters>) {
     let dir = tempfile::tempdir().unwrap();
     let lines = std::mem::take(&mut head_end.lock().unwrap().lines);
     std::fs::write(dir.path().join("all.ndjson"), lines).unwrap();
-    let custody = check_directory(&ledger, dir.path()).unwrap();
+    let checker = Checker::new(&ledger).octets_only();
+    let custody = check_directory_with(checker, dir.path()).unwrap();
     assert_eq!(ledger.terminals.len(), 64);
     (custody, counters)
 }

@@ -34,7 +34,7 @@ use crate::model::{Lanes, Lsn, Zone};
 use crate::store::log::{FrameRef, ReadError};
 use crate::store::state::directory::SinkCursors;
 
-use super::cursor;
+use super::cursor::CursorKey;
 use super::problem::Problem;
 use super::serve::Stopping;
 use super::token::Token;
@@ -60,6 +60,7 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Consumer {
     token: Token,
+    cursors: CursorKey,
     utility: UtilityId,
     sink: Arc<Sink>,
     polls: Arc<Semaphore>,
@@ -70,6 +71,7 @@ impl Consumer {
     #[must_use]
     pub fn new(token: Token, utility: UtilityId, sink: Arc<Sink>) -> Self {
         Self {
+            cursors: CursorKey::new(sink.name(), &token),
             token,
             utility,
             sink,
@@ -133,6 +135,8 @@ struct Poll {
     lanes: Lanes,
     /// Up to where each lane is in the answer.
     cursors: SinkCursors,
+    /// Behind the last record of each lane in the answer; the beginning if there is none.
+    records_to: SinkCursors,
     records_left: u64,
     octets_left: usize,
     scan_left: u64,
@@ -211,7 +215,7 @@ async fn begin(
     };
     let mut cursors = consumer.sink.reached();
     if let Some(after) = &asked.after {
-        let read = cursor::read(consumer.sink.name(), after);
+        let read = consumer.cursors.read(after);
         let end = api.sinks.log().durable_end();
         let read = read.filter(|read| read.alarm.max(read.bulk) <= end);
         cursors = read.ok_or_else(no_cursor)?;
@@ -222,6 +226,10 @@ async fn begin(
         consumer,
         lanes,
         cursors,
+        records_to: SinkCursors {
+            alarm: Lsn::ZERO,
+            bulk: Lsn::ZERO,
+        },
         records_left: max,
         octets_left: ANSWER_OCTETS,
         scan_left: SCAN_OCTETS,
@@ -243,7 +251,7 @@ async fn acknowledge(
     let name = consumer.sink.name();
     match kept {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(SinkError::Position { .. })) => Err(no_cursor()),
+        Ok(Err(SinkError::Position { .. } | SinkError::Beyond { .. })) => Err(no_cursor()),
         Ok(Err(error)) => Err(not_kept(name, &error)),
         Err(error) => Err(not_kept(name, &error)),
     }
@@ -316,10 +324,11 @@ async fn send(mut poll: Poll, mut writer: DuplexStream) {
             }
         };
     }
-    let name = poll.consumer.sink.name();
+    let consumer = &poll.consumer;
+    consumer.sink.note_handed(poll.cursors, poll.records_to);
     let line = format!(
         "{{\"schema\":\"kenshin.cursor/1\",\"cursor\":\"{}\",\"more\":{}}}\n",
-        cursor::write(name, poll.cursors),
+        consumer.cursors.write(poll.cursors),
         poll.more
     );
     if put(&mut writer, line.as_bytes()).await.is_some() {
@@ -370,10 +379,24 @@ impl Poll {
         }
     }
 
-    /// Reads frames until the piece or the answer is full, or the log ends.
+    /// Reads a piece. What stands before a part of the log that cannot be read is in an answer of
+    /// its own, so that it can be acknowledged; the error comes to whoever asks for what follows.
     fn read_piece(&mut self) -> Result<(), PieceError> {
         self.piece.clear();
         self.more = true;
+        match self.read_frames() {
+            Err(error) if self.records > 0 => {
+                let consumer = self.consumer.sink.name();
+                tracing::error!(consumer, %error, "An answer to a consumer ends before its time.");
+                self.scan_left = 0;
+                Ok(())
+            }
+            read => read,
+        }
+    }
+
+    /// Reads frames until the piece or the answer is full, or the log ends.
+    fn read_frames(&mut self) -> Result<(), PieceError> {
         let from = self.position();
         let mut reader = self.api.sinks.log().reader(from).lane(self.lanes);
         while self.piece.len() < PIECE_OCTETS && !self.is_full() {
@@ -421,6 +444,12 @@ impl Poll {
         self.records = self.records.saturating_add(records);
         self.records_left = self.records_left.saturating_sub(records);
         self.octets_left = self.octets_left.saturating_sub(octets);
+        if records > 0 && lanes.meets(Lanes::ALARM) && frame.lanes.meets(Lanes::ALARM) {
+            self.records_to.alarm = frame.next;
+        }
+        if records > 0 && lanes.meets(Lanes::BULK) && frame.lanes.meets(Lanes::BULK) {
+            self.records_to.bulk = frame.next;
+        }
         self.pass(frame.next);
         Ok(true)
     }

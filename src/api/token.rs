@@ -46,6 +46,11 @@ impl Token {
         Ok(Self(filled))
     }
 
+    /// The token, filled up with zeros.
+    pub(super) fn octets(&self) -> &[u8] {
+        self.0.as_ref()
+    }
+
     /// Whether both are the same, in constant time.
     #[must_use]
     pub fn is(&self, other: &Self) -> Choice {

@@ -9,7 +9,7 @@ use crate::keyring::LinkKeyring;
 use crate::model::{Event, Lanes, Lsn};
 use crate::store::fs::{DataDirLock, Fs, LockError};
 use crate::store::log::{
-    Append, AppendError, CommitLog, DIRECTORY, LogOptions, OpenError, ReadError,
+    Append, AppendError, CommitLog, DIRECTORY, LogOptions, OpenError, ReadError, Refused,
 };
 use crate::store::state::fold::{FoldFrame, KIND_EVENT};
 use crate::store::state::snapshot::{self, PassedOver};
@@ -116,6 +116,9 @@ pub fn boot(
             path: state_dir.clone(),
             cause,
         })?;
+    if let Err(error) = snapshot::remove_unfinished(&state_dir, &*fs) {
+        tracing::warn!(%error, "What an earlier process left unfinished is still there.");
+    }
     let loaded = snapshot::load_latest(&state_dir, &*fs, keys)?;
     let state = Arc::new(loaded.state);
     let completions = Arc::new(Completions::new(owners));
@@ -124,9 +127,10 @@ pub fn boot(
         Arc::clone(&completions),
         Box::new(|error| tracing::error!(%error, "A frame of this server cannot be folded.")),
     );
+    let sinks = loaded_cursors(&state);
     let options = LogOptions {
         check_from: loaded.position,
-        known_durable: loaded.position,
+        known_durable: loaded.position.max(sinks).max(options.known_durable),
         ..options
     };
     let log_dir = data_dir.join(DIRECTORY);
@@ -141,6 +145,14 @@ pub fn boot(
         replayed_frames,
         passed_over: loaded.passed_over,
     })
+}
+
+/// The farthest that any sink has come, as the snapshot knows it.
+fn loaded_cursors(state: &State) -> Lsn {
+    let directory = state.directory();
+    let cursors = directory.sinks.values();
+    let farthest = cursors.map(|cursors| cursors.alarm.max(cursors.bulk)).max();
+    farthest.unwrap_or(Lsn::ZERO)
 }
 
 /// Folds again what came after the snapshot.
@@ -185,13 +197,14 @@ impl Booted {
     }
 
     /// Takes up the mark of server nonces: what passed since the last process is a gap in which
-    /// none was sent, and the next minute is this process's.
+    /// none was sent, and the next minute is this process's. False if the disk has no room for it:
+    /// the intake then takes it up once there is.
     ///
     /// # Errors
     ///
-    /// [`AppendError`].
+    /// [`AppendError`], but not for want of room.
     // spec: FRS-4
-    pub fn take_up_mark(&self, clock: &dyn Clock) -> Result<(), AppendError> {
+    pub fn take_up_mark(&self, clock: &dyn Clock) -> Result<bool, AppendError> {
         let now_utc_s = clock.utc_seconds().get();
         let mark = (*self.state.nonce_mark()).clone();
         let mark = mark.started(now_utc_s).advanced(now_utc_s);
@@ -199,7 +212,11 @@ impl Booted {
             mark_utc_s: mark.mark(),
             gaps: mark.gaps(),
         };
-        self.append(&event).map(|_| ())
+        match self.append(&event) {
+            Ok(_) => Ok(true),
+            Err(AppendError::Refused(Refused::DiskFull)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 

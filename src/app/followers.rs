@@ -1,7 +1,9 @@
 //! Whoever follows the log of a running server: the sinks of its configuration.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 
@@ -9,9 +11,11 @@ use crate::api::pull::{self, Consumer};
 use crate::api::token::{NoToken, Token};
 use crate::config::{Config, Consumer as ConsumerConfig, FollowFrom, Sink as SinkConfig};
 use crate::forward::{Attachment, Begin, Forwarder, SinkError, Sinks};
-use crate::model::Lane;
 use crate::model::record::Zone;
-use crate::store::ndjson::{NdjsonFiles, Rotation};
+use crate::model::{Lane, Lsn};
+use crate::store::fs::{Fs, real_path};
+use crate::store::log::DIRECTORY;
+use crate::store::ndjson::{NdjsonFiles, NdjsonFolder, Rotation, delivered_to};
 use crate::store::secret;
 use crate::time::Clock;
 
@@ -47,6 +51,22 @@ pub enum FollowError {
         #[source]
         cause: NoToken,
     },
+    /// Two consumers have one token: it would be chance whose records it gives.
+    #[error("the consumers {name} and {other} have the same token: give each its own")]
+    SameToken {
+        /// The later of the two.
+        name: String,
+        /// The earlier.
+        other: String,
+    },
+    /// Two sinks have one folder, perhaps under two names.
+    #[error("the sinks {name} and {other} write in the same folder: give each its own")]
+    SameFolder {
+        /// The later of the two.
+        name: String,
+        /// The earlier.
+        other: String,
+    },
     /// The system gives no thread.
     #[error("cannot start a thread for the sinks: raise the limit of threads")]
     Thread(#[source] io::Error),
@@ -75,6 +95,7 @@ impl Followers {
         let forwarder =
             Forwarder::start(Arc::clone(&sinks), Zone::JAPAN).map_err(FollowError::Thread)?;
         let followers = Self { forwarder, sinks };
+        check_folders(&config.sinks)?;
         for sink in &config.sinks {
             followers.start_sink(sink, booted, clock)?;
         }
@@ -99,14 +120,9 @@ impl Followers {
             octets: u64::from(config.rotate_mib) << 20,
             age_ms: u64::from(config.rotate_s).saturating_mul(1_000),
         };
+        let folder = NdjsonFolder::new(Arc::clone(&booted.fs), config.dir.clone());
         for lane in [Lane::Alarm, Lane::Bulk] {
-            let files = NdjsonFiles::new(
-                Arc::clone(&booted.fs),
-                config.dir.clone(),
-                lane,
-                rotation,
-                Arc::clone(clock),
-            );
+            let files = NdjsonFiles::new(&folder, lane, rotation, Arc::clone(clock));
             self.forwarder
                 .run(&sink, lane, Box::new(files))
                 .map_err(FollowError::Thread)?;
@@ -121,6 +137,7 @@ impl Followers {
     /// [`FollowError`] for the first that cannot be set up.
     pub fn router(&self, config: &Config) -> Result<Router, FollowError> {
         let mut consumers = Vec::new();
+        let mut tokens: Vec<(&str, Token)> = Vec::new();
         for consumer in &config.consumers {
             let begin = begin_of(consumer.from);
             let attachment = attachment_of_consumer(consumer);
@@ -138,6 +155,14 @@ impl Followers {
                 name: consumer.name.clone(),
                 cause,
             })?;
+            let same = tokens.iter().find(|(_, other)| other.is(&token).into());
+            if let Some((other, _)) = same {
+                return Err(FollowError::SameToken {
+                    name: consumer.name.clone(),
+                    other: (*other).to_owned(),
+                });
+            }
+            tokens.push((&consumer.name, token.clone()));
             consumers.push(Consumer::new(token, consumer.utility, sink));
         }
         Ok(pull::router(
@@ -153,10 +178,44 @@ impl Followers {
         &self.sinks
     }
 
-    /// Ends what is being delivered and makes the cursors durable.
-    pub fn stop(self) {
-        self.forwarder.stop();
+    /// Delivers to the end of the log, ends the lanes and makes the cursors durable, all within a
+    /// time.
+    pub fn stop(self, within: Duration) {
+        self.forwarder.stop(within);
     }
+}
+
+/// A position that the log of a data folder has reached, since the sinks of files hold records from
+/// there; the beginning if there is no log yet.
+#[must_use]
+pub fn known_durable(config: &Config, fs: &dyn Fs) -> Lsn {
+    let log = fs.list(&config.data_dir.join(DIRECTORY));
+    if !log.is_ok_and(|names| !names.is_empty()) {
+        return Lsn::ZERO;
+    }
+    // A folder that cannot be read tells nothing.
+    let folders = config.sinks.iter().map(|sink| &sink.dir);
+    let told = folders.filter_map(|dir| delivered_to(fs, dir).ok().flatten());
+    told.max().unwrap_or(Lsn::ZERO)
+}
+
+/// Sinks whose folders are one in truth would write into each other's files.
+fn check_folders(sinks: &[SinkConfig]) -> Result<(), FollowError> {
+    let mut taken: Vec<(&str, PathBuf)> = Vec::new();
+    for sink in sinks {
+        // One that cannot be looked at fails later, and for itself alone.
+        let Ok(folder) = real_path(&sink.dir) else {
+            continue;
+        };
+        if let Some((other, _)) = taken.iter().find(|(_, other)| *other == folder) {
+            return Err(FollowError::SameFolder {
+                name: sink.name.clone(),
+                other: (*other).to_owned(),
+            });
+        }
+        taken.push((&sink.name, folder));
+    }
+    Ok(())
 }
 
 const fn begin_of(from: FollowFrom) -> Begin {

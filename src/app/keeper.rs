@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::ingest::load::Load;
-use crate::model::Lsn;
 use crate::store::fs::{Fs, Space};
-use crate::store::log::{CommitLog, LogStatus, PoisonReason, RetainError};
-use crate::store::state::State;
-use crate::store::state::snapshot::{self, SnapshotInfo, WriteError};
+use crate::store::log::{CommitLog, LogStatus, PoisonReason, RetainError, Takes};
+use crate::store::state::snapshot::{SnapshotInfo, WriteError};
 use crate::telemetry::{DiskLevel, events};
 
 use super::retention::Retention;
+use super::snapshots::Snapshots;
 
 use tokio_util::sync::CancellationToken;
 
@@ -27,8 +26,12 @@ pub struct KeeperOptions {
     pub quota_octets: Option<u64>,
     /// Octets of log between two snapshots.
     pub snapshot_every_octets: u64,
+    /// Octets of the disk that no snapshot uses.
+    pub reserve_octets: u64,
     /// Frames that wait in the log's queue at most.
     pub queue_frames: usize,
+    /// Their octets at most.
+    pub queue_octets: usize,
     /// Snapshots that are kept, at least 1.
     pub snapshots_kept: usize,
 }
@@ -40,7 +43,9 @@ pub struct Round {
     pub disk: DiskLevel,
     /// How the log stands.
     pub log: LogStatus,
-    /// The snapshot that was written.
+    /// Whether the log stopped for want of room, and a start would find room again.
+    pub has_room_again: bool,
+    /// The snapshot that ended since the last round.
     pub snapshot: Option<Result<SnapshotInfo, WriteError>>,
     /// What the log forgot could not be removed.
     pub retain_error: Option<RetainError>,
@@ -52,12 +57,16 @@ pub struct Keeper {
     options: KeeperOptions,
     fs: Arc<dyn Fs>,
     data_dir: PathBuf,
-    state: Arc<State>,
     log: Arc<CommitLog>,
     load: Arc<Load>,
-    snapshot_at: Lsn,
+    snapshots: Snapshots,
+    /// Rounds since the log stopped for want of room.
+    rounds_stopped: u32,
     retention: Option<Retention>,
 }
+
+/// Rounds between two looks whether a disk that stopped the log has room again.
+const PROBE_ROUNDS: u32 = 20;
 
 impl Keeper {
     /// A housekeeper that keeps all of the log.
@@ -67,10 +76,10 @@ impl Keeper {
             options,
             fs: Arc::clone(&booted.fs),
             data_dir: booted.data_dir.clone(),
-            state: Arc::clone(&booted.state),
             log: Arc::clone(&booted.log),
             load,
-            snapshot_at: booted.state.folded(),
+            snapshots: Snapshots::new(booted, &options),
+            rounds_stopped: 0,
             retention: None,
         }
     }
@@ -82,7 +91,15 @@ impl Keeper {
         self
     }
 
-    /// One round; to be called a few times a second. It blocks while a snapshot is written.
+    /// This housekeeper, with a thread of their own for snapshots. Without it a round blocks while
+    /// one is written.
+    #[must_use]
+    pub fn with_snapshot_thread(mut self) -> Self {
+        self.snapshots.start_thread();
+        self
+    }
+
+    /// One round; to be called a few times a second.
     pub fn round(&mut self) -> Round {
         let log = self.log.status();
         let disk = self.disk_level(&log);
@@ -90,53 +107,70 @@ impl Keeper {
         if log.poison.is_some() {
             self.load.stop();
         }
-        let percent = log.queue_frames.saturating_mul(100);
-        let percent = percent.checked_div(self.options.queue_frames).unwrap_or(0);
-        self.load
-            .set_queue_percent(u32::try_from(percent).unwrap_or(100));
-        let folded = self.state.folded();
-        let since = folded.saturating_since(self.snapshot_at);
-        let is_due = since >= self.options.snapshot_every_octets && disk != DiskLevel::Full;
-        let snapshot = is_due.then(|| self.snapshot());
+        self.load.set_queue_percent(self.queue_percent(&log));
+        let snapshot = self.snapshots.round(disk != DiskLevel::Full);
         let retain_error = self
             .retention
             .as_mut()
             .and_then(|retention| retention.round(snapshot.is_some()).err());
         Round {
             disk,
+            has_room_again: self.finds_room_again(&log),
             log,
             snapshot,
             retain_error,
         }
     }
 
-    /// Writes a snapshot of state as it is folded now.
+    /// How full the log's queue is, by frames or by octets.
+    fn queue_percent(&self, log: &LogStatus) -> u32 {
+        let share = |held: usize, most: usize| {
+            let percent = held.saturating_mul(100).checked_div(most).unwrap_or(0);
+            u32::try_from(percent).unwrap_or(u32::MAX)
+        };
+        let by_frames = share(log.queue_frames, self.options.queue_frames);
+        by_frames.max(share(log.queue_bytes, self.options.queue_octets))
+    }
+
+    /// Writes a snapshot of state as it is folded now, after one that is being written. For the end
+    /// of the process.
     ///
     /// # Errors
     ///
-    /// [`WriteError`]. The next round that is due tries again.
+    /// [`WriteError`].
     pub fn snapshot(&mut self) -> Result<SnapshotInfo, WriteError> {
-        let position = self.state.folded();
-        self.snapshot_at = position;
-        let dir = self.data_dir.join(super::boot::STATE_DIRECTORY);
-        let kept = self.options.snapshots_kept;
-        snapshot::write(&self.state, position, &dir, &*self.fs, kept)
+        self.snapshots.finish()
     }
 
+    /// Notes how full the disk is, before the first frame comes.
+    pub fn look(&self) -> DiskLevel {
+        let disk = self.disk_level(&self.log.status());
+        self.load.set_disk(disk);
+        disk
+    }
+
+    /// What the log has room for decides; the percentages only say more before that.
     fn disk_level(&self, log: &LogStatus) -> DiskLevel {
-        // What the log last found may be old: while nothing is taken, it does not look again.
-        let is_full = log
-            .poison
-            .as_ref()
-            .is_some_and(|poison| poison.reason == PoisonReason::Full);
-        if is_full {
-            return DiskLevel::Full;
-        }
+        let by_log = match log.takes {
+            _ if is_stopped_by_full_disk(log) => DiskLevel::Full,
+            Takes::Nothing => DiskLevel::Full,
+            Takes::Urgent => DiskLevel::AlarmsOnly,
+            Takes::All => DiskLevel::Plenty,
+        };
         match self.used(log) {
-            Ok((used, total)) => self.level_of(used, total),
+            Ok((used, total)) => self.level_of(used, total).max(by_log),
             // A disk that cannot be asked is treated as before.
-            Err(_) => self.load.disk(),
+            Err(_) => self.load.disk().max(by_log),
         }
+    }
+
+    /// Whether the log stopped for want of room and there is room again. Seldom asked: it writes.
+    fn finds_room_again(&mut self, log: &LogStatus) -> bool {
+        if !is_stopped_by_full_disk(log) {
+            return false;
+        }
+        self.rounds_stopped = self.rounds_stopped.saturating_add(1);
+        self.rounds_stopped % PROBE_ROUNDS == 0 && self.log.has_room_again()
     }
 
     /// Octets in use, and octets in all.
@@ -151,9 +185,7 @@ impl Keeper {
     fn level_of(&self, used: u64, total: u64) -> DiskLevel {
         let percent = u128::from(used).saturating_mul(100);
         let percent = percent.checked_div(u128::from(total)).unwrap_or(100);
-        if percent >= 100 {
-            DiskLevel::Full
-        } else if percent >= u128::from(self.options.alarms_only_percent) {
+        if percent >= u128::from(self.options.alarms_only_percent) {
             DiskLevel::AlarmsOnly
         } else if percent >= u128::from(self.options.come_back_percent) {
             DiskLevel::ComeBack
@@ -161,6 +193,11 @@ impl Keeper {
             DiskLevel::Plenty
         }
     }
+}
+
+fn is_stopped_by_full_disk(log: &LogStatus) -> bool {
+    let poison = log.poison.as_ref();
+    poison.is_some_and(|poison| poison.reason == PoisonReason::Full)
 }
 
 /// Tells what a round found. `broken` is cancelled when the process has to start again.
@@ -181,7 +218,7 @@ pub fn tell(round: &Round, was: &mut DiskLevel, broken: &CancellationToken) {
         tracing::error!(%error, "The log could not forget what nobody needs.");
     }
     if let Some(poison) = &round.log.poison
-        && poison.reason != PoisonReason::Full
+        && (poison.reason != PoisonReason::Full || round.has_room_again)
         && !broken.is_cancelled()
     {
         events::log_stopped(&poison.cause);

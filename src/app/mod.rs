@@ -9,6 +9,7 @@ pub mod keeper;
 mod pace;
 pub mod retention;
 pub mod server;
+mod snapshots;
 pub mod witness;
 
 pub use direct::Direct;

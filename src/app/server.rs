@@ -13,6 +13,7 @@ use crate::admin::{AdminServer, Desk, ListenError, Socket};
 use crate::api::ops::{self, HealthSource, Unready};
 use crate::api::serve::{self, HttpLimits};
 use crate::config::Config;
+use crate::forward::SinkError;
 use crate::ingest::intake::{Intake, Parts};
 use crate::ingest::load::Load;
 use crate::keyring::LinkKeyring;
@@ -23,7 +24,8 @@ use crate::net::{BindError, ListenerOptions, Listeners, StreamLimits, bind};
 use crate::session::otl::machine::{NoCommands, NoSigner};
 use crate::shutdown::Shutdown;
 use crate::store::fs::{DataDirLock, RealFs};
-use crate::store::log::{AppendError, LogOptions, PoisonReason};
+use crate::store::log::{AppendError, LogOptions, OpenError, PoisonReason, Refused, TornEnd};
+use crate::store::state::snapshot::LoadError;
 use crate::telemetry::{DiskLevel, Levels, Metrics, events};
 use crate::time::Clock;
 
@@ -31,7 +33,7 @@ use super::boot::{BootError, Booted, boot, lock};
 use super::descriptors::{self, TooFewFiles};
 use super::direct::{archive_of, registry_of};
 use super::folder::{Folder, Folding};
-use super::followers::{FollowError, Followers};
+use super::followers::{self, FollowError, Followers};
 use super::keeper::{Keeper, KeeperOptions};
 use super::retention::{Retention, RetentionOptions};
 use super::witness::Telling;
@@ -101,8 +103,8 @@ pub struct Server {
     stopping: CancellationToken,
     broken: CancellationToken,
     clock: Arc<dyn Clock>,
-    /// Given back last.
-    _lock: DataDirLock,
+    /// Given back after the log is closed.
+    data_lock: DataDirLock,
 }
 
 /// What answers questions about the server's health.
@@ -146,6 +148,7 @@ impl HealthSource for Health {
         Levels {
             log_queue_frames: count(status.queue_frames),
             durable_end: status.durable_end,
+            log_torn_octets: self.booted.log.torn_end().map_or(0, octets_of),
             disk: self.load.disk(),
             hot_terminals: count(self.booted.state.table.len()),
             live_sessions: count(self.intake.live_machines()),
@@ -154,6 +157,35 @@ impl HealthSource for Health {
                 status.durable_end.saturating_since(folding.position())
             }),
             snapshot_age_s: 0,
+        }
+    }
+}
+
+impl StartError {
+    /// Whether there would be no error if the disk had room.
+    #[must_use]
+    pub fn is_for_want_of_room(&self) -> bool {
+        let is_full = |cause: &std::io::Error| {
+            matches!(
+                cause.kind(),
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+            )
+        };
+        match self {
+            Self::Boot(
+                BootError::Folder { cause, .. }
+                | BootError::Log(OpenError::Io { cause, .. })
+                | BootError::Snapshot(LoadError::Folder { cause, .. }),
+            ) => is_full(cause),
+            Self::Append(error)
+            | Self::Follow(FollowError::Sink {
+                cause: SinkError::Append(error),
+                ..
+            }) => matches!(
+                error,
+                AppendError::Refused(Refused::DiskFull | Refused::ReadOnly(PoisonReason::Full))
+            ),
+            _ => false,
         }
     }
 }
@@ -175,15 +207,21 @@ impl Server {
         let workers = workers_of(config);
         let owners = workers.saturating_add(2);
         let connections = descriptors::provide(config, workers)?;
-        let options = log_options(config);
+        let options = LogOptions {
+            known_durable: followers::known_durable(config, &*fs),
+            ..log_options(config)
+        };
         let booted = Arc::new(boot(fs, &config.data_dir, options, owners, keys)?);
         for passed in &booted.passed_over {
             tracing::error!(path = %passed.path.display(), cause = %passed.cause,
                 "A snapshot cannot be used; an older one was.");
         }
+        if let Some(torn) = booted.log.torn_end() {
+            events::torn_end_cut(torn.from, torn.to);
+        }
         let frames = booted.replayed_frames;
         tracing::info!(frames, "Took up what is durable.");
-        booted.take_up_mark(&**clock)?;
+        let is_mark_taken_up = booted.take_up_mark(&**clock)?;
         // Before terminals can call, so that whoever sees the server up finds the socket too.
         let socket = Socket::bind(&config.admin_socket())?;
         let bound = bind(&listener_options(config, workers, connections))?;
@@ -204,6 +242,13 @@ impl Server {
             allow_mode0: config.keys.allow_mode0,
             live_max: usize::try_from(config.sessions.live_max).unwrap_or(usize::MAX),
         }));
+        if !is_mark_taken_up {
+            intake.take_up_mark_later();
+            tracing::error!("The disk is full: nothing is taken until there is room.");
+        }
+        let keeper = Keeper::new(keeper_options(config), &booted, Arc::clone(&load));
+        let keeper = keeper.with_snapshot_thread();
+        keeper.look();
         let followers = Followers::start(config, &booted, clock)?;
         let desk = Desk::new(
             registry_of(config, &booted),
@@ -233,12 +278,16 @@ impl Server {
             stopping: CancellationToken::new(),
             broken: CancellationToken::new(),
             clock: Arc::clone(clock),
-            _lock: data_lock,
+            data_lock,
         };
         if config.store.sqlite {
             server.fold_behind();
         }
-        server.keep_house(config);
+        let retention = server.retention(config);
+        server.keep_house(match retention {
+            Some(retention) => keeper.with_retention(retention),
+            None => keeper,
+        });
         server.serve_http(config, &metrics, runtime)?;
         server.tell_addresses();
         Ok(server)
@@ -251,7 +300,8 @@ impl Server {
     }
 
     /// Is cancelled when the log can no longer be written and the process should end and start
-    /// again. A full disk is no such case: the server stays up and read-only.
+    /// again. On a full disk the server stays up and read-only: if that stopped the log, this is
+    /// cancelled only when a start would find room.
     #[must_use]
     pub fn broken(&self) -> CancellationToken {
         self.broken.clone()
@@ -291,29 +341,21 @@ impl Server {
         self.folder.as_ref().map(Folder::folding)
     }
 
-    fn keep_house(&mut self, config: &Config) {
-        let options = KeeperOptions {
-            come_back_percent: config.disk.come_back_percent,
-            alarms_only_percent: config.disk.alarms_only_percent,
-            quota_octets: config.disk.quota_mib.map(|mib| u64::from(mib) * MIB),
-            snapshot_every_octets: u64::from(config.store.snapshot_every_mib) * MIB,
-            queue_frames: usize::try_from(config.store.queue_frames).unwrap_or(usize::MAX),
-            snapshots_kept: usize::try_from(config.store.snapshots_kept).unwrap_or(1),
-        };
-        let mut keeper = Keeper::new(options, &self.booted, Arc::clone(&self.load));
-        let retention = RetentionOptions {
+    fn retention(&self, config: &Config) -> Option<Retention> {
+        let options = RetentionOptions {
             octets: config
                 .store
                 .retention_gib
                 .map(|gib| u64::from(gib).saturating_mul(MIB * 1_024)),
             days: config.store.retention_days,
         };
-        if retention.is_on() {
-            let folding = self.folding().map(Arc::clone);
-            let clock = Arc::clone(&self.clock);
-            let retention = Retention::new(retention, &self.booted, folding, clock);
-            keeper = keeper.with_retention(retention);
-        }
+        let folding = || self.folding().map(Arc::clone);
+        let retention =
+            || Retention::new(options, &self.booted, folding(), Arc::clone(&self.clock));
+        options.is_on().then(retention)
+    }
+
+    fn keep_house(&mut self, mut keeper: Keeper) {
         let (stopping, broken) = (self.stopping.clone(), self.broken.clone());
         let thread = std::thread::Builder::new().name("keeper".to_owned());
         let spawned = thread.spawn(move || {
@@ -371,8 +413,10 @@ impl Server {
         Ok(())
     }
 
-    /// Stops in stages: no new frames, what is under way ends, sinks note how far they are, state
-    /// is written, the log is closed. If the log broke meanwhile, [`Self::broken`] is cancelled.
+    /// Stops in stages: no new frames, what is under way ends, sinks get the rest of the log, state
+    /// is written, the log is closed. What hangs is left at its deadline, and all that is left when
+    /// a second request comes: the caller is to end the process then. If the log broke meanwhile,
+    /// [`Self::broken`] is cancelled.
     pub async fn stop(mut self, config: &Config, shutdown: &Shutdown) {
         let sessions = Duration::from_secs(u64::from(config.shutdown.sessions_s));
         let store = Duration::from_secs(u64::from(config.shutdown.store_s));
@@ -397,30 +441,69 @@ impl Server {
             shutdown.stage("http", serve::STOP_MAX, ended).await;
         }
         shutdown.stage("operators", store, self.admin.stop()).await;
-        let followers = self.followers.take();
-        let (folder, keeper) = (self.folder.take(), self.keeper.take());
-        let (booted, broken) = (Arc::clone(&self.booted), self.broken.clone());
-        let close = tokio::task::spawn_blocking(move || {
-            if let Some(followers) = followers {
-                followers.stop();
+        let closing = Closing {
+            followers: self.followers.take(),
+            folder: self.folder.take(),
+            keeper: self.keeper.take(),
+            booted: Arc::clone(&self.booted),
+            broken: self.broken.clone(),
+            sinks_at_most: store / 2,
+            _data_lock: self.data_lock,
+        };
+        let is_at_once = shutdown.at_once().is_cancelled();
+        let (done, ended) = tokio::sync::oneshot::channel();
+        let thread = std::thread::Builder::new().name("closing".to_owned());
+        // In a thread of its own and not of the runtime: what hangs here ends with the process.
+        let spawned = thread.spawn(move || {
+            if !is_at_once {
+                closing.close();
             }
-            if let Some(folder) = folder {
-                folder.stop();
-            }
-            if let Some(Ok(mut keeper)) = keeper.map(std::thread::JoinHandle::join)
-                && let Err(error) = keeper.snapshot()
-            {
-                tracing::warn!(%error, "No snapshot was written; the next start reads more log.");
-            }
-            if let Err(poison) = booted.log.close() {
-                tracing::error!(reason = %poison.reason, cause = poison.cause, "The log stopped.");
-                if poison.reason != PoisonReason::Full {
-                    broken.cancel();
-                }
-            }
+            // Nobody may be waiting any more.
+            done.send(()).ok();
         });
-        let closed = async { close.await.unwrap_or_default() };
+        if let Err(error) = spawned {
+            tracing::error!(%error, "There is no thread to close the log in order.");
+        }
+        let closed = async { ended.await.unwrap_or_default() };
         shutdown.stage("store", store, closed).await;
+    }
+}
+
+const fn octets_of(torn: TornEnd) -> u64 {
+    torn.to.saturating_since(torn.from)
+}
+
+/// What is closed last. Dropping it may wait for whatever hangs. The fields are given back in this
+/// order: the lock of the data after the log.
+struct Closing {
+    followers: Option<Followers>,
+    folder: Option<Folder>,
+    keeper: Option<std::thread::JoinHandle<Keeper>>,
+    booted: Arc<Booted>,
+    broken: CancellationToken,
+    sinks_at_most: Duration,
+    _data_lock: DataDirLock,
+}
+
+impl Closing {
+    fn close(mut self) {
+        if let Some(followers) = self.followers.take() {
+            followers.stop(self.sinks_at_most);
+        }
+        if let Some(folder) = self.folder.take() {
+            folder.stop();
+        }
+        if let Some(Ok(mut keeper)) = self.keeper.take().map(std::thread::JoinHandle::join)
+            && let Err(error) = keeper.snapshot()
+        {
+            tracing::warn!(%error, "No snapshot was written; the next start reads more log.");
+        }
+        if let Err(poison) = self.booted.log.close() {
+            tracing::error!(reason = %poison.reason, cause = poison.cause, "The log stopped.");
+            if poison.reason != PoisonReason::Full {
+                self.broken.cancel();
+            }
+        }
     }
 }
 
@@ -429,6 +512,24 @@ fn workers_of(config: &Config) -> u16 {
     config
         .listen
         .udp_workers_on(cores.map_or(1, NonZeroUsize::get))
+}
+
+fn keeper_options(config: &Config) -> KeeperOptions {
+    KeeperOptions {
+        come_back_percent: config.disk.come_back_percent,
+        alarms_only_percent: config.disk.alarms_only_percent,
+        quota_octets: quota_octets(config),
+        snapshot_every_octets: u64::from(config.store.snapshot_every_mib) * MIB,
+        reserve_octets: u64::from(config.disk.reserve_mib) * MIB,
+        queue_frames: usize::try_from(config.store.queue_frames).unwrap_or(usize::MAX),
+        queue_octets: usize::try_from(u64::from(config.store.queue_mib) * MIB)
+            .unwrap_or(usize::MAX),
+        snapshots_kept: usize::try_from(config.store.snapshots_kept).unwrap_or(1),
+    }
+}
+
+fn quota_octets(config: &Config) -> Option<u64> {
+    config.disk.quota_mib.map(|mib| u64::from(mib) * MIB)
 }
 
 /// How the log of a configuration is opened.
@@ -441,6 +542,7 @@ pub(super) fn log_options(config: &Config) -> LogOptions {
         queue_bytes: usize::try_from(size(config.store.queue_mib)).unwrap_or(usize::MAX),
         floor_bytes: reserve,
         urgent_floor_bytes: reserve / 4,
+        quota_bytes: quota_octets(config),
         ..LogOptions::default()
     }
 }

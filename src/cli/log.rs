@@ -17,7 +17,7 @@ use crate::store::state::fold::{KIND_EVENT, KIND_STEP};
 /// What `--help` says after the arguments.
 const AFTER_HELP: &str = "\
 Exit status:
-  0  the log is good; a torn end is no damage, for nobody was told that it is durable
+  0  the log is good; a torn end, which is told, may be of a batch that was never durable
   1  it is damaged, and each range is named
   2  the arguments are wrong, or the log cannot be read";
 

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use crate::app::Server;
 use crate::config::Config;
@@ -65,40 +68,62 @@ pub(super) fn tell(error: &dyn std::error::Error) {
     eprintln!("kenshin: {text}");
 }
 
+/// How long a server that found no room on the disk waits before it looks again.
+const NO_ROOM_WAIT: Duration = Duration::from_secs(5);
+
 fn serve(config: &Config) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let keys = link_ring::load(&config.keys)?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(async {
-        let shutdown = Shutdown::new();
-        let watched = shutdown.clone();
-        let signals = tokio::spawn(async move { watched.watch_signals().await });
-        let stop = shutdown.token();
-        let (for_start, handle) = (config.clone(), runtime.handle().clone());
+    let ended = runtime.block_on(run_until_stopped(config, runtime.handle()));
+    // Whatever still hangs in the system must not keep the process.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn run_until_stopped(
+    config: &Config,
+    runtime: &Handle,
+) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let shutdown = Shutdown::new();
+    // From before the start, which may take long: a signal ends that too.
+    let watched = shutdown.clone();
+    runtime.spawn(async move { watched.watch_signals().await });
+    let stop = shutdown.token();
+    let server = loop {
+        let keys = link_ring::load(&config.keys)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let (for_start, handle) = (config.clone(), runtime.clone());
         let start = move || Server::start(&for_start, keys, &clock, &handle);
-        let server = tokio::select! {
+        let started = tokio::select! {
             biased;
-            started = tokio::task::spawn_blocking(start) => started??,
+            started = tokio::task::spawn_blocking(start) => started?,
             // What a start changes on disk it may leave at any place, as at a power cut.
             () = stop.cancelled() => return Ok(ExitCode::from(shutdown.exit_code())),
         };
-        let broken = server.broken();
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = broken.cancelled() => shutdown.request("the log cannot be written"),
+        match started {
+            Ok(server) => break server,
+            // To end here would only make whoever watches start it again and again.
+            Err(error) if error.is_for_want_of_room() => {
+                tell(&error);
+                tracing::error!("The disk is full: make room. The server starts when there is.");
+                if timeout(NO_ROOM_WAIT, stop.cancelled()).await.is_ok() {
+                    return Ok(ExitCode::from(shutdown.exit_code()));
+                }
+            }
+            Err(error) => return Err(error.into()),
         }
-        server.stop(config, &shutdown).await;
-        signals.abort();
-        // The log may have broken while it was stopped.
-        Ok(if broken.is_cancelled() {
-            ExitCode::from(FAILED)
-        } else {
-            ExitCode::from(shutdown.exit_code())
-        })
-    });
-    // A start that was left under way is not waited for.
-    runtime.shutdown_background();
-    ended
+    };
+    let broken = server.broken();
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = broken.cancelled() => shutdown.request("the log cannot be written"),
+    }
+    server.stop(config, &shutdown).await;
+    // The log may have broken while it was stopped.
+    Ok(if broken.is_cancelled() {
+        ExitCode::from(FAILED)
+    } else {
+        ExitCode::from(shutdown.exit_code())
+    })
 }

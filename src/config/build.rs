@@ -150,7 +150,7 @@ fn store(reader: &mut Reader<'_>, file: &mut Scope<'_, '_>) -> Store {
     let default = Store::default();
     let mut whole = |name, range, or| reader.get(s, name, values::whole(range)).unwrap_or(or);
     let mut store = Store {
-        segment_mib: whole("segment_mib", 1..=4_095, default.segment_mib),
+        segment_mib: whole("segment_mib", 1..=1_024, default.segment_mib),
         queue_frames: whole("queue_frames", 64..=16_777_216, default.queue_frames),
         queue_mib: whole("queue_mib", 1..=4_096, default.queue_mib),
         snapshot_every_mib: whole("snapshot_every_mib", 1..=65_536, default.snapshot_every_mib),

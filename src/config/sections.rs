@@ -78,7 +78,7 @@ impl Default for Tcp {
             max_unverified: 8_000,
             first_frame_timeout_s: 20,
             idle_timeout_s: 3_900,
-            accept_backlog: 1_024,
+            accept_backlog: 4_096,
         }
     }
 }
@@ -124,7 +124,7 @@ impl Default for Sessions {
 /// `[store]`: the custody log and what is folded out of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Store {
-    /// Length of a segment of the log in MiB, 1 to 4,095.
+    /// Length of a segment of the log in MiB, 1 to 1,024.
     pub segment_mib: u32,
     /// Frames that wait for the disk, each lane, 64 to 16,777,216.
     pub queue_frames: u32,

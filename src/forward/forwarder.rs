@@ -11,11 +11,13 @@ use crate::model::{Lane, Zone};
 
 use super::lane::{Delivery, LaneTask};
 use super::sinks::{Sink, Sinks};
-use super::stop::Stop;
+use super::stop::{Phase, Stop};
 use crate::threads::run_behind;
 
 /// Cursors become durable at most so often.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
+/// How long a lane may take for the batch in hand when the forwarder is dropped.
+const DROPPED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Runs the lanes of sinks until it is stopped or dropped.
 #[derive(Debug)]
@@ -56,40 +58,48 @@ impl Forwarder {
     ///
     /// If no thread can be started.
     pub fn run(&self, sink: &Arc<Sink>, lane: Lane, delivery: Box<dyn Delivery>) -> io::Result<()> {
-        let task = LaneTask {
-            log: Arc::clone(self.sinks.log()),
-            sink: Arc::clone(sink),
-            lane,
-            zone: self.zone,
-            delivery,
-            stop: Arc::clone(&self.stop),
-        };
+        let task = LaneTask::new(&self.sinks, sink, lane, self.zone, delivery);
+        let at_work = Stop::lane(&self.stop);
+        let stop = Arc::clone(&self.stop);
         let name = match lane {
             Lane::Alarm => "sink-alarm",
             Lane::Bulk => "sink-bulk",
         };
         let thread = Builder::new().name(name.to_owned());
-        let body = move || {
+        let thread = thread.spawn(move || {
             // Alarms are delivered like terminals are served: at once.
             if lane == Lane::Bulk {
                 run_behind();
             }
-            task.run();
-        };
-        self.threads.lock().push(thread.spawn(body)?);
+            task.run(&stop);
+            drop(at_work);
+        })?;
+        self.threads.lock().push(thread);
         Ok(())
     }
 
-    /// Ends all threads after what they are delivering, and makes the cursors durable. Calling it
-    /// again does nothing more. To be called before the log is closed.
-    pub fn stop(&self) {
-        self.stop.tell();
+    /// Lets all lanes go on to the end of the log, at most three quarters of `within`; then ends
+    /// them after what they are delivering, and makes the cursors durable. A lane that fails is not
+    /// waited for, and one that hangs is left behind. Calling it again does nothing more. To be
+    /// called before the log is closed.
+    pub fn stop(&self, within: Duration) {
+        self.stop.tell(Phase::Drain);
+        self.stop.wait_for_lanes(within.saturating_mul(3) / 4);
+        self.end(within / 4);
+    }
+
+    fn end(&self, within: Duration) {
+        self.stop.tell(Phase::Halt);
         let threads: Vec<_> = self.threads.lock().drain(..).collect();
         if threads.is_empty() {
             return;
         }
+        let left = self.stop.wait_for_lanes(within);
+        if left > 0 {
+            tracing::error!(lanes = left, "Sinks hang, and are left behind.");
+        }
         for thread in threads {
-            if thread.join().is_err() {
+            if (left == 0 || thread.is_finished()) && thread.join().is_err() {
                 tracing::error!("A thread of a sink panicked.");
             }
         }
@@ -99,7 +109,7 @@ impl Forwarder {
 
 impl Drop for Forwarder {
     fn drop(&mut self) {
-        self.stop();
+        self.end(DROPPED_WITHIN);
     }
 }
 

@@ -10,8 +10,8 @@ use crate::model::{Lane, Lanes, Lsn, SessionStep, Zone, records_of};
 use crate::store::log::{CommitLog, FrameRef, LogReader, ReadError};
 use crate::store::state::fold::KIND_STEP;
 
-use super::sinks::Sink;
-use super::stop::Stop;
+use super::sinks::{Sink, Sinks};
+use super::stop::{Phase, Stop};
 
 /// Octets of frames that are read at once.
 const READ_OCTETS: usize = 1 << 20;
@@ -81,12 +81,16 @@ pub enum FrameError {
     Record(#[from] RecordError),
 }
 
+/// Why a lane does not go on. It is tried again later.
 #[derive(Debug, thiserror::Error)]
-enum LaneError {
+pub enum LaneError {
+    /// The log cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// A frame cannot be made into records.
     #[error(transparent)]
     Frame(#[from] FrameError),
+    /// The sink did not take a batch.
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
 }
@@ -136,35 +140,74 @@ pub fn lines_of(
     Ok(records)
 }
 
+/// What became of one turn of a lane.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Turn {
+    /// Records that were delivered.
+    pub records: u64,
+    /// Whether the log was read to its end.
+    pub is_at_end: bool,
+}
+
 /// One lane of one sink.
-pub(super) struct LaneTask {
-    pub(super) log: Arc<CommitLog>,
-    pub(super) sink: Arc<Sink>,
-    pub(super) lane: Lane,
-    pub(super) zone: Zone,
-    pub(super) delivery: Box<dyn Delivery>,
-    pub(super) stop: Arc<Stop>,
+pub struct LaneTask {
+    log: Arc<CommitLog>,
+    sink: Arc<Sink>,
+    lane: Lane,
+    zone: Zone,
+    delivery: Box<dyn Delivery>,
+    /// None if it is to begin anew at the cursor.
+    reader: Option<LogReader>,
+    batch: LaneBatch,
 }
 
 impl LaneTask {
+    /// A lane of a sink that nothing was delivered of yet in this process. `zone` is that of
+    /// terminals that do not tell theirs.
+    #[must_use]
+    pub fn new(
+        sinks: &Sinks,
+        sink: &Arc<Sink>,
+        lane: Lane,
+        zone: Zone,
+        delivery: Box<dyn Delivery>,
+    ) -> Self {
+        Self {
+            log: Arc::clone(sinks.log()),
+            sink: Arc::clone(sink),
+            lane,
+            zone,
+            delivery,
+            reader: None,
+            batch: LaneBatch::default(),
+        }
+    }
+
     /// Delivers until it is told to stop.
-    pub(super) fn run(mut self) {
+    pub(super) fn run(mut self, stop: &Stop) {
         let mut failures = 0_u32;
-        while !self.stop.is_told() {
-            let Err(error) = self.follow(&mut failures) else {
+        loop {
+            let phase = stop.phase();
+            if phase == Phase::Halt {
                 break;
-            };
-            let (sink, lane) = (self.sink.name(), self.lane);
-            if self.sink.note_failure(lane, &chain(&error)) {
-                tracing::warn!(
-                    sink,
-                    ?lane,
-                    error = chain(&error),
-                    "Sink fails; it is retried."
-                );
             }
-            failures = failures.saturating_add(1);
-            self.stop.wait(back_off(failures));
+            match self.turn_until(&|| stop.phase() == Phase::Halt) {
+                Ok(turn) => {
+                    failures = 0;
+                    if turn.is_at_end && phase == Phase::Drain {
+                        break;
+                    }
+                    self.pause(turn, stop);
+                }
+                Err(error) => {
+                    self.note(&error);
+                    if phase == Phase::Drain {
+                        break;
+                    }
+                    failures = failures.saturating_add(1);
+                    stop.wait(back_off(failures));
+                }
+            }
         }
         if let Err(error) = self.delivery.finish() {
             let (sink, lane) = (self.sink.name(), self.lane);
@@ -177,41 +220,84 @@ impl LaneTask {
         }
     }
 
-    /// Follows the log from the sink's cursor until it is told to stop, or until an error.
-    fn follow(&mut self, failures: &mut u32) -> Result<(), LaneError> {
-        let mut reader = self.reader();
-        let mut batch = LaneBatch::default();
-        while !self.stop.is_told() {
-            // Somebody may have let the sink skip.
-            if self.sink.position(self.lane) > reader.position() {
-                reader = self.reader();
-            }
-            let at_end = self.gather(&mut reader, &mut batch)?;
-            if batch.records > 0 {
-                self.delivery.deliver(&batch)?;
-            } else if at_end {
-                self.delivery.idle()?;
-            }
-            *failures = 0;
-            self.sink
-                .advance(self.lane, reader.position(), batch.records);
-            if at_end && batch.records > 0 && self.lane == Lane::Bulk {
-                self.stop.wait(BULK_PACE);
-            } else if at_end {
-                // Whatever it says, the log is read next.
-                let _is_more = reader.wait(IDLE);
-            }
+    fn note(&self, error: &LaneError) {
+        let (sink, lane) = (self.sink.name(), self.lane);
+        if self.sink.note_failure(lane, &chain(error)) {
+            tracing::warn!(
+                sink,
+                ?lane,
+                error = chain(error),
+                "Sink fails; it is retried."
+            );
         }
-        Ok(())
     }
 
-    fn reader(&self) -> LogReader {
-        let from = self.sink.position(self.lane);
-        self.log.reader(from).lane(self.lane.into())
+    fn pause(&self, turn: Turn, stop: &Stop) {
+        if !turn.is_at_end {
+            return;
+        }
+        if turn.records > 0 && self.lane == Lane::Bulk {
+            stop.wait(BULK_PACE);
+        } else if let Some(reader) = &self.reader {
+            // Whatever it says, the log is read next.
+            let _is_more = reader.wait(IDLE);
+        }
     }
 
-    /// Reads into a batch until that is full or the log ends. Returns whether it ended.
-    fn gather(&self, reader: &mut LogReader, batch: &mut LaneBatch) -> Result<bool, LaneError> {
+    /// Delivers one batch from the sink's cursor on, and moves the cursor.
+    ///
+    /// # Errors
+    ///
+    /// [`LaneError`]. What stands before a part of the log that cannot be read is delivered by the
+    /// turns before.
+    pub fn turn(&mut self) -> Result<Turn, LaneError> {
+        self.turn_until(&|| false)
+    }
+
+    fn turn_until(&mut self, is_halted: &dyn Fn() -> bool) -> Result<Turn, LaneError> {
+        let position = self.sink.position(self.lane);
+        // Somebody may have let the sink skip.
+        let reader = self.reader.take();
+        let reader = reader.filter(|reader| reader.position() >= position);
+        let mut reader = reader.unwrap_or_else(|| self.log.reader(position).lane(self.lane.into()));
+        let mut batch = std::mem::take(&mut self.batch);
+        let gathered = self.gather(&mut reader, &mut batch, is_halted);
+        let delivered = self.deliver(&batch, &gathered);
+        let records = batch.records;
+        self.batch = batch;
+        delivered?;
+        if gathered.to > position || gathered.error.is_none() {
+            self.sink.advance(self.lane, gathered.to, records);
+        }
+        match gathered.error {
+            // The next turn meets it alone.
+            Some(_) if records > 0 => {}
+            Some(error) => return Err(error),
+            None => self.reader = Some(reader),
+        }
+        Ok(Turn {
+            records,
+            is_at_end: gathered.is_at_end,
+        })
+    }
+
+    fn deliver(&mut self, batch: &LaneBatch, gathered: &Gathered) -> Result<(), DeliveryError> {
+        if batch.records > 0 {
+            self.delivery.deliver(batch)
+        } else if gathered.is_at_end {
+            self.delivery.idle()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Reads into a batch until that is full, or the log ends or cannot be read.
+    fn gather(
+        &self,
+        reader: &mut LogReader,
+        batch: &mut LaneBatch,
+        is_halted: &dyn Fn() -> bool,
+    ) -> Gathered {
         let wanted = Wanted {
             lanes: self.lane.into(),
             utility: self.sink.utility(),
@@ -219,21 +305,40 @@ impl LaneTask {
         };
         batch.records = 0;
         batch.lines.clear();
-        while batch.lines.len() < BATCH_OCTETS && !self.stop.is_told() {
-            let frames = reader.next_batch(READ_OCTETS)?;
+        let ended = |to: Lsn, is_at_end: bool, error: Option<LaneError>| Gathered {
+            to,
+            is_at_end,
+            error,
+        };
+        while batch.lines.len() < BATCH_OCTETS && !is_halted() {
+            let frames = match reader.next_batch(READ_OCTETS) {
+                Ok(frames) => frames,
+                Err(error) => return ended(reader.position(), false, Some(error.into())),
+            };
             if frames.is_empty() {
-                return Ok(true);
+                return ended(reader.position(), true, None);
             }
             for frame in frames.iter() {
-                let records = lines_of(&frame, wanted, &mut batch.lines)?;
+                let records = match lines_of(&frame, wanted, &mut batch.lines) {
+                    Ok(records) => records,
+                    Err(error) => return ended(frame.lsn, false, Some(error.into())),
+                };
                 if batch.records == 0 && records > 0 {
                     batch.first = frame.lsn;
                 }
                 batch.records = batch.records.saturating_add(records);
             }
         }
-        Ok(false)
+        ended(reader.position(), false, None)
     }
+}
+
+/// How far the log was read into a batch.
+struct Gathered {
+    to: Lsn,
+    is_at_end: bool,
+    /// Why it was read no further; none if that is no failure.
+    error: Option<LaneError>,
 }
 
 /// Twice as long after each failure, and by chance up to half of that less, so that many sinks of

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use serde::{Deserialize, Serialize};
 
 use crate::keyring::UtilityId;
@@ -63,6 +63,14 @@ pub enum SinkError {
         #[source]
         cause: ReadError,
     },
+    /// A position that the log has not come to.
+    #[error("position {position} is beyond the end of the log, {end}: give one up to it, or `now`")]
+    Beyond {
+        /// The position.
+        position: Lsn,
+        /// The end of the log.
+        end: Lsn,
+    },
     /// A position that is not after the sink's, or beyond the end of the log.
     #[error("a skip goes forward: from {from} at least one octet, up to {end} at most")]
     Backward {
@@ -115,8 +123,10 @@ pub struct SinkStatus {
 struct Progress {
     reached: SinkCursors,
     saved: SinkCursors,
-    /// Whether records were delivered since the cursors were saved.
-    delivered: bool,
+    /// Behind the last record that was given in each lane, as far as this process knows.
+    records_to: SinkCursors,
+    /// Up to where answers to this consumer's polls went in this process.
+    handed: SinkCursors,
     alarm: LaneStatus,
     bulk: LaneStatus,
 }
@@ -129,11 +139,26 @@ impl Progress {
         }
     }
 
+    /// Whether records were given whose cursor is not durable, or the log went far without any.
     fn is_due(&self) -> bool {
-        let moved = self.reached != self.saved;
+        let owed = |reached: Lsn, records_to: Lsn| reached.min(records_to);
         let idle = self.reached.lowest().saturating_since(self.saved.lowest());
-        moved && (self.delivered || idle >= IDLE_OCTETS)
+        owed(self.reached.alarm, self.records_to.alarm) > self.saved.alarm
+            || owed(self.reached.bulk, self.records_to.bulk) > self.saved.bulk
+            || idle >= IDLE_OCTETS
     }
+}
+
+const fn lane_of(cursors: &mut SinkCursors, lane: Lane) -> &mut Lsn {
+    match lane {
+        Lane::Alarm => &mut cursors.alarm,
+        Lane::Bulk => &mut cursors.bulk,
+    }
+}
+
+fn raise(cursors: &mut SinkCursors, lane: Lane, to: Lsn) {
+    let cursor = lane_of(cursors, lane);
+    *cursor = to.max(*cursor);
 }
 
 /// A sink: its name and its cursors.
@@ -154,7 +179,8 @@ impl Sink {
             progress: Mutex::new(Progress {
                 reached: cursors,
                 saved: cursors,
-                delivered: false,
+                records_to: cursors,
+                handed: cursors,
                 alarm: LaneStatus::default(),
                 bulk: LaneStatus::default(),
             }),
@@ -190,7 +216,9 @@ impl Sink {
     /// never goes back.
     pub fn advance(&self, lane: Lane, to: Lsn, records: u64) {
         let mut progress = self.progress.lock();
-        progress.delivered |= records > 0;
+        if records > 0 {
+            raise(&mut progress.records_to, lane, to);
+        }
         let (reached, status) = progress.lane(lane);
         *reached = to.max(*reached);
         status.records = status.records.saturating_add(records);
@@ -205,15 +233,46 @@ impl Sink {
         status.failing.replace(why.to_string()).is_none()
     }
 
+    /// An answer to a consumer's poll goes up to cursors; the last record of each lane that it
+    /// holds ends before `records_to`.
+    pub fn note_handed(&self, to: SinkCursors, records_to: SinkCursors) {
+        let mut progress = self.progress.lock();
+        for (lane, to, records_to) in [
+            (Lane::Alarm, to.alarm, records_to.alarm),
+            (Lane::Bulk, to.bulk, records_to.bulk),
+        ] {
+            raise(&mut progress.handed, lane, to);
+            raise(&mut progress.records_to, lane, records_to);
+        }
+    }
+
+    /// The cursors among these that this process did not give out, and that are beyond what was
+    /// acknowledged.
+    fn unknown_of(&self, lanes: Lanes, cursors: SinkCursors) -> impl Iterator<Item = Lsn> {
+        let progress = self.progress.lock();
+        let (reached, handed) = (progress.reached, progress.handed);
+        let asked = [
+            (Lane::Alarm, cursors.alarm, reached.alarm.max(handed.alarm)),
+            (Lane::Bulk, cursors.bulk, reached.bulk.max(handed.bulk)),
+        ];
+        let unknown = asked.into_iter();
+        let unknown =
+            unknown.filter(move |(lane, to, known)| lanes.meets((*lane).into()) && to > known);
+        unknown.map(|(_, to, _)| to)
+    }
+
     /// Takes what a consumer acknowledges: everything of the lanes below their cursors.
     fn acknowledge(&self, lanes: Lanes, cursors: SinkCursors) {
         let mut progress = self.progress.lock();
         for (lane, to) in [(Lane::Alarm, cursors.alarm), (Lane::Bulk, cursors.bulk)] {
-            let (reached, _) = progress.lane(lane);
-            if lanes.meets(lane.into()) && to > *reached {
-                *reached = to;
-                progress.delivered = true;
+            if !lanes.meets(lane.into()) {
+                continue;
             }
+            if to > *lane_of(&mut progress.handed, lane) {
+                // Of an earlier process: nobody knows whether there were records.
+                raise(&mut progress.records_to, lane, to);
+            }
+            raise(&mut progress.reached, lane, to);
         }
     }
 
@@ -312,49 +371,48 @@ impl Sinks {
     ///
     /// [`SinkError`]; the cursors are kept with a later call.
     pub fn save(&self, sink: &Sink) -> Result<(), SinkError> {
-        let _saving = sink.saving.lock();
+        let saving = sink.saving.lock();
+        self.save_held(sink, &saving)
+    }
+
+    fn save_held(&self, sink: &Sink, _saving: &MutexGuard<'_, ()>) -> Result<(), SinkError> {
         let reached = {
-            let mut progress = sink.progress.lock();
+            let progress = sink.progress.lock();
             if progress.reached == progress.saved {
                 return Ok(());
             }
-            progress.delivered = false;
             progress.reached
         };
-        let event = Event::SinkAdvanced {
+        self.append(&Event::SinkAdvanced {
             sink: sink.name.clone(),
             alarm: reached.alarm,
             bulk: reached.bulk,
-        };
-        let appended = self.append(&event);
-        let mut progress = sink.progress.lock();
-        match appended {
-            Ok(_) => progress.saved = reached,
-            Err(_) => progress.delivered = true,
-        }
-        appended.map(|_| ())
+        })?;
+        sink.progress.lock().saved = reached;
+        Ok(())
     }
 
-    /// Takes what a consumer acknowledges, and makes it durable before it returns.
+    /// Takes what a consumer acknowledges. When this returns without an error, no record that it
+    /// covers is given again, whatever happens.
     ///
     /// # Errors
     ///
-    /// [`SinkError`]; [`SinkError::Position`] if no frame begins at a cursor.
+    /// [`SinkError`]; [`SinkError::Position`] or [`SinkError::Beyond`] if no frame begins at a
+    /// cursor.
     pub fn acknowledge(
         &self,
         sink: &Sink,
         lanes: Lanes,
         cursors: SinkCursors,
     ) -> Result<(), SinkError> {
-        let reached = sink.reached();
-        for (to, reached) in [(cursors.alarm, reached.alarm), (cursors.bulk, reached.bulk)] {
-            if to > reached {
-                self.checked(to)?;
-            }
+        for to in sink.unknown_of(lanes, cursors) {
+            self.checked(to)?;
         }
         sink.acknowledge(lanes, cursors);
+        // Whoever saves at this moment may save what was acknowledged before this, or fail.
+        let saving = sink.saving.lock();
         if sink.is_due() {
-            self.save(sink)
+            self.save_held(sink, &saving)
         } else {
             Ok(())
         }
@@ -426,6 +484,10 @@ impl Sinks {
 
     /// A position, if a frame begins there or the log ends there.
     fn checked(&self, position: Lsn) -> Result<Lsn, SinkError> {
+        let end = self.log.durable_end();
+        if position > end {
+            return Err(SinkError::Beyond { position, end });
+        }
         match self.log.reader(position).next_batch(1) {
             Ok(_) => Ok(position),
             Err(cause) => Err(SinkError::Position { position, cause }),
@@ -433,7 +495,8 @@ impl Sinks {
     }
 
     fn append(&self, event: &Event) -> Result<Lsn, SinkError> {
-        Ok(self.log.append_and_wait(Append {
+        // A full disk must not keep cursors where they are, or the log could never be dropped.
+        Ok(self.log.append_upkeep_and_wait(Append {
             kind: KIND_EVENT,
             lanes: Lanes::NONE,
             urgent: false,

@@ -1,31 +1,79 @@
 //! The end of the threads of this layer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-/// Told once, and heard by all that wait.
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Phase {
+    /// It has not begun.
+    #[default]
+    Run,
+    /// Lanes go on to the end of the log, and end there or at a failure.
+    Drain,
+    /// Lanes end after the batch in hand.
+    Halt,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    phase: Phase,
+    lanes: usize,
+}
+
+/// Told by one, and heard by all that wait.
 #[derive(Debug, Default)]
 pub(super) struct Stop {
-    is_told: Mutex<bool>,
-    told: Condvar,
+    state: Mutex<State>,
+    changed: Condvar,
 }
 
 impl Stop {
-    pub(super) fn tell(&self) {
-        *self.is_told.lock() = true;
-        self.told.notify_all();
+    /// Tells a phase; none goes back.
+    pub(super) fn tell(&self, phase: Phase) {
+        let mut state = self.state.lock();
+        state.phase = phase.max(state.phase);
+        self.changed.notify_all();
     }
 
-    pub(super) fn is_told(&self) -> bool {
-        *self.is_told.lock()
+    pub(super) fn phase(&self) -> Phase {
+        self.state.lock().phase
     }
 
-    /// Waits so long, or until it is told. Returns whether it was.
+    /// Waits so long, or until the end begins. Returns whether it did.
     pub(super) fn wait(&self, at_most: Duration) -> bool {
-        let mut is_told = self.is_told.lock();
-        let is_waiting = |is_told: &mut bool| !*is_told;
-        self.told.wait_while_for(&mut is_told, is_waiting, at_most);
-        *is_told
+        let mut state = self.state.lock();
+        let runs = |state: &mut State| state.phase == Phase::Run;
+        self.changed.wait_while_for(&mut state, runs, at_most);
+        state.phase != Phase::Run
+    }
+
+    /// A lane works until what this gives is dropped.
+    pub(super) fn lane(stop: &Arc<Self>) -> AtWork {
+        let mut state = stop.state.lock();
+        state.lanes = state.lanes.saturating_add(1);
+        AtWork(Arc::clone(stop))
+    }
+
+    /// Waits so long, or until no lane works. Returns how many do.
+    pub(super) fn wait_for_lanes(&self, at_most: Duration) -> usize {
+        let mut state = self.state.lock();
+        let work = |state: &mut State| state.lanes > 0;
+        self.changed.wait_while_for(&mut state, work, at_most);
+        state.lanes
+    }
+}
+
+/// A lane that works.
+#[derive(Debug)]
+pub(super) struct AtWork(Arc<Stop>);
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.lanes = state.lanes.saturating_sub(1);
+        self.0.changed.notify_all();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -83,6 +83,8 @@ pub struct Intake {
     /// Slots whose machine waits for the mark of server nonces.
     waiting: Mutex<Vec<Slot>>,
     started_utc_s: u32,
+    /// Whether the mark of server nonces is of a process before this one.
+    mark_is_old: AtomicBool,
     next_shard: Mutex<usize>,
     pending: AtomicUsize,
     ticked_ms: AtomicU64,
@@ -143,7 +145,8 @@ impl OpeningKeys for Keys<'_> {
 }
 
 impl Intake {
-    /// An intake on what is durable. The mark of server nonces is durable ahead of now already.
+    /// An intake on what is durable. The mark of server nonces is durable ahead of now already, or
+    /// [`Self::take_up_mark_later`] is called next.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let started_utc_s = parts.clock.utc_seconds().get();
@@ -153,10 +156,18 @@ impl Intake {
             failures: Mutex::default(),
             waiting: Mutex::default(),
             started_utc_s,
+            mark_is_old: AtomicBool::new(false),
             next_shard: Mutex::default(),
             pending: AtomicUsize::new(0),
             ticked_ms: AtomicU64::new(0),
         }
+    }
+
+    /// Has the mark of server nonces taken up as soon as the disk has room for it. Until then only
+    /// the last process's mark covers an answer, and mostly none does.
+    // spec: FRS-4
+    pub fn take_up_mark_later(&self) {
+        self.mark_is_old.store(true, Ordering::Release);
     }
 
     /// How many terminals are being served.
@@ -215,7 +226,17 @@ impl Intake {
         if mark.covers(now_utc_s.saturating_add(MARK_SPARE_S)) {
             return;
         }
-        let later = (*mark).clone().advanced(now_utc_s);
+        // On a full disk nobody is answered, and the reserve is not for marks that nobody needs.
+        if self.parts.load.takes_nothing() {
+            return;
+        }
+        let known = (*mark).clone();
+        let known = if self.mark_is_old.load(Ordering::Acquire) {
+            known.started(now_utc_s)
+        } else {
+            known
+        };
+        let later = known.advanced(now_utc_s);
         let event = Event::NonceMark {
             mark_utc_s: later.mark(),
             gaps: later.gaps(),
@@ -487,6 +508,10 @@ impl Intake {
     fn came_back(&self, owner: u16, completion: Completion, out: &mut Vec<Outgoing>) {
         let ticket = completion.ticket;
         if ticket.token == NO_TOKEN {
+            // Marks only have no token.
+            if completion.durable {
+                self.mark_is_old.store(false, Ordering::Release);
+            }
             return self.retry_waiting(owner, out);
         }
         self.pending.fetch_sub(1, Ordering::AcqRel);

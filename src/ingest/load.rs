@@ -51,6 +51,12 @@ impl Load {
         self.stopping.store(1, Ordering::Relaxed);
     }
 
+    /// Whether nothing is taken: the disk is full, or the server stops or cannot write.
+    #[must_use]
+    pub fn takes_nothing(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed) != 0 || self.disk() == DiskLevel::Full
+    }
+
     /// Whether there is room. `random` spreads the times of coming back.
     // spec: OVL-1, OVL-4, OVL-5
     #[must_use]
@@ -60,11 +66,12 @@ impl Load {
         }
         match self.disk() {
             DiskLevel::Full => Admission::Shed,
-            DiskLevel::ComeBack | DiskLevel::AlarmsOnly => come_back(DISK_UNITS, random),
+            DiskLevel::AlarmsOnly => come_back(DISK_UNITS, random, Admission::AlarmsOnly),
+            DiskLevel::ComeBack => come_back(DISK_UNITS, random, Admission::ComeBack),
             DiskLevel::Plenty
                 if self.queue_percent.load(Ordering::Relaxed) >= QUEUE_COME_BACK_PERCENT =>
             {
-                come_back(BUSY_UNITS, random)
+                come_back(BUSY_UNITS, random, Admission::ComeBack)
             }
             DiskLevel::Plenty => Admission::Serve,
         }
@@ -75,16 +82,20 @@ impl Load {
     #[must_use]
     pub fn admission_when_crowded(&self, random: u32) -> Admission {
         match self.admission(random) {
-            Admission::Serve => come_back(BUSY_UNITS, random),
+            Admission::Serve => come_back(BUSY_UNITS, random, Admission::ComeBack),
             other => other,
         }
     }
 }
 
-fn come_back((least, spread): (u16, u16), random: u32) -> Admission {
+fn come_back(
+    (least, spread): (u16, u16),
+    random: u32,
+    admission: fn(ComeBack) -> Admission,
+) -> Admission {
     let part = random.checked_rem(u32::from(spread)).unwrap_or(0);
     let units = least.saturating_add(u16::try_from(part).unwrap_or(0));
-    ComeBack::from_units(units).map_or(Admission::Shed, Admission::ComeBack)
+    ComeBack::from_units(units).map_or(Admission::Shed, admission)
 }
 
 #[cfg(test)]
@@ -99,11 +110,15 @@ mod tests {
         load.set_disk(DiskLevel::ComeBack);
         let seconds = |random| match load.admission(random) {
             Admission::ComeBack(time) => time.seconds(),
-            Admission::Serve | Admission::Shed => 0,
+            Admission::AlarmsOnly(_) | Admission::Serve | Admission::Shed => 0,
         };
         assert_eq!((seconds(0), seconds(1_799)), (1_800, 8_996));
+        load.set_disk(DiskLevel::AlarmsOnly);
+        assert!(matches!(load.admission(7), Admission::AlarmsOnly(_)));
+        assert!(!load.takes_nothing());
         load.set_disk(DiskLevel::Full);
         assert_eq!(load.admission(0), Admission::Shed);
+        assert!(load.takes_nothing());
     }
 
     #[test]

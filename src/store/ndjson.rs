@@ -2,17 +2,23 @@
 //!
 //! A file is `<lane>-<utc yyyymmddThhmmssZ>-<first position>.ndjson.part` while it grows, and loses
 //! `.part` when it is ended, by size, by age or with the process. Only files without `.part` are
-//! complete. A file that a crash left is cut to its last whole line and goes on.
+//! complete. A file that a crash left is cut to its last whole line and goes on. The lock of
+//! `.kenshin-lock` keeps any other sink out of the folder.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::Deserialize;
 
 use crate::model::{Lane, Lsn};
 use crate::time::{Clock, UtcSeconds};
 
-use super::fs::{Access, Fs, FsFile};
+use super::fs::{Access, Fs, FsFile, HeldLock};
 
+/// The file whose lock keeps others out of a folder.
+const LOCK: &str = ".kenshin-lock";
 const ENDED: &str = ".ndjson";
 const GROWING: &str = ".ndjson.part";
 /// Octets that are looked at in one go for the last line feed.
@@ -39,6 +45,12 @@ pub enum NdjsonError {
         #[source]
         cause: io::Error,
     },
+    /// Somebody else writes in the folder.
+    #[error(
+        "another sink or another kenshin process writes in {}: give each sink its own folder",
+        .0.display()
+    )]
+    Taken(PathBuf),
     /// The file is not where it was made.
     #[error(
         "{} was moved or removed while it grew; make sure that its folder exists",
@@ -58,40 +70,92 @@ struct Part {
     since_ms: u64,
 }
 
+/// A folder that one sink writes in, and nobody else.
+#[derive(Debug)]
+pub struct NdjsonFolder {
+    fs: Arc<dyn Fs>,
+    dir: PathBuf,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    is_made: bool,
+    lock: Option<HeldLock>,
+}
+
+impl NdjsonFolder {
+    /// A folder, which is made and locked with the first line.
+    #[must_use]
+    pub fn new(fs: Arc<dyn Fs>, dir: PathBuf) -> Arc<Self> {
+        Arc::new(Self {
+            fs,
+            dir,
+            held: Mutex::default(),
+        })
+    }
+
+    /// Makes sure that the folder is this sink's.
+    fn take(&self) -> Result<(), NdjsonError> {
+        let io = |cause| NdjsonError::Io {
+            path: self.dir.clone(),
+            cause,
+        };
+        let mut held = self.held.lock();
+        if !held.is_made {
+            self.fs.create_dir_all(&self.dir).map_err(io)?;
+            held.is_made = true;
+        }
+        let path = self.dir.join(LOCK);
+        // A folder that somebody made anew has no lock file, or another one.
+        if held.lock.is_some() && self.fs.open(&path, Access::Read).is_ok() {
+            return Ok(());
+        }
+        held.lock = None;
+        held.lock = match self.fs.lock(&path) {
+            Ok(lock) => Some(lock),
+            Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
+                return Err(NdjsonError::Taken(self.dir.clone()));
+            }
+            Err(cause) => return Err(io(cause)),
+        };
+        Ok(())
+    }
+}
+
 /// The files of one lane in a folder.
 #[derive(Debug)]
 pub struct NdjsonFiles {
+    folder: Arc<NdjsonFolder>,
     fs: Arc<dyn Fs>,
     dir: PathBuf,
     lane: &'static str,
     rotation: Rotation,
     clock: Arc<dyn Clock>,
-    is_dir_made: bool,
     part: Option<Part>,
     /// The file of the last failure, and its octets that are durable.
     failed: Option<(String, u64)>,
 }
 
 impl NdjsonFiles {
-    /// Files in a folder, which is made with the first line. Nobody else writes in it.
+    /// The files of a lane in a folder.
     #[must_use]
     pub fn new(
-        fs: Arc<dyn Fs>,
-        dir: PathBuf,
+        folder: &Arc<NdjsonFolder>,
         lane: Lane,
         rotation: Rotation,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
-            fs,
-            dir,
+            folder: Arc::clone(folder),
+            fs: Arc::clone(&folder.fs),
+            dir: folder.dir.clone(),
             lane: match lane {
                 Lane::Alarm => "alarm",
                 Lane::Bulk => "bulk",
             },
             rotation,
             clock,
-            is_dir_made: false,
             part: None,
             failed: None,
         }
@@ -192,10 +256,7 @@ impl NdjsonFiles {
             path: dir.clone(),
             cause,
         };
-        if !self.is_dir_made {
-            self.fs.create_dir_all(&dir).map_err(io)?;
-            self.is_dir_made = true;
-        }
+        self.folder.take()?;
         let names = self.fs.list(&dir).map_err(io)?;
         let is_ours = |name: &&String| {
             let rest = name.strip_prefix(self.lane);
@@ -232,6 +293,8 @@ impl NdjsonFiles {
             None => whole_lines(&*file, found).map_err(io)?,
         };
         if len < found {
+            let cut = found.saturating_sub(len);
+            tracing::warn!(path = %path.display(), octets = cut, "Cut to what is whole.");
             file.set_len(len).map_err(io)?;
         }
         file.sync_data().map_err(io)?;
@@ -274,22 +337,85 @@ impl NdjsonFiles {
     }
 }
 
-/// Octets up to the last line feed.
-fn whole_lines(file: &dyn FsFile, len: u64) -> io::Result<u64> {
-    let mut end = len;
-    let mut block = vec![0; BLOCK];
-    while end > 0 {
-        let take = usize::try_from(end).unwrap_or(BLOCK).min(BLOCK);
-        let start = end.saturating_sub(u64::try_from(take).unwrap_or(0));
-        let wanted = block.get_mut(..take).unwrap_or_default();
-        let read = file.read_at(start, wanted)?;
-        let found = wanted.iter().take(read).rposition(|octet| *octet == b'\n');
-        if let Some(at) = found {
-            return Ok(start
-                .saturating_add(u64::try_from(at).unwrap_or(0))
-                .saturating_add(1));
-        }
-        end = start;
+/// A position that the log had passed when the newest records in a folder were delivered, as their
+/// `position` and the names of their files tell; none if there are none.
+///
+/// # Errors
+///
+/// If the folder or a file cannot be read.
+pub fn delivered_to(fs: &dyn Fs, dir: &Path) -> io::Result<Option<Lsn>> {
+    let names = match fs.list(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        names => names?,
+    };
+    let mut farthest = None;
+    for lane in ["alarm-", "bulk-"] {
+        let of_lane = names.iter().filter(|name| name.starts_with(lane));
+        let newest = of_lane
+            .filter_map(|name| Some((first_of(name)?, name)))
+            .max();
+        let Some((first, name)) = newest else {
+            continue;
+        };
+        let file = fs.open(&dir.join(name), Access::Read)?;
+        let last = last_position(&*file)?.unwrap_or(0).max(first);
+        // The frame that stands there is durable, and so is the octet that it begins with.
+        farthest = farthest.max(Some(Lsn::new(last.saturating_add(1))));
     }
-    Ok(0)
+    Ok(farthest)
+}
+
+/// The first position of a file, by its name.
+fn first_of(name: &str) -> Option<u64> {
+    let stem = name.strip_suffix(GROWING).or(name.strip_suffix(ENDED))?;
+    stem.rsplit('-').next()?.parse().ok()
+}
+
+/// The position in the last whole line of a file, if that is near its end.
+fn last_position(file: &dyn FsFile) -> io::Result<Option<u64>> {
+    let len = file.len()?;
+    let start = len.saturating_sub(len_of(BLOCK));
+    let mut octets = vec![0; BLOCK];
+    let read = file.read_at(start, &mut octets)?;
+    octets.truncate(read);
+    let text = String::from_utf8_lossy(&octets);
+    let Some((whole, _)) = text.rsplit_once('\n') else {
+        return Ok(None);
+    };
+    let line = whole.rsplit('\n').next().unwrap_or_default();
+    let record: Option<Positioned> = serde_json::from_str(line).ok();
+    Ok(record.map(|record| record.position))
+}
+
+/// What is read of a line.
+#[derive(Deserialize)]
+struct Positioned {
+    position: u64,
+}
+
+/// Octets up to the last line feed before anything that was not written: lines hold no zeros, and
+/// what a power cut kept of a batch may have holes.
+fn whole_lines(file: &dyn FsFile, len: u64) -> io::Result<u64> {
+    let (mut whole, mut at) = (0, 0);
+    let mut block = vec![0; BLOCK];
+    while at < len {
+        let left = usize::try_from(len.saturating_sub(at)).unwrap_or(BLOCK);
+        let wanted = block.get_mut(..left.min(BLOCK)).unwrap_or_default();
+        let read = file.read_at(at, wanted)?;
+        let octets = wanted.get(..read).unwrap_or_default();
+        let hole = octets.iter().position(|octet| *octet == 0);
+        let written = octets.get(..hole.unwrap_or(read)).unwrap_or_default();
+        if let Some(end) = written.iter().rposition(|octet| *octet == b'\n') {
+            whole = at.saturating_add(len_of(end)).saturating_add(1);
+        }
+        if hole.is_some() || read == 0 {
+            break;
+        }
+        at = at.saturating_add(len_of(read));
+    }
+    Ok(whole)
+}
+
+fn len_of(octets: usize) -> u64 {
+    u64::try_from(octets).unwrap_or(u64::MAX)
 }

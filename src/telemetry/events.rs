@@ -61,6 +61,17 @@ pub fn log_stopped(error: &dyn Display) {
     tracing::error!(%error, "The log has stopped; nothing is acknowledged until a restart.");
 }
 
+/// The end of the log was no whole batch and was cut: a power cut, or damage of the last batch.
+pub fn torn_end_cut(from: Lsn, to: Lsn) {
+    let (from, to) = (from.get(), to.get());
+    tracing::warn!(
+        from,
+        to,
+        "Cut the end of the log, which was no whole batch. After a power cut that is as it should \
+         be; otherwise the last records are damaged: compare with a copy."
+    );
+}
+
 /// The disk is fuller or emptier than before.
 pub fn disk_level_changed(from: DiskLevel, to: DiskLevel) {
     let (before, level) = (from.id(), to.id());

@@ -47,6 +47,8 @@ pub struct Levels {
     pub log_queue_frames: u64,
     /// The end of what is durable.
     pub durable_end: Lsn,
+    /// Octets that were cut off the end of the log at the start.
+    pub log_torn_octets: u64,
     /// How full the disk is.
     pub disk: DiskLevel,
     /// Terminals of the hot table.

@@ -143,6 +143,7 @@ struct Plain {
 struct Gauges {
     log_queue: Gauge,
     durable_end: Gauge,
+    log_torn: Gauge,
     disk: Gauge,
     hot_terminals: Gauge,
     live_sessions: Gauge,
@@ -331,6 +332,7 @@ impl Gauges {
         Self {
             log_queue: gauge("log_queue_frames", "Frames that wait for the disk"),
             durable_end: gauge("log_durable_position", "End of what is durable"),
+            log_torn: gauge("log_torn_octets", "Octets cut off the log at the start"),
             disk: gauge("disk_level", "0 plenty, 1 come back, 2 alarms only, 3 full"),
             hot_terminals: gauge("hot_terminals", "Terminals of the hot table"),
             live_sessions: gauge("live_sessions", "Sessions that are live"),
@@ -343,6 +345,7 @@ impl Gauges {
     fn set(&self, levels: &Levels) {
         self.log_queue.set(levels.log_queue_frames);
         self.durable_end.set(levels.durable_end.get());
+        self.log_torn.set(levels.log_torn_octets);
         self.disk.set(u64::from(levels.disk.number()));
         self.hot_terminals.set(levels.hot_terminals);
         self.live_sessions.set(levels.live_sessions);

@@ -1,5 +1,6 @@
-//! Promise P1 on a simulated disk: whatever the disk does, nothing that a terminal was told safe is
-//! lost. Server and terminals are real, the disk and the clock are not, and there are no sockets.
+//! Promises P1 and P2 on a simulated disk: whatever the disk does, nothing that a terminal was told
+//! safe is lost, and all of it reaches a sink of files, whole and in order. Server, sink and
+//! terminals are real, the disk and the clock are not, and there are no sockets.
 //!
 //! `KENSHIN_DISK_SEEDS=10000 cargo test --release --test durability` runs as many seeds as it says.
 
@@ -99,6 +100,68 @@ fn a_full_disk_acknowledges_nothing_and_loses_nothing_and_goes_on_when_there_is_
 }
 
 #[test]
+fn a_disk_that_refuses_a_write_stops_the_log_until_a_start_would_find_room() {
+    let mut world = World::new(7);
+    world.run(4);
+    let before = world.told_safe();
+    // It says that it has room, as with a quota for a user.
+    let lie = Faults {
+        space: Some(Space {
+            free: 1 << 40,
+            total: 1 << 41,
+        }),
+        ..Faults::default()
+    };
+    world.fs.set_faults(Faults {
+        capacity: Some(1),
+        ..lie
+    });
+    world.run(6);
+    assert_eq!(world.told_safe(), before);
+    assert_eq!(world.poison(), Some(PoisonReason::Full));
+    assert_eq!(world.keep_house(), DiskLevel::Full);
+    assert!(!world.is_told_to_start_again(), "a start would be in vain");
+    world.fs.set_faults(lie);
+    assert!(world.is_told_to_start_again(), "a start would help");
+    world.lose_power(7);
+    world.run(10);
+    assert!(world.told_safe() > before);
+    world.check(7);
+}
+
+#[test]
+fn a_server_that_starts_on_a_full_disk_is_silent_and_goes_on_when_there_is_room() {
+    let mut world = World::new(6);
+    world.run(4);
+    let before = world.told_safe();
+    let gaps = world.gaps();
+    world.fs.set_faults(Faults {
+        space: Some(Space {
+            free: 1 << 20,
+            total: 1 << 40,
+        }),
+        ..Faults::default()
+    });
+    // Beyond the last process's mark.
+    world.step_clock(600);
+    for _ in 0..3 {
+        world.restart();
+        assert_eq!(world.keep_house(), DiskLevel::Full);
+        world.run(4);
+        assert_eq!(world.told_safe(), before);
+        assert_eq!(world.poison(), None);
+        assert!(!world.is_marked(), "a mark was written on a full disk");
+    }
+    world.fs.set_faults(Faults::default());
+    world.keep_house();
+    world.run(10);
+    assert!(world.is_marked());
+    assert_eq!(world.gaps(), gaps + 1, "the silence is one gap");
+    assert!(world.told_safe() > before, "it goes on without a restart");
+    world.check(6);
+}
+
+#[test]
 fn a_filling_disk_sends_readings_away_and_takes_alarms() {
     let mut world = World::new(3);
     world.run(4);
@@ -129,8 +192,12 @@ fn a_clock_that_steps_back_or_forth_loses_nothing() {
     let mut world = World::new(4);
     world.run(4);
     for step_s in [-3_600i64, 7_200, -86_400 * 400, 86_400 * 800] {
+        let before = world.told_safe();
         world.step_clock(step_s);
-        world.run(4);
+        // Terminals see to it that no server nonce comes twice.
+        world.run(12);
+        assert!(world.told_safe() > before, "{step_s} s: it does not go on");
+        world.check(4);
     }
     world.restart();
     world.check(4);

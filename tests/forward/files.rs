@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use kenshin::model::{Lane, Lsn};
 use kenshin::store::fs::{Faults, Fs, RealFs, SimFs};
-use kenshin::store::ndjson::{NdjsonError, NdjsonFiles, Rotation};
+use kenshin::store::ndjson::{NdjsonError, NdjsonFiles, NdjsonFolder, Rotation};
 use kenshin::time::{TestClock, UtcSeconds};
 
 const ROTATION: Rotation = Rotation {
@@ -20,11 +20,13 @@ fn clock() -> Arc<TestClock> {
 
 fn files(fs: impl Fs + 'static, dir: &Path, clock: &Arc<TestClock>) -> NdjsonFiles {
     let clock = Arc::clone(clock);
-    NdjsonFiles::new(Arc::new(fs), dir.to_owned(), Lane::Bulk, ROTATION, clock)
+    let folder = NdjsonFolder::new(Arc::new(fs), dir.to_owned());
+    NdjsonFiles::new(&folder, Lane::Bulk, ROTATION, clock)
 }
 
 fn names(fs: &dyn Fs, dir: &Path) -> Vec<String> {
     let mut names = fs.list(dir).unwrap();
+    names.retain(|name| name.contains(".ndjson"));
     names.sort_unstable();
     names
 }
@@ -94,6 +96,67 @@ fn after_a_power_cut_every_line_that_was_taken_is_there_whole_and_writing_goes_o
         assert!(text.starts_with("{\"n\":1}\n{\"n\":2}\n"), "{seed}: {text}");
         assert!(text.ends_with("{\"n\":4}\n"), "{seed}: {text}");
     }
+}
+
+#[test]
+fn a_power_cut_leaves_no_line_with_a_hole_in_it() {
+    for seed in 0..200 {
+        let (fs, dir) = (SimFs::new(), PathBuf::from("out"));
+        let mut before = files(fs.clone(), &dir, &clock());
+        let line = |n: u32| format!("{{\"n\":{n},\"text\":\"{}\"}}\n", "x".repeat(300));
+        before.append(Lsn::new(64), line(1).as_bytes()).unwrap();
+        let faults = Faults {
+            power_cut: Some(fs.counts().changes + 2),
+            ..Faults::default()
+        };
+        fs.set_faults(faults);
+        let batch: String = (2..20).map(line).collect();
+        before.append(Lsn::new(80), batch.as_bytes()).unwrap_err();
+        let fs = fs.crash(seed);
+        let mut after = files(fs.clone(), &dir, &clock());
+        after.append(Lsn::new(80), batch.as_bytes()).unwrap();
+        let mut whole = Vec::new();
+        for name in names(&fs, &dir) {
+            whole.extend(fs.content(&dir.join(name)).unwrap());
+        }
+        let text = String::from_utf8(whole).unwrap();
+        for found in text.lines() {
+            let n = serde_json::from_str::<serde_json::Value>(found);
+            let n = n.unwrap_or_else(|error| panic!("{seed}: {error}: {found:?}"));
+            let n = u32::try_from(n["n"].as_u64().unwrap()).unwrap();
+            assert_eq!(line(n).trim_end(), found, "{seed}");
+        }
+        assert!(text.ends_with(&batch), "{seed}");
+    }
+}
+
+#[test]
+fn a_folder_that_was_made_is_there_after_a_power_cut() {
+    for seed in 0..50 {
+        let (fs, dir) = (SimFs::new(), PathBuf::from("/srv/records/out"));
+        let mut files = files(fs.clone(), &dir, &clock());
+        files.append(Lsn::new(64), b"{}\n").unwrap();
+        let fs = fs.crash(seed);
+        let content = fs.content(&dir.join("bulk-20261031T000000Z-64.ndjson.part"));
+        assert_eq!(content.as_deref(), Some(&b"{}\n"[..]), "{seed}");
+    }
+}
+
+#[test]
+fn a_folder_takes_the_files_of_one_sink_under_whatever_name() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("out");
+    let other = root.path().join("link");
+    std::os::unix::fs::symlink(&dir, &other).unwrap();
+    let mut first = files(RealFs, &dir, &clock());
+    first.append(Lsn::new(64), b"{}\n").unwrap();
+    let mut second = files(RealFs, &other, &clock());
+    assert!(matches!(
+        second.append(Lsn::new(64), b"{}\n"),
+        Err(NdjsonError::Taken(_))
+    ));
+    drop(first);
+    second.append(Lsn::new(64), b"{}\n").unwrap();
 }
 
 #[test]

@@ -16,4 +16,5 @@ mod files;
 mod pull;
 mod records;
 mod sinks;
+mod start;
 mod world;

@@ -18,13 +18,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::world::{
-    GAS, WATER, add, alarm, durable_cursors, everyday, ids, log_on, parse_lines, plaintext_of,
+    GAS, WATER, add, alarm, damage, durable_cursors, everyday, ids, log_on, parse_lines,
+    plaintext_of,
 };
 
 const GAS_TOKEN: &str = "gas-token-of-32-characters-or-so";
 const WATER_TOKEN: &str = "water-token-of-32-characters-oh";
 
 struct Server {
+    fs: SimFs,
+    sinks: Arc<Sinks>,
     log: Arc<CommitLog>,
     address: SocketAddr,
     stop: CancellationToken,
@@ -40,7 +43,8 @@ struct Answer {
 }
 
 async fn serve() -> Server {
-    let log = log_on(&SimFs::new());
+    let fs = SimFs::new();
+    let log = log_on(&fs);
     let sinks = Arc::new(Sinks::new(Arc::clone(&log), &durable_cursors(&log)));
     let consumer = |name, token: &str, utility: UtilityId| {
         let attachment = Attachment {
@@ -60,7 +64,13 @@ async fn serve() -> Server {
     let stop = CancellationToken::new();
     let limits = HttpLimits::default();
     tokio::spawn(serve::serve(listener, routes, limits, stop.clone()));
-    Server { log, address, stop }
+    Server {
+        fs,
+        sinks,
+        log,
+        address,
+        stop,
+    }
 }
 
 impl Server {
@@ -295,4 +305,51 @@ async fn a_long_answer_comes_in_pieces_and_loses_nothing() {
         .map(|record| record["position"].as_u64().unwrap())
         .collect();
     assert!(positions.is_sorted());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_before_damage_is_given_and_can_be_acknowledged() {
+    let server = serve().await;
+    let positions: Vec<_> = (0..6).map(|_| add(&server.log, GAS, &everyday())).collect();
+    damage(&server.fs, positions[3]);
+    let before = server.get("", GAS_TOKEN).await;
+    assert_eq!((before.status, before.records.len()), (200, 3));
+    assert!(before.more);
+    let after = server
+        .get(&format!("?after={}", before.cursor), GAS_TOKEN)
+        .await;
+    assert_eq!(after.status, 503);
+    assert_eq!(server.sinks.list()[0].kept, positions[3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn polling_writes_nothing_while_there_are_no_records() {
+    let server = serve().await;
+    add(&server.log, GAS, &everyday());
+    let mut cursor = server.get("", GAS_TOKEN).await.cursor;
+    cursor = server
+        .get(&format!("?after={cursor}"), GAS_TOKEN)
+        .await
+        .cursor;
+    let end = server.log.durable_end();
+    for _ in 0..20 {
+        let answer = server.get(&format!("?after={cursor}"), GAS_TOKEN).await;
+        assert_eq!((answer.status, answer.records.len()), (200, 0));
+        cursor = answer.cursor;
+    }
+    assert_eq!(server.log.durable_end(), end);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_that_was_not_given_out_acknowledges_nothing() {
+    let server = serve().await;
+    for _ in 0..3 {
+        add(&server.log, GAS, &everyday());
+    }
+    let given = server.get("?max=1", GAS_TOKEN).await.cursor;
+    let (_, seal) = given.rsplit_once('-').unwrap();
+    let end = server.log.durable_end().get();
+    let guessed = format!("?after={end:x}-{end:x}-{seal}");
+    assert_eq!(server.get(&guessed, GAS_TOKEN).await.status, 400);
+    assert_eq!(server.get("", GAS_TOKEN).await.records.len(), 3);
 }

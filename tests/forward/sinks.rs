@@ -2,16 +2,23 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use kenshin::forward::command::{Command, CommandError, Reply, apply};
-use kenshin::forward::{Begin, Forwarder, SinkError, Sinks};
-use kenshin::model::{Event, Lane, Lsn, Zone};
+use kenshin::forward::lane::{LaneError, LaneTask};
+use kenshin::forward::{Begin, Delivery, DeliveryError, Forwarder, LaneBatch, SinkError, Sinks};
+use kenshin::model::{Event, Lane, Lanes, Lsn, Zone};
 use kenshin::store::fs::SimFs;
-use kenshin::store::log::CommitLog;
+use kenshin::store::log::{CommitLog, ReadError};
+use kenshin::store::state::directory::SinkCursors;
 
 use super::world::{
-    GAS, Memory, add, alarm, attach, durable_cursors, everyday, log_on, plaintext_of, until,
+    GAS, Gate, Memory, add, alarm, attach, damage, durable_cursors, everyday, gated_log_on, log_on,
+    plaintext_of, until,
 };
+
+const STOP: Duration = Duration::from_secs(8);
 
 fn sinks_on(log: &Arc<CommitLog>) -> Arc<Sinks> {
     Arc::new(Sinks::new(Arc::clone(log), &durable_cursors(log)))
@@ -37,14 +44,14 @@ fn a_sink_goes_on_after_a_restart_where_its_durable_cursor_is() {
     add(&log, GAS, &first);
     add(&log, GAS, &alarm());
     until("both are delivered", || memory.ids().len() == 2);
-    forwarder.stop();
+    forwarder.stop(STOP);
     log.close().unwrap();
     let log = log_on(&fs);
     let memory = Memory::default();
     let forwarder = run(&sinks_on(&log), "files", Begin::Now, &memory);
     add(&log, GAS, &plaintext_of(" record_health"));
     until("the third is delivered", || memory.ids().len() == 1);
-    forwarder.stop();
+    forwarder.stop(STOP);
     assert_eq!(memory.lines.lock()[0]["kind"], "health");
 }
 
@@ -59,13 +66,13 @@ fn what_was_delivered_before_its_cursor_was_durable_comes_again_under_the_same_i
     let memory = Memory::default();
     let forwarder = run(&sinks, "files", Begin::Now, &memory);
     until("it is delivered", || memory.ids().len() == 1);
-    forwarder.stop();
+    forwarder.stop(STOP);
     // As if the process had ended between the sink's sync and the cursor's.
     let again = Memory::default();
     let sinks = Arc::new(Sinks::new(Arc::clone(&log), &before));
     let forwarder = run(&sinks, "files", Begin::Now, &again);
     until("it is delivered again", || !again.ids().is_empty());
-    forwarder.stop();
+    forwarder.stop(STOP);
     assert_eq!(memory.ids(), again.ids());
 }
 
@@ -89,8 +96,8 @@ fn a_dead_sink_delays_only_itself_is_shown_and_recovers() {
     dead.fails.store(false, Ordering::SeqCst);
     until("it is served too", || dead.ids().len() == 3);
     assert_eq!(dead.ids(), well.ids());
-    first.stop();
-    second.stop();
+    first.stop(STOP);
+    second.stop(STOP);
     assert_eq!(sinks.list()[0].bulk.failing, None);
 }
 
@@ -112,7 +119,7 @@ fn a_dead_bulk_lane_does_not_delay_alarms() {
     add(&log, GAS, &alarm());
     until("the alarm is delivered", || alarms.ids().len() == 1);
     assert!(bulk.ids().is_empty());
-    forwarder.stop();
+    forwarder.stop(STOP);
 }
 
 #[test]
@@ -129,9 +136,9 @@ fn an_idle_server_writes_no_cursors() {
             && sinks.save_due().is_ok()
     });
     let end = log.durable_end();
-    std::thread::sleep(std::time::Duration::from_millis(2_500));
+    std::thread::sleep(Duration::from_millis(2_500));
     assert_eq!(log.durable_end(), end);
-    forwarder.stop();
+    forwarder.stop(STOP);
 }
 
 #[test]
@@ -196,4 +203,138 @@ fn a_sink_in_use_is_not_removed_and_one_that_is_not_holds_the_log_no_longer() {
     sinks.remove("files").unwrap();
     assert!(durable_cursors(&log).is_empty());
     assert!(matches!(sinks.remove("files"), Err(SinkError::Unknown(_))));
+}
+
+#[test]
+fn what_stands_before_damage_is_delivered_and_the_damage_is_told_and_can_be_skipped() {
+    let fs = SimFs::new();
+    let log = log_on(&fs);
+    let sinks = sinks_on(&log);
+    let sink = attach(&sinks, "files", Begin::Now);
+    let positions: Vec<Lsn> = (0..6).map(|_| add(&log, GAS, &everyday())).collect();
+    damage(&fs, positions[3]);
+    let memory = Memory::default();
+    let delivery = Box::new(memory.clone());
+    let mut lane = LaneTask::new(&sinks, &sink, Lane::Bulk, Zone::JAPAN, delivery);
+    assert_eq!(lane.turn().unwrap().records, 3);
+    assert_eq!(sink.position(Lane::Bulk), positions[3]);
+    for _ in 0..2 {
+        let met = lane.turn();
+        assert!(
+            matches!(met, Err(LaneError::Read(ReadError::Damage { from, to, .. }))
+                if from == positions[3] && to == positions[4]),
+            "{met:?}"
+        );
+    }
+    assert_eq!(memory.ids().len(), 3);
+    sinks.skip("files", Some(positions[4])).unwrap();
+    assert_eq!(lane.turn().unwrap().records, 2);
+}
+
+#[test]
+fn a_stop_delivers_what_is_in_the_log() {
+    for _ in 0..5 {
+        let log = log_on(&SimFs::new());
+        let sinks = sinks_on(&log);
+        let memory = Memory::default();
+        let forwarder = run(&sinks, "files", Begin::Now, &memory);
+        for _ in 0..40 {
+            add(&log, GAS, &everyday());
+        }
+        forwarder.stop(STOP);
+        assert_eq!(memory.ids().len(), 40);
+        let kept = durable_cursors(&log)["files"];
+        assert!(kept.bulk > Lsn::new(64) && kept.bulk == sinks.list()[0].reached.bulk);
+    }
+}
+
+/// Hangs until somebody hangs up.
+struct Hung(mpsc::Receiver<()>);
+
+impl Delivery for Hung {
+    fn deliver(&mut self, _: &LaneBatch) -> Result<(), DeliveryError> {
+        self.0.recv().ok();
+        Ok(())
+    }
+    fn idle(&mut self) -> Result<(), DeliveryError> {
+        Ok(())
+    }
+    fn finish(&mut self) -> Result<(), DeliveryError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_stop_waits_for_no_sink_that_hangs_or_fails() {
+    let log = log_on(&SimFs::new());
+    let sinks = sinks_on(&log);
+    let (_hold, held) = mpsc::channel();
+    let forwarder = Forwarder::start(Arc::clone(&sinks), Zone::JAPAN).unwrap();
+    let hung = attach(&sinks, "hung", Begin::Now);
+    forwarder
+        .run(&hung, Lane::Bulk, Box::new(Hung(held)))
+        .unwrap();
+    let dead = Memory::default();
+    dead.fails.store(true, Ordering::SeqCst);
+    let failing = attach(&sinks, "dead", Begin::Now);
+    forwarder.run(&failing, Lane::Bulk, Box::new(dead)).unwrap();
+    add(&log, GAS, &everyday());
+    let (done, is_done) = mpsc::channel();
+    std::thread::spawn(move || {
+        forwarder.stop(Duration::from_millis(800));
+        done.send(()).ok();
+    });
+    is_done.recv_timeout(Duration::from_secs(10)).unwrap();
+}
+
+#[test]
+fn an_acknowledgement_is_positive_only_when_it_is_durable_whoever_saves_it() {
+    let gate = Gate::default();
+    let log = gated_log_on(&SimFs::new(), gate.clone());
+    let sinks = sinks_on(&log);
+    let sink = attach(&sinks, "billing", Begin::Now);
+    add(&log, GAS, &everyday());
+    let end = log.durable_end();
+    let cursors = SinkCursors {
+        alarm: end,
+        bulk: end,
+    };
+    gate.shut();
+    let (told, is_told) = mpsc::channel();
+    let acknowledge = |pause_ms| {
+        let (sinks, sink) = (Arc::clone(&sinks), Arc::clone(&sink));
+        let told = told.clone();
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(pause_ms));
+            let lanes = Lanes::ALARM.with(Lanes::BULK);
+            sinks.acknowledge(&sink, lanes, cursors).unwrap();
+            told.send(()).unwrap();
+        })
+    };
+    let threads = [acknowledge(0), acknowledge(200)];
+    let early = is_told.recv_timeout(Duration::from_millis(600));
+    gate.open();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert!(early.is_err(), "positive before it was durable");
+    assert_eq!(durable_cursors(&log)["billing"], cursors);
+}
+
+#[test]
+fn no_sink_begins_beyond_the_end_of_the_log() {
+    let log = log_on(&SimFs::new());
+    let sinks = sinks_on(&log);
+    let end = log.durable_end();
+    let beyond = Lsn::new(end.get() + 1);
+    let attachment = kenshin::forward::Attachment {
+        kind: "test",
+        utility: None,
+    };
+    let refused = sinks.attach("files", attachment, Begin::At(beyond));
+    assert!(
+        matches!(refused, Err(SinkError::Beyond { position, .. }) if position == beyond),
+        "{refused:?}"
+    );
+    sinks.attach("files", attachment, Begin::At(end)).unwrap();
 }

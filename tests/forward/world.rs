@@ -17,7 +17,7 @@ use kenshin::store::log::{
 use kenshin::store::state::directory::SinkCursors;
 use kenshin::wire::otl::ident::Mode;
 use kenshin::wire::otl::uplink::Salvage;
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use super::otl;
 
@@ -29,22 +29,48 @@ pub(crate) fn terminal() -> TerminalId {
     "00000002dfdc1c35".parse().unwrap()
 }
 
-struct Nobody;
+/// Holds the observer of a log back while it is shut.
+#[derive(Clone, Default)]
+pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
-impl CommitObserver for Nobody {
-    fn durable(&mut self, _: &[DurableFrame<'_>]) {}
+impl Gate {
+    pub(crate) fn shut(&self) {
+        *self.0.0.lock() = true;
+    }
+
+    pub(crate) fn open(&self) {
+        *self.0.0.lock() = false;
+        self.0.1.notify_all();
+    }
+}
+
+impl CommitObserver for Gate {
+    fn durable(&mut self, _: &[DurableFrame<'_>]) {
+        let mut is_shut = self.0.0.lock();
+        self.0.1.wait_while(&mut is_shut, |is_shut| *is_shut);
+    }
     fn refused(&mut self, _: &Ticket, _: Refused) {}
 }
 
 pub(crate) fn log_on(fs: &SimFs) -> Arc<CommitLog> {
+    gated_log_on(fs, Gate::default())
+}
+
+pub(crate) fn gated_log_on(fs: &SimFs, gate: Gate) -> Arc<CommitLog> {
     let options = LogOptions {
         floor_bytes: 0,
         urgent_floor_bytes: 0,
         ..LogOptions::default()
     };
     let fs: Arc<dyn Fs> = Arc::new(fs.clone());
-    let log = CommitLog::open(fs, Path::new("data/log"), options, Box::new(Nobody));
+    let log = CommitLog::open(fs, Path::new("data/log"), options, Box::new(gate));
     Arc::new(log.unwrap())
+}
+
+/// Flips a bit of the frame that stands at a position of the first segment.
+pub(crate) fn damage(fs: &SimFs, at: Lsn) {
+    let path = Path::new("data/log").join(format!("{:020}.klog", 0));
+    fs.flip(&path, usize::try_from(at.get()).unwrap() + 30);
 }
 
 /// The plaintext of a vector of `records.toml` whose frame the keys open.

@@ -3,6 +3,8 @@
 use kenshin::session::otl::machine::{Admission, Input, MachineEvent};
 use kenshin::wire::otl::answer::ComeBack;
 use kenshin::wire::otl::ident::Mode;
+use simulator::codec::record::{CommandResult, MeterRef, Record};
+use simulator::codec::report::Stamp;
 use simulator::household::{Household, Profile};
 use simulator::nvm::Wipe;
 
@@ -225,6 +227,58 @@ fn under_overload_a_reading_is_told_to_come_back_and_an_alarm_is_served() {
     world.push_day_and_call();
     world.run_for(2 * DAY_MS);
     snapshot("come_back", world);
+}
+
+fn result() -> Record {
+    Record::CommandResult(CommandResult {
+        stamp: Stamp::Unset {
+            uptime_s: 1,
+            boot: 1,
+        },
+        command: 1,
+        kind: 2,
+        meter: MeterRef {
+            slot: 0,
+            generation: 0,
+        },
+        valve: 1,
+        outcome: 1,
+        data: Vec::new(),
+        proof: None,
+    })
+}
+
+// spec: OVL-1, OVL-4
+#[test]
+fn short_of_room_a_bare_report_is_served_and_from_the_reserve_only_alarms_and_results_are() {
+    let time = ComeBack::from_units(15).unwrap();
+    for (admission, serves_bare) in [
+        (Admission::ComeBack(time), true),
+        (Admission::AlarmsOnly(time), false),
+    ] {
+        let mut world = settled(Mode::CcmSession);
+        world.server.admission = admission;
+        let version = world.server.durable.version;
+        let now_ms = world.now_ms;
+        world.terminal().wake(now_ms);
+        world.run_for(2_000);
+        let is_taken = world.server.durable.version > version;
+        assert_eq!(is_taken, serves_bare, "{admission:?}");
+        let is_come_back = |event: &MachineEvent| matches!(event, MachineEvent::CameBack { .. });
+        let came_back = world.server.events.iter().any(is_come_back);
+        assert_eq!(came_back, !serves_bare, "{admission:?}");
+
+        let safe = world.safe.len();
+        world.run_for(DAY_MS / 24);
+        world.journal = Journal::default();
+        world.terminal().push(result()).unwrap();
+        let now_ms = world.now_ms;
+        world.terminal().wake(now_ms);
+        world.run_for(2_000);
+        assert!(world.safe.len() > safe, "{admission:?}: no result is taken");
+        let told = world.journal.take();
+        assert!(told.contains(", urgent"), "not from the reserve: {told}");
+    }
 }
 
 // spec: GEN-4, NON-8, REP-2

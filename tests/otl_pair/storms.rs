@@ -32,7 +32,7 @@ fn weather(random: &mut Seeded) -> Weather {
 
 /// Something goes wrong, or nothing does.
 fn mishap(world: &mut PairWorld, random: &mut Seeded, mode: Mode) {
-    match random.up_to(9) {
+    match random.up_to(10) {
         0 => world.restart_server(),
         1 => world.server.failing = 1 + random.u32() % 3,
         2 => world.port += 1,
@@ -41,6 +41,10 @@ fn mishap(world: &mut PairWorld, random: &mut Seeded, mode: Mode) {
         5 if mode != Mode::Clear => world.power_cycle(None),
         6 if mode != Mode::Clear => world.power_cycle(Some(Wipe::CounterProof)),
         7 => world.server.admission = Admission::ComeBack(ComeBack::from_units(150).unwrap()),
+        9 => {
+            let time = ComeBack::from_units(150).unwrap();
+            world.server.admission = Admission::AlarmsOnly(time);
+        }
         8 => world.server.admission = Admission::Shed,
         _ => world.server.admission = Admission::Serve,
     }

@@ -31,6 +31,7 @@ pub(crate) struct Site {
     pub(crate) udp: SocketAddr,
     pub(crate) alarm: SocketAddr,
     pub(crate) tcp: SocketAddr,
+    pub(crate) api: SocketAddr,
 }
 
 fn free_udp() -> SocketAddr {
@@ -52,6 +53,7 @@ impl Site {
             udp: free_udp(),
             alarm: free_udp(),
             tcp: free_tcp(),
+            api: free_tcp(),
         };
         std::fs::create_dir_all(dir).unwrap();
         site.register(utilities);
@@ -71,7 +73,7 @@ impl Site {
         std::fs::set_permissions(&key_file, std::fs::Permissions::from_mode(0o600)).unwrap();
         let text = format!(
             "data_dir = \"{data}\"\n{more}\n[listen]\nudp = \"{udp}\"\nudp_alarm = \"{alarm}\"\n\
-             tcp = \"{tcp}\"\n[api]\nlisten = \"127.0.0.1:0\"\n[disk]\ncome_back_percent = 97\n\
+             tcp = \"{tcp}\"\n[api]\nlisten = \"{api}\"\n[disk]\ncome_back_percent = 97\n\
              alarms_only_percent = 99\n[keys]\nlink_file = \"{keys}\"\nallow_clear_keys = true\n\
              allow_mode0 = true\n[[sink]]\nname = \"records\"\ntype = \"ndjson\"\n\
              dir = \"{records}\"\nfrom = \"start\"\n",
@@ -79,6 +81,7 @@ impl Site {
             udp = site.udp,
             alarm = site.alarm,
             tcp = site.tcp,
+            api = site.api,
             keys = key_file.display(),
             records = site.records().display(),
         );
@@ -124,15 +127,20 @@ impl Site {
 
     /// Starts the server and waits until its TCP port takes connections.
     pub(crate) fn start(&self, stderr: Stdio) -> Child {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kenshin"))
-            .arg("serve")
-            .arg("--config")
-            .arg(self.dir.join("kenshin.toml"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(stderr)
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kenshin"));
+        self.start_by(command.args(self.arguments()).stderr(stderr))
+    }
+
+    /// What the binary is told to serve.
+    pub(crate) fn arguments(&self) -> [String; 3] {
+        let config = self.dir.join("kenshin.toml").display().to_string();
+        ["serve".to_owned(), "--config".to_owned(), config]
+    }
+
+    /// Starts a command that starts the server, and waits until its TCP port takes connections.
+    pub(crate) fn start_by(&self, command: &mut Command) -> Child {
+        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null());
+        let mut child = quiet.spawn().unwrap();
         for _ in 0..3_000 {
             if std::net::TcpStream::connect(self.tcp).is_ok() {
                 return child;
@@ -145,9 +153,31 @@ impl Site {
     }
 }
 
+impl Site {
+    /// Asks the operations interface. Gives the status and the body.
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        use std::io::{Read as _, Write as _};
+        let mut stream = std::net::TcpStream::connect(self.api).unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: kenshin\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let status = text.get(9..12).unwrap().parse().unwrap();
+        (status, text)
+    }
+}
+
+/// Sends a signal to a process.
+pub(crate) fn signal(pid: u32, signal: nix::sys::signal::Signal) {
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap());
+    nix::sys::signal::kill(pid, signal).unwrap();
+}
+
 /// Asks a server to stop and gives its exit code.
 pub(crate) fn terminate(mut child: Child) -> Option<i32> {
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    signal(child.id(), nix::sys::signal::Signal::SIGTERM);
     child.wait().unwrap().code()
 }

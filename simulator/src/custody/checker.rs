@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 
-use super::{Ledger, RecordId, TerminalLedger};
+use super::{Ledger, RecordId, TerminalLedger, said};
 
 /// Problems that are named one by one; more are only counted.
 const NAMED_PROBLEMS: usize = 20;
@@ -24,9 +24,13 @@ pub struct Custody {
     pub duplicated: u64,
     /// The same id and revision again.
     pub redelivered: u64,
+    /// Alarm notices outside the alarm lane, and all else in it.
+    pub misplaced: u64,
+    /// Facts that came after one that was made when they had been told safe.
+    pub disordered: u64,
     /// Ids that no terminal made.
     pub phantom: u64,
-    /// Ids with other content than was made.
+    /// Ids with other content than was made, or with a value or time that it does not say.
     pub altered: u64,
     /// Lines that are no outward record.
     pub unreadable: u64,
@@ -41,14 +45,18 @@ pub struct Custody {
 }
 
 impl Custody {
-    /// Whether nothing is lost, duplicated, invented, altered or unreadable.
+    /// Whether nothing is lost, duplicated, invented, altered, unreadable, torn, in another lane or
+    /// out of order.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.lost == 0
             && self.duplicated == 0
             && self.phantom == 0
             && self.altered == 0
+            && self.misplaced == 0
+            && self.disordered == 0
             && self.unreadable == 0
+            && self.torn == 0
             && self.unknown_told_safe == 0
     }
 }
@@ -61,6 +69,17 @@ struct Line<'a> {
     revision: u32,
     #[serde(borrow)]
     raw: std::borrow::Cow<'a, str>,
+    #[serde(borrow)]
+    lane: std::borrow::Cow<'a, str>,
+}
+
+/// The type octet of an alarm notice.
+const ALARM_NOTICE: u8 = 5;
+
+/// Why a line is not what a terminal made.
+enum Fault {
+    Phantom,
+    Altered(&'static str),
 }
 
 /// The parts of an id.
@@ -94,10 +113,20 @@ impl SinkId {
     }
 }
 
+/// What a line is about.
+#[derive(Clone, Copy)]
+struct Place {
+    fact: usize,
+    is_alarm: bool,
+}
+
 /// Reads outward records against a ledger.
 #[derive(Debug)]
 pub struct Checker<'a> {
     terminals: HashMap<u64, (&'a TerminalLedger, Vec<u8>)>,
+    /// Of each terminal and lane, when the latest fact that came was made.
+    latest: HashMap<(u64, bool), u64>,
+    is_octets_only: bool,
     /// Ids and revisions that came.
     seen: HashSet<(SinkId, u32)>,
     /// Ids that were counted with their fact.
@@ -114,10 +143,19 @@ impl<'a> Checker<'a> {
             terminals: each
                 .map(|t| (u64::from_be_bytes(t.identity()), (t, vec![0; t.facts()])))
                 .collect(),
+            latest: HashMap::new(),
+            is_octets_only: false,
             seen: HashSet::new(),
             ids: HashSet::new(),
             custody: Custody::default(),
         }
+    }
+
+    /// This checker for a head-end that does not decode what it keeps.
+    #[must_use]
+    pub fn octets_only(mut self) -> Self {
+        self.is_octets_only = true;
+        self
     }
 
     fn problem(&mut self, text: impl FnOnce() -> String) {
@@ -142,34 +180,78 @@ impl<'a> Checker<'a> {
             self.problem(|| format!("line {number} is no outward record"));
             return;
         };
-        if !self.seen.insert((id, line.revision)) {
+        let is_again = !self.seen.insert((id, line.revision));
+        if is_again {
             self.custody.redelivered += 1;
-            return;
         }
-        let terminal = self.terminals.get_mut(&id.terminal);
-        let terminal = terminal.filter(|(t, _)| u64::from_be_bytes(t.utility()) == id.utility);
-        let found = terminal.and_then(|(ledger, ids)| {
-            let (fact, content) = ledger.fact(id.record)?;
-            Some((ids.get_mut(fact)?, content.is_spelled(&line.raw)))
-        });
-        match found {
-            None => {
+        match self.compare(id, &line, octets) {
+            Err(Fault::Phantom) => {
                 self.custody.phantom += 1;
                 self.problem(|| format!("phantom: {}", line.id));
             }
-            Some((_, false)) => {
+            Err(Fault::Altered(what)) => {
                 self.custody.altered += 1;
-                self.problem(|| format!("altered: {}", line.id));
+                self.problem(|| format!("altered: {what} of {}", line.id));
             }
-            Some((ids, true)) => {
+            Ok(fact) => {
+                self.check_lane(fact.is_alarm, &line);
+                // Its place is where it came first, under whatever revision.
                 if self.ids.insert(id) {
-                    *ids = ids.saturating_add(1);
-                    if *ids > 1 {
-                        self.custody.duplicated += 1;
-                        self.problem(|| format!("duplicated: {}", line.id));
-                    }
+                    self.came(id, fact, &line);
                 }
             }
+        }
+    }
+
+    /// Compares a line with what its terminal made.
+    fn compare(&self, id: SinkId, line: &Line<'_>, octets: &[u8]) -> Result<Place, Fault> {
+        let terminal = self.terminals.get(&id.terminal);
+        let terminal = terminal.filter(|(t, _)| u64::from_be_bytes(t.utility()) == id.utility);
+        let found = terminal.and_then(|(ledger, _)| ledger.fact(id.record));
+        let (fact, content) = found.ok_or(Fault::Phantom)?;
+        if !content.is_spelled(&line.raw) {
+            return Err(Fault::Altered("raw"));
+        }
+        if let Some(record) = content.record.as_ref().filter(|_| !self.is_octets_only) {
+            let all = serde_json::from_slice(octets).unwrap_or_default();
+            if let Some(what) = said::difference(record, &all) {
+                return Err(Fault::Altered(what));
+            }
+        }
+        Ok(Place {
+            fact,
+            is_alarm: content.number == ALARM_NOTICE,
+        })
+    }
+
+    fn check_lane(&mut self, is_alarm: bool, line: &Line<'_>) {
+        if line.lane != if is_alarm { "alarm" } else { "bulk" } {
+            self.custody.misplaced += 1;
+            self.problem(|| format!("misplaced: {}", line.id));
+        }
+    }
+
+    /// An id came for the first time.
+    fn came(&mut self, id: SinkId, place: Place, line: &Line<'_>) {
+        let Some((ledger, ids)) = self.terminals.get_mut(&id.terminal) else {
+            return;
+        };
+        let Some(count) = ids.get_mut(place.fact) else {
+            return;
+        };
+        *count = count.saturating_add(1);
+        let is_duplicate = *count > 1;
+        let latest = self.latest.entry((id.terminal, place.is_alarm));
+        let latest = latest.or_default();
+        let safe = ledger.told_safe_at(place.fact);
+        let is_late = safe.is_some_and(|safe| safe < *latest);
+        *latest = (*latest).max(ledger.made_at(place.fact).unwrap_or(0));
+        if is_duplicate {
+            self.custody.duplicated += 1;
+            self.problem(|| format!("duplicated: {}", line.id));
+        } else if is_late {
+            self.custody.disordered += 1;
+            self.problem(|| format!("disordered: {}", line.id));
         }
     }
 
@@ -207,6 +289,8 @@ impl<'a> Checker<'a> {
 mod tests {
     use super::super::Content;
     use super::*;
+    use crate::codec::record::{Health, Record};
+    use crate::codec::report::Stamp;
 
     const UTILITY: [u8; 8] = *b"gasworks";
     const IDENTITY: [u8; 8] = [0, 7, 0, 0, 0, 0, 0, 1];
@@ -215,6 +299,7 @@ mod tests {
         Content {
             number: 1,
             body: [octet, 0xAB].as_slice().into(),
+            record: None,
         }
     }
 
@@ -235,7 +320,7 @@ mod tests {
     fn line(epoch: u32, sequence: u32, index: u32, octet: u8) -> String {
         format!(
             "{{\"schema\":\"kenshin.record/1\",\"id\":\"{:016x}-{:016x}-{epoch:08x}-{sequence}-\
-             {index}\",\"revision\":1,\"raw\":\"01{octet:02x}ab\",\"value\":{{\"a\":[1]}}}}",
+             {index}\",\"revision\":1,\"lane\":\"bulk\",\"raw\":\"01{octet:02x}ab\",\"value\":{{}}}}",
             u64::from_be_bytes(UTILITY),
             u64::from_be_bytes(IDENTITY),
         )
@@ -339,6 +424,116 @@ mod tests {
         lines[0] = line(5, 1, 0, 9);
         let custody = check(ledger(), &lines);
         assert_eq!((custody.altered, custody.lost), (1, 1));
+    }
+
+    #[test]
+    fn a_redelivery_with_other_content_is_altered() {
+        let mut lines = all();
+        lines.push(line(5, 1, 0, 9));
+        let custody = check(ledger(), &lines);
+        assert_eq!((custody.redelivered, custody.altered), (1, 1));
+        assert!(!custody.is_clean());
+    }
+
+    #[test]
+    fn a_record_in_the_wrong_lane_is_misplaced() {
+        let mut lines = all();
+        lines[1] = lines[1].replace("bulk", "alarm");
+        let custody = check(ledger(), &lines);
+        assert_eq!((custody.misplaced, custody.lost), (1, 0));
+        assert!(!custody.is_clean());
+    }
+
+    #[test]
+    fn a_fact_after_one_that_was_made_when_it_was_safe_is_disordered() {
+        let mut lines = all();
+        lines.swap(0, 2);
+        let custody = check(ledger(), &lines);
+        assert_eq!(custody.disordered, 2, "{custody:?}");
+        assert!(!custody.is_clean());
+        // Facts that waited together may come in any order, and again.
+        let mut ledger = TerminalLedger::new(UTILITY, IDENTITY);
+        for sequence in 1..=3_u8 {
+            ledger.created(id(5, sequence.into()), content(sequence));
+        }
+        for sequence in 1..=3 {
+            ledger.told_safe(id(5, sequence));
+        }
+        lines.push(line(5, 1, 0, 1));
+        let custody = check(ledger, &lines);
+        assert!(custody.is_clean(), "{custody:?}");
+    }
+
+    #[test]
+    fn a_torn_file_is_not_clean() {
+        let ledger = Ledger {
+            terminals: vec![ledger()],
+        };
+        let mut checker = Checker::new(&ledger);
+        for line in all() {
+            checker.line(line.as_bytes());
+        }
+        checker.torn();
+        assert!(!checker.finish().is_clean());
+    }
+
+    /// A health record of the first of January 2027 in Japan, and its line with a value and times.
+    fn health() -> (TerminalLedger, serde_json::Value) {
+        let record = Record::Health {
+            stamp: Stamp::Set {
+                utc_s: 1_798_729_200,
+                uncertainty: 0,
+            },
+            health: Health {
+                battery: 180,
+                remaining: 255,
+                rsrp: 90,
+                snr: 10,
+                temperature: 20,
+                sends: 2,
+                reset: 0,
+            },
+            sends_total: 7,
+            uptime_s: 99,
+        };
+        let mut ledger = TerminalLedger::new(UTILITY, IDENTITY);
+        let content = Content {
+            record: Some(std::sync::Arc::new(record)),
+            ..content(1)
+        };
+        ledger.created(id(5, 1), content);
+        ledger.told_safe(id(5, 1));
+        let mut value: serde_json::Value = serde_json::from_str(&line(5, 1, 0, 1)).unwrap();
+        value["measured_at"] = "2026-12-31T15:00:00Z".into();
+        value["received_at"] = "2026-12-31T15:00:05Z".into();
+        value["flags"] = serde_json::json!([]);
+        value["value"] = serde_json::json!({
+            "type": "health", "sequence": 1, "sends_total": 7, "uptime_s": 99,
+            "stamp": {"utc_s": 1_798_729_200, "uncertainty_s": 0},
+            "health": {"battery_mv": 3_600, "sends": 2, "reset_cause": "power"},
+        });
+        (ledger, value)
+    }
+
+    #[test]
+    fn a_value_or_a_time_that_the_octets_do_not_say_is_altered() {
+        let (ledger, good) = health();
+        assert!(check(ledger.clone(), &[good.to_string()]).is_clean());
+        let wrong = [
+            ("/value/sends_total", serde_json::json!(8)),
+            ("/value/health/battery_mv", serde_json::json!(3_601)),
+            ("/value/type", serde_json::json!("everyday")),
+            ("/value", serde_json::Value::Null),
+            ("/measured_at", serde_json::json!("2026-12-31T15:00:01Z")),
+            ("/measured_at", serde_json::Value::Null),
+            ("/received_at", serde_json::json!("yesterday")),
+        ];
+        for (place, value) in wrong {
+            let mut line = good.clone();
+            *line.pointer_mut(place).unwrap() = value;
+            let custody = check(ledger.clone(), &[line.to_string()]);
+            assert_eq!((custody.altered, custody.lost), (1, 1), "{place}");
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::codec::record::Record;
+
 /// A record of one terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RecordId {
@@ -19,6 +21,8 @@ pub struct Content {
     pub number: u8,
     /// The body after the sequence, MAC included.
     pub body: Arc<[u8]>,
+    /// What they say; none if nobody knows, and then only octets are compared.
+    pub record: Option<Arc<Record>>,
 }
 
 impl Content {
@@ -46,14 +50,22 @@ struct Entry {
     content: Content,
 }
 
+/// When a fact was made and first told safe, in happenings of its terminal.
+#[derive(Debug, Clone, Copy)]
+struct Fact {
+    made: u64,
+    safe: Option<u64>,
+}
+
 /// The truth about one terminal.
 #[derive(Debug, Clone)]
 pub struct TerminalLedger {
     utility: [u8; 8],
     identity: [u8; 8],
     entries: HashMap<RecordId, Entry>,
-    /// Of each fact, whether it was told safe.
-    safe: Vec<bool>,
+    facts: Vec<Fact>,
+    /// Counts what happened.
+    now: u64,
     /// Answers that called something safe that was never made: a defect of the harness.
     unknown: u64,
 }
@@ -66,7 +78,8 @@ impl TerminalLedger {
             utility,
             identity,
             entries: HashMap::new(),
-            safe: Vec::new(),
+            facts: Vec::new(),
+            now: 0,
             unknown: 0,
         }
     }
@@ -86,8 +99,12 @@ impl TerminalLedger {
     /// A record was made. One that is known already is left as it is.
     pub fn created(&mut self, id: RecordId, content: Content) {
         if !self.entries.contains_key(&id) {
-            let fact = self.safe.len();
-            self.safe.push(false);
+            let fact = self.facts.len();
+            self.now += 1;
+            self.facts.push(Fact {
+                made: self.now,
+                safe: None,
+            });
             self.entries.insert(id, Entry { fact, content });
         }
     }
@@ -109,8 +126,11 @@ impl TerminalLedger {
     /// A record was told safe.
     pub fn told_safe(&mut self, id: RecordId) {
         let fact = self.entries.get(&id).map(|entry| entry.fact);
-        match fact.and_then(|fact| self.safe.get_mut(fact)) {
-            Some(safe) => *safe = true,
+        self.now += 1;
+        match fact.and_then(|fact| self.facts.get_mut(fact)) {
+            Some(fact) => {
+                fact.safe.get_or_insert(self.now);
+            }
             None => self.unknown += 1,
         }
     }
@@ -118,13 +138,13 @@ impl TerminalLedger {
     /// Facts: records that were made, each counted once.
     #[must_use]
     pub fn facts(&self) -> usize {
-        self.safe.len()
+        self.facts.len()
     }
 
     /// Facts that were told safe.
     #[must_use]
     pub fn facts_told_safe(&self) -> usize {
-        self.safe.iter().filter(|safe| **safe).count()
+        self.facts.iter().filter(|fact| fact.safe.is_some()).count()
     }
 
     /// Answers that called something safe that this ledger does not know.
@@ -135,7 +155,17 @@ impl TerminalLedger {
 
     /// Whether a fact was told safe.
     pub(super) fn is_safe(&self, fact: usize) -> bool {
-        self.safe.get(fact).copied().unwrap_or(false)
+        self.told_safe_at(fact).is_some()
+    }
+
+    /// When a fact was told safe, in happenings of this terminal.
+    pub(super) fn told_safe_at(&self, fact: usize) -> Option<u64> {
+        self.facts.get(fact)?.safe
+    }
+
+    /// When a fact was made, in happenings of this terminal.
+    pub(super) fn made_at(&self, fact: usize) -> Option<u64> {
+        self.facts.get(fact).map(|fact| fact.made)
     }
 
     /// The fact behind an identity, and its content under it.

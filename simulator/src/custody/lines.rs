@@ -9,20 +9,37 @@ use super::{Checker, Custody, Ledger};
 /// What a file's name holds that has outward records in it, whatever follows.
 const NAME_PART: &str = ".ndjson";
 
-/// Compares all files under a directory whose names hold `.ndjson` with a ledger, in the order of
-/// their paths. A last line without an end is counted as torn and read no further.
+/// Compares all files under a directory whose names hold `.ndjson` with a ledger: those of each lane
+/// in the order of the positions in their names. A last line without an end is counted as torn and
+/// read no further.
 ///
 /// # Errors
 /// The directory or a file cannot be read.
 pub fn check_directory(ledger: &Ledger, directory: &Path) -> io::Result<Custody> {
+    check_directory_with(Checker::new(ledger), directory)
+}
+
+/// As [`check_directory`], with a checker that may have read other lines.
+///
+/// # Errors
+/// The directory or a file cannot be read.
+pub fn check_directory_with(mut checker: Checker<'_>, directory: &Path) -> io::Result<Custody> {
     let mut files = Vec::new();
     collect(directory, &mut files)?;
-    files.sort();
-    let mut checker = Checker::new(ledger);
+    files.sort_by_cached_key(|file| (order_of(file), file.clone()));
     for file in files {
         read(&mut checker, &file)?;
     }
     Ok(checker.finish())
+}
+
+/// The lane and the first position of `<lane>-<time>-<first position>.ndjson`.
+fn order_of(file: &Path) -> Option<(String, u64)> {
+    let name = file.file_name()?.to_str()?;
+    let (stem, _) = name.split_once(NAME_PART)?;
+    let mut parts = stem.split('-');
+    let lane = parts.next()?.to_owned();
+    Some((lane, parts.nth(1)?.parse().ok()?))
 }
 
 fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
@@ -65,5 +82,17 @@ mod tests {
         fs::write(dir.path().join("cursor"), "{}\n").unwrap();
         let custody = check_directory(&Ledger::default(), dir.path()).unwrap();
         assert_eq!((custody.lines, custody.torn, custody.unreadable), (2, 1, 2));
+    }
+
+    #[test]
+    fn files_are_read_by_position_whatever_the_clock_said() {
+        let names = [
+            "bulk-20261031T000000Z-900.ndjson",
+            "bulk-20261031T000001Z-64.ndjson",
+            "alarm-20270101T000000Z-5000.ndjson.part",
+        ];
+        let mut files: Vec<PathBuf> = names.iter().map(PathBuf::from).collect();
+        files.sort_by_cached_key(|file| (order_of(file), file.clone()));
+        assert_eq!(files, [names[2], names[1], names[0]].map(PathBuf::from));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A [`Ledger`] is kept beside the terminals: every record they made, under every identity that it
 //! ever had, and every record they were told is safe. A [`Checker`] reads the outward records,
-//! lines of JSON with at least `id`, `revision` and `raw`, and gives a [`Custody`].
+//! lines of JSON as `protocol-spec/record-json.md` has them, and gives a [`Custody`].
 //!
 //! # Definitions
 //!
@@ -14,16 +14,22 @@
 //! - *lost*: a fact that was told safe under one of its identities, and that is in the sink under
 //!   none of them with its own content.
 //! - *duplicated*: a fact in the sink under two ids; each id beyond the first counts.
-//! - *redelivered*: the same id and revision once more, whatever its content.
+//! - *redelivered*: the same id and revision once more.
 //! - *phantom*: an id that no terminal of that utility ever made.
-//! - *altered*: an id that a terminal made, with other octets than it made.
+//! - *altered*: an id that a terminal made, with other octets than it made, or with a value or a
+//!   time that they do not say. A redelivery is compared as well.
+//! - *misplaced*: an alarm notice outside the alarm lane, or anything else in it.
+//! - *disordered*: a fact that came for the first time after one of the same terminal and lane that
+//!   was made only when the former had been told safe.
+//! - *torn*: a file that ends in the middle of a line.
 //!
 //! Nothing here knows how the server works; it reads files and compares octets.
 
 mod checker;
 mod ledger;
 mod lines;
+mod said;
 
 pub use checker::{Checker, Custody};
 pub use ledger::{Content, Ledger, RecordId, TerminalLedger};
-pub use lines::check_directory;
+pub use lines::{check_directory, check_directory_with};

@@ -55,6 +55,8 @@ pub(super) fn show(outcome: &Outcome, as_json: bool) -> io::Result<()> {
             "redelivered": custody.redelivered,
             "phantom": custody.phantom,
             "altered": custody.altered,
+            "misplaced": custody.misplaced,
+            "disordered": custody.disordered,
             "ack_ms": { "p50": p50, "p99": p99 },
             "seconds": took_s,
             "data": data_dir.display().to_string(),
@@ -72,7 +74,21 @@ pub(super) fn show(outcome: &Outcome, as_json: bool) -> io::Result<()> {
         ("delivered", custody.delivered, "facts that the sink holds"),
         ("lost", custody.lost, "told safe, and not in the sink"),
         ("duplicated", custody.duplicated, "one fact under two ids"),
-        ("altered", custody.altered, "an id with other content"),
+        (
+            "altered",
+            custody.altered,
+            "an id with other content, value or time",
+        ),
+        (
+            "misplaced",
+            custody.misplaced,
+            "in the lane of alarms and none, or the reverse",
+        ),
+        (
+            "disordered",
+            custody.disordered,
+            "after what came later of the same terminal and lane",
+        ),
         ("phantom", custody.phantom, "in the sink, and never sent"),
         (
             "redelivered",

@@ -14,7 +14,7 @@ pub mod real;
 pub mod sim;
 
 pub use lock::{DataDirLock, LockError};
-pub use real::RealFs;
+pub use real::{RealFs, real_path};
 pub use sim::{Faults, SimFs};
 
 /// What a file is opened for.
@@ -35,16 +35,54 @@ pub struct Space {
     pub total: u64,
 }
 
+/// A lock that is held until this is dropped or the process ends.
+pub type HeldLock = Box<dyn fmt::Debug + Send + Sync>;
+
+/// The directory that a path is in; none for the root and for the working directory.
+pub(crate) fn parent_of(path: &Path) -> Option<&Path> {
+    let here = Path::new(".");
+    match path.parent() {
+        Some(above) if above.as_os_str().is_empty() => Some(here).filter(|_| path != here),
+        above => above,
+    }
+}
+
 /// A file system.
 ///
 /// Every error is the operating system's; a full disk is [`io::ErrorKind::StorageFull`].
 pub trait Fs: fmt::Debug + Send + Sync {
-    /// Makes a directory and those above it, each for its owner alone. One that exists stays.
+    /// Makes a directory for its owner alone. One that exists stays. Its name is durable after
+    /// [`Self::sync_dir`] of the one that it is in.
     ///
     /// # Errors
     ///
-    /// If one cannot be made.
-    fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
+    /// If it cannot be made; [`io::ErrorKind::NotFound`] if the one above it does not exist.
+    fn create_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Makes a directory and those above it as [`Self::create_dir`] does, durable when this
+    /// returns.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be made, or not be made durable.
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        let Some(above) = parent_of(dir) else {
+            return Ok(());
+        };
+        match self.create_dir(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.create_dir_all(above)?;
+                self.create_dir(dir)?;
+            }
+            made => made?,
+        }
+        // A process that ended between the two may have made one that exists.
+        match self.sync_dir(above) {
+            // Whoever may not look into it did not make anything there.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            synced => synced,
+        }
+    }
 
     /// Makes a file that only its owner may read and write (0600), for reading and writing. Its
     /// name is durable after [`Self::sync_dir`].
@@ -88,6 +126,14 @@ pub trait Fs: fmt::Debug + Send + Sync {
     ///
     /// If that fails.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Locks a file, which is made if there is none and stays when the lock is let go. Does not
+    /// wait.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::WouldBlock`] if somebody has the lock, in this process or another.
+    fn lock(&self, path: &Path) -> io::Result<HeldLock>;
 
     /// Room on the disk that a directory is on.
     ///

@@ -1,22 +1,25 @@
 //! The operating system's files.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::sys::statvfs::statvfs;
 
-use super::{Access, Fs, FsFile, Space};
+use super::{Access, Fs, FsFile, HeldLock, Space, parent_of};
 
 /// The operating system's file system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealFs;
 
 impl Fs for RealFs {
-    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir)
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        match DirBuilder::new().mode(0o700).create(dir) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+            made => made,
+        }
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn FsFile>> {
@@ -54,6 +57,17 @@ impl Fs for RealFs {
         File::open(dir)?.sync_all()
     }
 
+    fn lock(&self, path: &Path) -> io::Result<HeldLock> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let file = options.mode(0o600).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Box::new(file)),
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     fn space(&self, dir: &Path) -> io::Result<Space> {
         let disk = statvfs(dir)?;
         let fragment = disk.fragment_size();
@@ -61,6 +75,23 @@ impl Fs for RealFs {
             free: disk.blocks_available().saturating_mul(fragment),
             total: disk.blocks().saturating_mul(fragment),
         })
+    }
+}
+
+/// A path without links, `.` and `..`, as far as it exists.
+///
+/// # Errors
+///
+/// If the part that exists cannot be looked at.
+pub fn real_path(path: &Path) -> io::Result<PathBuf> {
+    match path.canonicalize() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let (Some(above), Some(name)) = (parent_of(path), path.file_name()) else {
+                return Err(error);
+            };
+            Ok(real_path(above)?.join(name))
+        }
+        found => found,
     }
 }
 

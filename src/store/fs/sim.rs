@@ -2,18 +2,19 @@
 //!
 //! Octets are pending until `sync_data` of their file, names until `sync_dir` of their directory.
 //! A power cut ([`SimFs::crash`]) keeps an arbitrary part of what is pending: of octets any subset
-//! of sectors, one of them perhaps torn, and of each directory's names a prefix of the changes.
-//! Directories themselves are durable at once. A failed sync behaves as on Linux: what it did not
+//! of sectors, one of them perhaps torn, and of each directory's names a prefix of the changes. The
+//! name of a directory is one of the directory that it is in: what is in one that is lost is lost
+//! with it. A failed sync behaves as on Linux: what it did not
 //! write counts as written, and is gone after the next power cut.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::{Access, Fs, FsFile, Space};
+use super::{Access, Fs, FsFile, HeldLock, Space};
 
 mod cut;
 mod inode;
@@ -37,7 +38,7 @@ pub struct Faults {
     pub fail_sync_dir: Option<u64>,
     /// The write that fails, and how many octets it writes before that.
     pub short_write: Option<(u64, usize)>,
-    /// The operation that changes the disk (write, sync, create, rename, remove, `set_len`) at
+    /// The operation that changes the disk (write, sync, create, rename, remove, `create_dir`, `set_len`) at
     /// which the power goes: it and all later calls fail.
     pub power_cut: Option<u64>,
     /// What `space` says, in place of the truth.
@@ -67,19 +68,65 @@ pub struct Counts {
 enum NameChange {
     Set(PathBuf, InodeId),
     Remove(PathBuf),
+    Directory(PathBuf),
 }
 
 type InodeId = usize;
 
+/// Names of files and directories; the root and the working directory always exist.
+#[derive(Clone, Debug, Default)]
+struct Names {
+    files: BTreeMap<PathBuf, InodeId>,
+    dirs: BTreeSet<PathBuf>,
+}
+
+impl Names {
+    fn has_dir(&self, dir: &Path) -> bool {
+        matches!(dir.to_str(), Some("" | "." | "/")) || self.dirs.contains(dir)
+    }
+
+    fn apply(&mut self, change: &NameChange) {
+        match change {
+            NameChange::Set(path, id) => {
+                self.files.insert(path.clone(), *id);
+            }
+            NameChange::Remove(path) => {
+                self.files.remove(path);
+            }
+            NameChange::Directory(path) => {
+                self.dirs.insert(path.clone());
+            }
+        }
+    }
+
+    /// Makes a path's directories.
+    fn hold(&mut self, path: &Path) {
+        let dirs = path.ancestors().skip(1).map(Path::to_owned);
+        self.dirs.extend(dirs);
+    }
+
+    /// Drops what is in no directory.
+    fn prune(&mut self) {
+        let all = self.dirs.clone();
+        let is_in = |path: &Path| {
+            let mut dirs = path.ancestors().skip(1);
+            dirs.all(|dir| matches!(dir.to_str(), Some("" | "." | "/")) || all.contains(dir))
+        };
+        self.dirs.retain(|dir| is_in(dir));
+        self.files.retain(|file, _| is_in(file));
+    }
+}
+
 #[derive(Debug, Default)]
 struct Disk {
     inodes: Vec<Inode>,
-    names: BTreeMap<PathBuf, InodeId>,
-    durable_names: BTreeMap<PathBuf, InodeId>,
+    names: Names,
+    durable_names: Names,
     pending_names: Vec<(PathBuf, NameChange)>,
     faults: Faults,
     counts: Counts,
     has_power: bool,
+    locks: BTreeSet<PathBuf>,
 }
 
 /// The disk. Clones share it.
@@ -134,18 +181,38 @@ impl SimFs {
     #[must_use]
     pub fn content(&self, path: &Path) -> Option<Vec<u8>> {
         let disk = self.disk.lock();
-        let id = disk.names.get(path)?;
+        let id = disk.names.files.get(path)?;
         disk.inodes.get(*id).map(|inode| inode.current.clone())
+    }
+
+    /// Flips a bit of a file, durable at once: as by damage of the medium. Whoever has the file open
+    /// meets it.
+    pub fn flip(&self, path: &Path, offset: usize) {
+        let disk = &mut *self.disk.lock();
+        let id = disk.names.files.get(path).copied();
+        let inode = id.and_then(|id| disk.inodes.get_mut(id));
+        if let Some(Inode {
+            current, durable, ..
+        }) = inode
+        {
+            for content in [current, durable] {
+                if let Some(octet) = content.get_mut(offset) {
+                    *octet ^= 1;
+                }
+            }
+        }
     }
 
     /// Puts a file with this content, durable at once, in place of one that exists: damage done
     /// behind the back of whoever uses the disk.
     pub fn put(&self, path: &Path, content: Vec<u8>) {
-        let mut disk = self.disk.lock();
+        let disk = &mut *self.disk.lock();
         let id = disk.inodes.len();
         disk.inodes.push(Inode::durable(content));
-        disk.names.insert(path.to_owned(), id);
-        disk.durable_names.insert(path.to_owned(), id);
+        for names in [&mut disk.names, &mut disk.durable_names] {
+            names.hold(path);
+            names.files.insert(path.to_owned(), id);
+        }
     }
 }
 
@@ -162,7 +229,13 @@ fn no_file(path: &Path) -> io::Error {
 }
 
 fn parent(path: &Path) -> PathBuf {
-    path.parent().map(Path::to_owned).unwrap_or_default()
+    plain(path.parent().unwrap_or(Path::new("")))
+}
+
+/// A directory under one name, the working directory under none.
+fn plain(dir: &Path) -> PathBuf {
+    let here = dir == Path::new(".");
+    if here { PathBuf::new() } else { dir.to_owned() }
 }
 
 impl Disk {
@@ -199,20 +272,22 @@ impl Disk {
     }
 
     fn rename_to(&mut self, change: NameChange) {
-        match &change {
-            NameChange::Set(path, id) => {
-                self.names.insert(path.clone(), *id);
-            }
-            NameChange::Remove(path) => {
-                self.names.remove(path);
-            }
-        }
-        let (NameChange::Set(path, _) | NameChange::Remove(path)) = &change;
+        self.names.apply(&change);
+        let (NameChange::Set(path, _) | NameChange::Remove(path) | NameChange::Directory(path)) =
+            &change;
         self.pending_names.push((parent(path), change));
     }
 
+    fn check_dir(&self, dir: &Path) -> io::Result<()> {
+        if self.names.has_dir(dir) {
+            Ok(())
+        } else {
+            Err(no_file(dir))
+        }
+    }
+
     fn used(&self) -> u64 {
-        let ids = self.names.values();
+        let ids = self.names.files.values();
         let lens = ids.filter_map(|id| self.inodes.get(*id)).map(Inode::len);
         lens.sum()
     }
@@ -254,15 +329,24 @@ fn usize_of(octets: u64) -> usize {
 }
 
 impl Fs for SimFs {
-    fn create_dir_all(&self, _dir: &Path) -> io::Result<()> {
-        self.disk.lock().check_power()
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        disk.check_power()?;
+        if disk.names.has_dir(dir) {
+            return Ok(());
+        }
+        disk.check_dir(&parent(dir))?;
+        disk.change()?;
+        disk.rename_to(NameChange::Directory(dir.to_owned()));
+        Ok(())
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn FsFile>> {
         let mut disk = self.disk.lock();
         disk.take_descriptor()?;
         disk.change()?;
-        if disk.names.contains_key(path) {
+        disk.check_dir(&parent(path))?;
+        if disk.names.files.contains_key(path) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         let id = disk.inodes.len();
@@ -273,15 +357,18 @@ impl Fs for SimFs {
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn FsFile>> {
         let mut disk = self.disk.lock();
+        disk.check_power()?;
         disk.take_descriptor()?;
-        let id = disk.names.get(path).ok_or_else(|| no_file(path))?;
+        let id = disk.names.files.get(path).ok_or_else(|| no_file(path))?;
         Ok(self.file(*id, access))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let disk = self.disk.lock();
         disk.check_power()?;
-        let here = disk.names.keys().filter(|path| path.parent() == Some(dir));
+        disk.check_dir(dir)?;
+        let files = disk.names.files.keys();
+        let here = files.filter(|path| path.parent() == Some(dir));
         let names = here.filter_map(|path| path.file_name()?.to_str());
         Ok(names.map(str::to_owned).collect())
     }
@@ -289,7 +376,7 @@ impl Fs for SimFs {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut disk = self.disk.lock();
         disk.change()?;
-        let id = *disk.names.get(from).ok_or_else(|| no_file(from))?;
+        let id = *disk.names.files.get(from).ok_or_else(|| no_file(from))?;
         disk.rename_to(NameChange::Set(to.to_owned(), id));
         disk.rename_to(NameChange::Remove(from.to_owned()));
         Ok(())
@@ -298,7 +385,7 @@ impl Fs for SimFs {
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut disk = self.disk.lock();
         disk.change()?;
-        if !disk.names.contains_key(path) {
+        if !disk.names.files.contains_key(path) {
             return Err(no_file(path));
         }
         disk.rename_to(NameChange::Remove(path.to_owned()));
@@ -313,18 +400,32 @@ impl Fs for SimFs {
         if disk.faults.fail_sync_dir == Some(disk.counts.dir_syncs) {
             return Err(injected("failed sync of a directory"));
         }
+        let dir = plain(dir);
         let Disk {
             pending_names,
             durable_names,
             ..
         } = &mut *disk;
         pending_names.retain(|(of, change)| {
-            if of == dir {
-                cut::apply(durable_names, change);
+            if *of == dir {
+                durable_names.apply(change);
             }
-            of != dir
+            *of != dir
         });
         Ok(())
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<HeldLock> {
+        let mut disk = self.disk.lock();
+        disk.check_power()?;
+        disk.check_dir(&parent(path))?;
+        if !disk.locks.insert(path.to_owned()) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(Box::new(SimLock {
+            disk: Arc::clone(&self.disk),
+            path: path.to_owned(),
+        }))
     }
 
     fn space(&self, _dir: &Path) -> io::Result<Space> {
@@ -348,6 +449,18 @@ impl SimFs {
             id,
             access,
         })
+    }
+}
+
+#[derive(Debug)]
+struct SimLock {
+    disk: Arc<Mutex<Disk>>,
+    path: PathBuf,
+}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        self.disk.lock().locks.remove(&self.path);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::error::Refused;
+use super::room::Takes;
 use crate::model::{Lanes, Lsn, TerminalId};
 
 /// One frame to append, whole or not at all.
@@ -93,8 +94,12 @@ pub struct LogOptions {
     pub guard_slots: u32,
     /// Free octets of the disk that frames leave. 64 MiB unless set.
     pub floor_bytes: u64,
-    /// Free octets of the disk that urgent frames leave. 16 MiB unless set.
+    /// Free octets of the disk that urgent frames leave. Those by which room is made leave a
+    /// quarter of it. 16 MiB unless set.
     pub urgent_floor_bytes: u64,
+    /// The size to count with instead of the disk's, if that is smaller: what the log's own octets
+    /// leave of it is free. None unless set.
+    pub quota_bytes: Option<u64>,
     /// Segments that reach beyond this position are read whole when the log is opened; of older
     /// ones only the two ends are. The beginning unless set.
     pub check_from: Lsn,
@@ -113,10 +118,20 @@ impl Default for LogOptions {
             guard_slots: 1 << 24,
             floor_bytes: 64 << 20,
             urgent_floor_bytes: 16 << 20,
+            quota_bytes: None,
             check_from: Lsn::ZERO,
             known_durable: Lsn::ZERO,
         }
     }
+}
+
+/// What was cut off the end of a log when it was opened: no whole batch, or the last one, damaged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TornEnd {
+    /// The first position that was cut.
+    pub from: Lsn,
+    /// Where the file ended.
+    pub to: Lsn,
 }
 
 /// How a log stands.
@@ -134,6 +149,8 @@ pub struct LogStatus {
     pub queue_bytes: usize,
     /// Whether the last batch had a frame that the disk had no room for.
     pub is_disk_full: bool,
+    /// Which frames there is room for now.
+    pub takes: Takes,
     /// Why the log takes nothing any more.
     pub poison: Option<Poison>,
 }
@@ -150,7 +167,7 @@ pub struct Poison {
 /// What failed.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum PoisonReason {
-    /// A write, for the disk is full.
+    /// A write or a sync, for the disk is full.
     Full,
     /// A write.
     Write,

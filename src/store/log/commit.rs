@@ -111,12 +111,12 @@ impl Tail {
         };
         let base = self.next_base();
         let end = self.base.saturating_add(self.len);
-        let chain = footer.encode(&mut octets, end);
+        footer.encode(&mut octets, end);
         self.file.write_all_at(self.len, &octets)?;
         self.file.sync_data()?;
         let previous = Link {
             base: self.base,
-            chain,
+            chain: self.chain,
         };
         let tail = begin(next, base, previous)?;
         fs.rename(&dir.join(unfinished_name(base)), &dir.join(file_name(base)))?;
@@ -151,13 +151,6 @@ struct Batch {
     chain: u32,
 }
 
-/// Free octets of the disk that a batch may use.
-#[derive(Clone, Copy)]
-struct Room {
-    urgent: u64,
-    other: u64,
-}
-
 impl Committer {
     /// Commits until the log is closed or poisoned.
     pub(super) fn run(mut self) {
@@ -182,18 +175,9 @@ impl Committer {
         }
     }
 
-    fn room(&self) -> Room {
-        // Where the disk does not tell its room, a full one is met at the write.
-        let free = self.shared.fs.space(&self.dir).map_or(u64::MAX, |s| s.free);
-        Room {
-            urgent: free.saturating_sub(self.options.urgent_floor_bytes),
-            other: free.saturating_sub(self.options.floor_bytes),
-        }
-    }
-
     /// Encodes what waits, as much as a batch may hold, into `self.octets`.
     fn fill(&mut self) -> Batch {
-        let room = self.room();
+        let room = self.shared.room();
         let start = self.tail.base.saturating_add(self.tail.len);
         let mut batch = Batch {
             chain: self.tail.chain,
@@ -212,7 +196,9 @@ impl Committer {
             batch.taken.add(append);
             let offset = self.octets.len();
             let end = offset.saturating_add(frame::len_of(append.payload.len()));
-            let limit = if append.urgent {
+            let limit = if queued.is_upkeep {
+                room.upkeep
+            } else if append.urgent {
                 room.urgent
             } else {
                 room.other
@@ -247,7 +233,7 @@ impl Committer {
         file.write_all_at(self.tail.len, &self.octets)
             .map_err(|error| (reason_of(&error, PoisonReason::Write), error))?;
         file.sync_data()
-            .map_err(|error| (PoisonReason::Sync, error))?;
+            .map_err(|error| (reason_of(&error, PoisonReason::Sync), error))?;
         self.tail.len = self.tail.len.saturating_add(to_u64(self.octets.len()));
         self.tail.frames = self.tail.frames.saturating_add(to_u64(batch.written.len()));
         self.tail.chain = batch.chain;

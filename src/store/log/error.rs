@@ -55,7 +55,10 @@ pub enum OpenError {
         what: &'static str,
     },
     /// Segments are not there.
-    #[error("the log lacks positions {from} to {to}: restore the missing files from a copy")]
+    #[error(
+        "the log lacks positions {from} to {to}, which were durable: restore the missing files \
+         from a copy; if a sink of files is of another log, give it a new folder"
+    )]
     Missing {
         /// The first position that is missing.
         from: Lsn,

@@ -19,7 +19,7 @@ pub(super) const FOOTER_LEN: u64 = 36;
 pub(super) struct Link {
     /// Its base; of the first segment of a log, 0.
     pub(super) base: u64,
-    /// The chain after its footer; of the first segment of a log, 0.
+    /// The chain before its footer; of the first segment of a log, 0.
     pub(super) chain: u32,
 }
 
@@ -100,8 +100,8 @@ pub(super) struct Footer {
 }
 
 impl Footer {
-    /// Appends the footer's frame. Returns the chain after it.
-    pub(super) fn encode(self, out: &mut Vec<u8>, lsn: u64) -> u32 {
+    /// Appends the footer's frame.
+    pub(super) fn encode(self, out: &mut Vec<u8>, lsn: u64) {
         let mut payload = [0; FOOTER_PAYLOAD];
         let mut rest = payload.as_mut_slice();
         put(&mut rest, &self.frames.to_le_bytes());
@@ -112,8 +112,7 @@ impl Footer {
             terminal: None,
             payload: &payload,
         };
-        let crc = frame::encode(out, lsn, 0, content);
-        frame::chain(self.chain, crc)
+        frame::encode(out, lsn, 0, content);
     }
 
     /// Reads a footer's payload.

@@ -19,17 +19,22 @@
 //!
 //! A frame's check covers the frame's position (as 8 octets) and then all that follows the check,
 //! so that a frame that was moved does not pass. A segment's *chain* begins as its header's check
-//! and goes on with each frame: `crc(chain, frame's crc)`. The footer holds the chain before it,
-//! the next segment's header the chain after it, so that no frame and no file can be missing or
-//! exchanged unseen. `batch_offset` counts octets from the first frame that was written and synced
-//! together with this one: a batch is written only after the one before it was synced.
+//! and goes on with each frame but the footer: `crc(chain, frame's crc)`. The footer holds the
+//! chain, and so does the next segment's header, so that no frame and no file can be missing or
+//! exchanged unseen. The chain is not carried over the footer: a check over octets that end with
+//! the chain, mixed with that chain, would be the same whatever the chain was. `batch_offset`
+//! counts octets from the first frame that was written and synced together with this one: a batch
+//! is written only after the one before it was synced.
 //!
 //! `protocol-spec/log-format.md` tells the same to whoever checks a log with tools of their own.
 //!
 //! # Opening
 //!
-//! The last segment may end in a torn batch. It is cut if no frame of a later batch follows, for
-//! then nobody was told that it is durable. Any other damage, and a missing or foreign file, ends
+//! The last segment may end in a torn batch. It is cut if no frame of a later batch follows and
+//! nobody knows of a later position that was durable ([`LogOptions::known_durable`]): a batch that
+//! was torn was told to nobody. Damage of the last batch after it was durable looks the same, and a
+//! file that was cut between two batches looks whole; so what is cut is told, and whatever follows
+//! the log notes how far it came. Any other damage, and a missing or foreign file, ends
 //! in an error that names positions and file. The last batch is written and synced once more: a
 //! sync that failed may have left it readable and not durable.
 //!
@@ -37,10 +42,11 @@
 //!
 //! One thread takes all that waits, up to 4,096 frames and 8 MiB, urgent frames first; judges
 //! guards, writes once, syncs once, and tells the [`CommitObserver`]. There is no timer: what came
-//! during the last sync is the next batch. A write or sync that failed is never tried again: the
-//! log takes nothing any more until it is opened again. A file that cannot be made for the next
-//! segment is no such failure: nothing was written, and the present segment goes on. The observer
-//! is told "durable" after the sync and never otherwise (P1 of the architecture).
+//! during the last sync is the next batch. A write or sync that failed is never tried again, also
+//! if it failed for want of room: the log takes nothing any more until it is opened again. A file
+//! that cannot be made for the next segment is no such failure: nothing was written, and the present
+//! segment goes on. The observer is told "durable" after the sync and never otherwise (P1 of the
+//! architecture).
 //!
 //! What frames mean is not known here.
 
@@ -68,13 +74,14 @@ mod queue;
 mod reader;
 mod recover;
 mod retain;
+mod room;
 mod scan;
 mod segment;
 mod survey;
 
 pub use append::{
     Append, CommitObserver, DurableFrame, Guard, LogOptions, LogStatus, Poison, PoisonReason,
-    Ticket,
+    Ticket, TornEnd,
 };
 pub use error::{
     AppendError, OpenError, ReadError, Refused, RetainError, SubmitError, SubmitRefusal,
@@ -83,10 +90,12 @@ pub use frame::PAYLOAD_MAX;
 pub use history::{History, OwnedFrame};
 pub use reader::{Batch, FrameRef, LogReader};
 pub use retain::Retained;
+pub use room::Takes;
 pub use survey::{Damage, Survey, SurveyError, SurveyedSegment, survey};
 
 use commit::Committer;
 use queue::{Lines, Queue, Queued};
+use room::{Floors, Room};
 use segment::{Segment, Segments};
 
 /// The directory of the log in a data directory.
@@ -98,6 +107,8 @@ const INDEXER_QUEUE: usize = 4;
 #[derive(Debug)]
 struct Shared {
     fs: Arc<dyn Fs>,
+    dir: PathBuf,
+    floors: Floors,
     queue: Queue,
     segments: Segments,
     durable_end: AtomicU64,
@@ -119,6 +130,12 @@ impl Shared {
         }
         self.end_moved.notify_all();
         self.ends.send_replace(Lsn::new(end));
+    }
+
+    /// The room that there is now.
+    fn room(&self) -> Room {
+        let used = Lsn::new(self.durable_end()).saturating_since(self.segments.first());
+        self.floors.room(&*self.fs, &self.dir, used)
     }
 
     fn note_disk_full(&self, is_full: bool) {
@@ -144,6 +161,7 @@ pub struct CommitLog {
     guard_slots: u32,
     threads: Mutex<Vec<JoinHandle<()>>>,
     retaining: Mutex<()>,
+    torn_end: Option<TornEnd>,
 }
 
 impl CommitLog {
@@ -165,6 +183,8 @@ impl CommitLog {
         let active = Arc::clone(&recovered.active);
         let shared = Arc::new(Shared {
             fs,
+            dir: dir.to_owned(),
+            floors: Floors::new(&options),
             queue: Queue::new(options.queue_frames, options.queue_bytes),
             segments: recovered.segments,
             durable_end: AtomicU64::new(end),
@@ -198,6 +218,7 @@ impl CommitLog {
             guard_slots: options.guard_slots,
             threads: Mutex::new(threads.into()),
             retaining: Mutex::new(()),
+            torn_end: recovered.torn_end,
         })
     }
 
@@ -208,14 +229,15 @@ impl CommitLog {
     /// With the frame, if its queue is full, the log is closed or read-only, or the frame is not
     /// one that can be appended.
     pub fn submit(&self, append: Append) -> Result<(), SubmitError> {
-        self.enqueue(append, None)
+        self.enqueue(Queued {
+            append,
+            waiter: None,
+            is_upkeep: false,
+        })
     }
 
-    fn enqueue(
-        &self,
-        mut append: Append,
-        waiter: Option<mpsc::SyncSender<Result<Lsn, Refused>>>,
-    ) -> Result<(), SubmitError> {
+    fn enqueue(&self, mut queued: Queued) -> Result<(), SubmitError> {
+        let append = &mut queued.append;
         let why = if append.payload.len() > PAYLOAD_MAX {
             Some(SubmitRefusal::TooLong)
         } else if matches!(append.kind, 0 | u8::MAX) {
@@ -226,10 +248,11 @@ impl CommitLog {
             None
         };
         if let Some(why) = why {
+            let append = queued.append;
             return Err(SubmitError { append, why });
         }
         append.terminal = append.terminal.filter(|id| *id != TerminalId::default());
-        self.shared.queue.push(Queued { append, waiter })
+        self.shared.queue.push(queued)
     }
 
     /// Appends a frame and waits until it is durable and the observer was told so. Returns where it
@@ -239,8 +262,27 @@ impl CommitLog {
     ///
     /// If the frame is not queued, or is refused later.
     pub fn append_and_wait(&self, append: Append) -> Result<Lsn, AppendError> {
+        self.append_waiting(append, false)
+    }
+
+    /// As [`Self::append_and_wait`], for a frame by which room is made: where a sink goes on, that
+    /// it skips, that it is gone. It may use what urgent frames leave of a full disk. To be called
+    /// seldom, and for small frames, or it fills the rest.
+    ///
+    /// # Errors
+    ///
+    /// If the frame is not queued, or is refused later.
+    pub fn append_upkeep_and_wait(&self, append: Append) -> Result<Lsn, AppendError> {
+        self.append_waiting(append, true)
+    }
+
+    fn append_waiting(&self, append: Append, is_upkeep: bool) -> Result<Lsn, AppendError> {
         let (waiter, answer) = mpsc::sync_channel(1);
-        self.enqueue(append, Some(waiter))?;
+        self.enqueue(Queued {
+            append,
+            waiter: Some(waiter),
+            is_upkeep,
+        })?;
         match answer.recv() {
             Ok(settled) => Ok(settled?),
             Err(mpsc::RecvError) => Err(Refused::ReadOnly(PoisonReason::Stopped).into()),
@@ -252,6 +294,12 @@ impl CommitLog {
     #[must_use]
     pub fn durable_end(&self) -> Lsn {
         Lsn::new(self.shared.durable_end())
+    }
+
+    /// What was cut off when the log was opened; none if nothing was.
+    #[must_use]
+    pub const fn torn_end(&self) -> Option<TornEnd> {
+        self.torn_end
     }
 
     /// The oldest position that is kept.
@@ -300,8 +348,17 @@ impl CommitLog {
             queue_frames: load.frames,
             queue_bytes: load.octets,
             is_disk_full: self.shared.is_disk_full.load(Ordering::Relaxed),
+            takes: self.shared.room().takes(),
             poison,
         }
+    }
+
+    /// Whether a log that stopped because the disk was full could go on if it were opened again.
+    /// Writes a small file to know it, since a disk may refuse what it says that it has room for.
+    #[must_use]
+    pub fn has_room_again(&self) -> bool {
+        self.shared.room().takes() != Takes::Nothing
+            && room::probe(&*self.shared.fs, &self.dir).is_ok()
     }
 
     /// Takes nothing any more, commits what waits, and ends the threads. Readers go on reading.

@@ -16,6 +16,8 @@ use crate::model::Lsn;
 pub(super) struct Queued {
     pub(super) append: Append,
     pub(super) waiter: Option<SyncSender<Result<Lsn, Refused>>>,
+    /// Whether room is made by it, so that it may use the last of the disk.
+    pub(super) is_upkeep: bool,
 }
 
 /// The two queues, urgent ones first.

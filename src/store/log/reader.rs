@@ -242,6 +242,10 @@ impl LogReader {
         };
         let mut batch = Batch::default();
         let octets = read_frame_and_more(current, self.position, end, max_bytes)?;
+        if octets.is_empty() {
+            // Somebody cut the file behind the log's back.
+            return Err(damage_at(current, self.position, end));
+        }
         let mut at = 0;
         while let Some(rest) = octets.get(at..).filter(|rest| !rest.is_empty()) {
             let lsn = self.position;

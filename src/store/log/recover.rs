@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use super::LogOptions;
 use super::commit::{Tail, create_segment};
 use super::error::OpenError;
 use super::frame::{self, KIND_FOOTER, Parsed};
@@ -14,6 +13,7 @@ use super::header::{self, Footer, Header, HeaderState, Link};
 use super::index::{Entries, IndexState};
 use super::scan::{self, Found, Stop};
 use super::segment::{BLOCK, Segment, Segments, base_of, base_of_index, file_name, is_unfinished};
+use super::{LogOptions, TornEnd};
 use crate::model::Lsn;
 use crate::store::fs::{Access, Fs, FsFile};
 
@@ -22,6 +22,7 @@ pub(super) struct Recovered {
     pub(super) segments: Segments,
     pub(super) active: Arc<Segment>,
     pub(super) tail: Tail,
+    pub(super) torn_end: Option<TornEnd>,
 }
 
 /// Opens the files of a log and mends its end.
@@ -82,6 +83,7 @@ pub(super) fn recover(
         segments: Segments(RwLock::new(segments)),
         active,
         tail,
+        torn_end: end.torn_end,
     })
 }
 
@@ -101,6 +103,8 @@ struct End {
     link: Option<Link>,
     /// The active segment's end; none if there is no active segment yet.
     tail: Option<Tail>,
+    /// What was cut off.
+    torn_end: Option<TornEnd>,
 }
 
 struct Recovery<'a> {
@@ -243,7 +247,7 @@ impl Recovery<'_> {
         })
     }
 
-    /// The chain after the footer at a file's end; none if there is no footer.
+    /// The chain that the footer at a file's end tells; none if there is no footer.
     fn footer(&self, of: &Candidate) -> Result<Option<u32>, OpenError> {
         let Some(at) = of.len.checked_sub(header::FOOTER_LEN) else {
             return Ok(None);
@@ -258,10 +262,10 @@ impl Recovery<'_> {
             return Ok(None);
         }
         let footer = Footer::parse(frame.content.payload);
-        Ok(footer.map(|footer| frame::chain(footer.chain, frame.crc)))
+        Ok(footer.map(|footer| footer.chain))
     }
 
-    /// Reads all of a sealed segment. Returns the chain after its footer.
+    /// Reads all of a sealed segment. Returns the chain before its footer.
     fn read_sealed(&self, of: &Candidate, header: Header) -> Result<u32, OpenError> {
         let found = scan::scan(&*of.file, of.base, header.crc, &mut |_, _| {});
         let found = found.map_err(|cause| of.io(cause))?;
@@ -310,7 +314,7 @@ impl Recovery<'_> {
             }
             Stop::Newer(version) => return Err(file.newer(version.into())),
         }
-        self.settle(&file, found)?;
+        end.torn_end = self.settle(&file, found)?;
         if found.stop == Stop::Footer {
             let segment = Segment::new(self.dir, base, IndexState::Unknown);
             end.position = file.position(found.end);
@@ -354,8 +358,12 @@ impl Recovery<'_> {
     }
 
     /// Whether what follows the last good frame may be cut: a frame of a batch that began after it
-    /// was written only once the damaged octets were durable.
+    /// was written only once the damaged octets were durable, and so was what somebody knows to have
+    /// been. Damage of the last batch looks the same as one that was torn.
     fn check_torn(&self, file: &Candidate, found: Found) -> Result<(), OpenError> {
+        if file.position(found.end) < self.options.known_durable.get() {
+            return Err(file.damage_at(found.end, "a frame's check fails"));
+        }
         let is_later = |survivor: scan::Survivor| survivor.batch > found.end;
         let later = scan::frame_after(&*file.file, file.base, found.end, &is_later);
         match later.map_err(|cause| file.io(cause))? {
@@ -365,12 +373,14 @@ impl Recovery<'_> {
     }
 
     /// Cuts what is torn, and writes the last batch again: if its sync failed, it can be read and
-    /// is not durable.
-    fn settle(&self, file: &Candidate, found: Found) -> Result<(), OpenError> {
+    /// is not durable. Returns what was cut.
+    fn settle(&self, file: &Candidate, found: Found) -> Result<Option<TornEnd>, OpenError> {
         let io = |cause| file.io(cause);
-        if found.end < file.len {
-            let cut = file.len.saturating_sub(found.end);
-            tracing::warn!(octets = cut, at = file.position(found.end), "Torn end cut.");
+        let torn_end = (found.end < file.len).then(|| TornEnd {
+            from: Lsn::new(file.position(found.end)),
+            to: Lsn::new(file.position(file.len)),
+        });
+        if torn_end.is_some() {
             file.file.set_len(found.end).map_err(io)?;
         }
         // With no frame, the header is the last thing that was written.
@@ -386,6 +396,7 @@ impl Recovery<'_> {
             file.file.write_all_at(at, &octets).map_err(io)?;
             at = at.saturating_add(scan::to_u64(octets.len()));
         }
-        file.file.sync_data().map_err(io)
+        file.file.sync_data().map_err(io)?;
+        Ok(torn_end)
     }
 }

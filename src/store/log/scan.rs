@@ -125,7 +125,7 @@ pub(super) struct Found {
     pub(super) last_batch: u64,
     /// Frames, without a footer.
     pub(super) frames: u64,
-    /// The chain there, over a footer too.
+    /// The chain there; a footer does not carry it on.
     pub(super) chain: u32,
     pub(super) stop: Stop,
 }
@@ -149,14 +149,12 @@ pub(super) fn scan(
         found.end = scanner.offset();
         match scanner.step()? {
             Step::Frame(offset, frame) => {
-                let before = found.chain;
-                found.chain = frame::chain(before, frame.crc);
                 found.last_batch = offset.saturating_sub(u64::from(frame.batch_offset));
                 found.end = offset.saturating_add(to_u64(frame.len));
                 if frame.content.kind == KIND_FOOTER {
                     let expected = Footer {
                         frames: found.frames,
-                        chain: before,
+                        chain: found.chain,
                     };
                     let is_right = Footer::parse(frame.content.payload) == Some(expected);
                     found.stop = if is_right {
@@ -166,6 +164,7 @@ pub(super) fn scan(
                     };
                     return Ok(found);
                 }
+                found.chain = frame::chain(found.chain, frame.crc);
                 found.frames = found.frames.saturating_add(1);
                 each(offset, &frame);
             }

@@ -24,7 +24,7 @@ pub struct Survey {
     /// What is damaged or missing, in the order of the log.
     pub damage: Vec<Damage>,
     /// Octets at the end that are no whole frame: of a batch that is being written, or was torn.
-    /// Nobody was told that they are durable, and the next start cuts them.
+    /// The next start cuts them, unless somebody knows that they were durable.
     pub torn_octets: u64,
 }
 
@@ -157,7 +157,7 @@ struct Sum {
     frames: u64,
     /// The chain; none after damage.
     chain: Option<u32>,
-    /// The chain after the footer.
+    /// The chain that the footer tells.
     sealed: Option<u32>,
     is_stopped: bool,
 }
@@ -289,7 +289,7 @@ impl Surveyor<'_> {
                 Step::Frame(offset, frame) => {
                     sum.end = offset.saturating_add(scan::to_u64(frame.len));
                     if frame.content.kind == KIND_FOOTER {
-                        self.footer(looked, &mut sum, frame.content.payload, frame.crc);
+                        self.footer(looked, &mut sum, frame.content.payload);
                         return Ok(Ok(sum));
                     }
                     sum.frames = sum.frames.saturating_add(1);
@@ -337,7 +337,7 @@ impl Surveyor<'_> {
         Ok(offset)
     }
 
-    fn footer(&mut self, looked: &Looked, sum: &mut Sum, payload: &[u8], crc: u32) {
+    fn footer(&mut self, looked: &Looked, sum: &mut Sum, payload: &[u8]) {
         let footer = Footer::parse(payload);
         let expected = sum.chain.map(|chain| Footer {
             frames: sum.frames,
@@ -347,7 +347,7 @@ impl Surveyor<'_> {
             let what = "the footer does not fit to the frames";
             self.damage(looked, header::LEN, sum.end, what);
         }
-        sum.sealed = footer.map(|footer| frame::chain(footer.chain, crc));
+        sum.sealed = footer.map(|footer| footer.chain);
         if sum.end < looked.file.len {
             let what = "octets after the footer";
             self.damage(looked, sum.end, looked.file.len, what);

@@ -34,6 +34,8 @@ const OLDEST_VERSION: u16 = 1;
 /// What a file that could not be used is called from then on, so that it counts no more.
 const DAMAGED_SUFFIX: &str = ".damaged";
 const NEW_SUFFIX: &str = ".new";
+/// Octets that a snapshot may need beside its entries.
+const BESIDE_OCTETS: u64 = 1 << 20;
 
 /// A snapshot that was written.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -59,6 +61,16 @@ pub enum WriteError {
         /// Why.
         #[source]
         cause: io::Error,
+    },
+    /// There is no room but what is set aside for the log.
+    #[error(
+        "a snapshot needs {needed} octets, and the disk has {free} beyond the reserve: make room"
+    )]
+    NoRoom {
+        /// Octets that it needs.
+        needed: u64,
+        /// Octets that are free, without the reserve.
+        free: u64,
     },
     /// The directory has no form in JSON: a bug.
     #[error("the directory of utilities and sinks cannot be written")]
@@ -164,9 +176,52 @@ pub fn oldest_kept(dir: &Path, fs: &dyn Fs) -> io::Result<Option<Lsn>> {
     Ok(positions(dir, fs)?.last().copied())
 }
 
+/// Whether the disk has room for a snapshot beside `reserve_octets`. A disk that does not tell its
+/// room is taken to have it.
+///
+/// # Errors
+///
+/// [`WriteError::NoRoom`].
+pub fn check_room(
+    state: &State,
+    dir: &Path,
+    fs: &dyn Fs,
+    reserve_octets: u64,
+) -> Result<(), WriteError> {
+    let terminals = u64::try_from(state.table.len()).unwrap_or(u64::MAX);
+    let entry = u64::try_from(entry::ENTRY_LEN + entry::METER_LEN).unwrap_or(u64::MAX);
+    let needed = terminals
+        .saturating_mul(entry)
+        .saturating_add(BESIDE_OCTETS);
+    let Ok(space) = fs.space(dir) else {
+        return Ok(());
+    };
+    let free = space.free.saturating_sub(reserve_octets);
+    if free < needed {
+        Err(WriteError::NoRoom { needed, free })
+    } else {
+        Ok(())
+    }
+}
+
+/// Removes what a process that ended left unfinished.
+///
+/// # Errors
+///
+/// If the folder cannot be read, or a file not be removed.
+pub fn remove_unfinished(dir: &Path, fs: &dyn Fs) -> io::Result<()> {
+    for name in fs.list(dir)? {
+        if name.starts_with("hot-") && name.ends_with(NEW_SUFFIX) {
+            fs.remove(&dir.join(&name))?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes a snapshot, durable under its name when this returns, and removes those that are more
-/// than the `kept` newest, which are one at least. `position` is one up to which all frames were folded before this call;
-/// folding may go on meanwhile. Holds the lock of one shard at a time, not while it writes.
+/// than the `kept` newest, which are one at least. `position` is one up to which all frames were
+/// folded before this call; folding may go on meanwhile. Holds the lock of one shard at a time, for
+/// some hundred entries, and not while it writes.
 ///
 /// # Errors
 ///
@@ -183,22 +238,18 @@ pub fn write(
         move |cause| WriteError::Io { path, cause }
     };
     fs.create_dir_all(dir).map_err(failed(dir))?;
-    for name in fs.list(dir).map_err(failed(dir))? {
-        if name.starts_with("hot-") && name.ends_with(NEW_SUFFIX) {
-            fs.remove(&dir.join(&name)).map_err(failed(dir))?;
-        }
-    }
+    remove_unfinished(dir, fs).map_err(failed(dir))?;
     let path = dir.join(file_name(position));
     let new = dir.join(file_name(position) + NEW_SUFFIX);
-    let file = fs.create(&new).map_err(failed(&new))?;
-    let mut writer = BlockWriter::begin(file, position).map_err(failed(&new))?;
-    let counts = write_table(&mut writer, &state.table).map_err(failed(&new))?;
-    let directory = serde_json::to_vec(&*state.directory()).map_err(WriteError::Directory)?;
-    for part in directory.chunks(BLOCK_MAX) {
-        writer.block(Kind::Directory, part).map_err(failed(&new))?;
+    let written = write_file(state, position, &new, fs).and_then(|written| {
+        fs.rename(&new, &path).map_err(failed(&path))?;
+        Ok(written)
+    });
+    if written.is_err() {
+        // What is left of it would take room that alarms may need.
+        fs.remove(&new).ok();
     }
-    let octets = writer.finish(counts).map_err(failed(&new))?;
-    fs.rename(&new, &path).map_err(failed(&path))?;
+    let (counts, octets) = written?;
     fs.sync_dir(dir).map_err(failed(dir))?;
     let positions = positions(dir, fs).map_err(failed(dir))?;
     for old in positions.iter().skip(kept.max(1)) {
@@ -211,6 +262,27 @@ pub fn write(
         octets,
         path,
     })
+}
+
+fn write_file(
+    state: &State,
+    position: Lsn,
+    path: &Path,
+    fs: &dyn Fs,
+) -> Result<(Counts, u64), WriteError> {
+    let failed = |cause| WriteError::Io {
+        path: path.to_owned(),
+        cause,
+    };
+    let file = fs.create(path).map_err(failed)?;
+    let mut writer = BlockWriter::begin(file, position).map_err(failed)?;
+    let counts = write_table(&mut writer, &state.table).map_err(failed)?;
+    let directory = serde_json::to_vec(&*state.directory()).map_err(WriteError::Directory)?;
+    for part in directory.chunks(BLOCK_MAX) {
+        writer.block(Kind::Directory, part).map_err(failed)?;
+    }
+    let octets = writer.finish(counts).map_err(failed)?;
+    Ok((counts, octets))
 }
 
 fn write_table(writer: &mut BlockWriter, table: &HotTable) -> io::Result<Counts> {

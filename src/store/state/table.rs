@@ -55,7 +55,7 @@ pub struct EntryMut<'a> {
     pub slot: Slot,
     /// The entry.
     pub hot: &'a mut HotEntry,
-    meters: &'a mut HashMap<(u32, u8), MeterTrack>,
+    meters: &'a mut HashMap<u32, Vec<MeterTrack>>,
     customers: &'a mut HashMap<u32, Box<str>>,
 }
 
@@ -66,16 +66,28 @@ impl EntryMut<'_> {
         if self.hot.meter.used && self.hot.meter.meter == meter {
             return Some(self.hot.meter);
         }
-        self.meters.get(&(self.slot.0, meter)).copied()
+        let further = self.meters.get(&self.slot.0)?;
+        let place = further.binary_search_by_key(&meter, |track| track.meter);
+        further.get(place.ok()?).copied()
     }
 
     /// The track of a meter, made if it is new. A terminal has 256 meters at most.
     pub fn meter_mut(&mut self, meter: u8) -> &mut MeterTrack {
         if !self.hot.meter.used || self.hot.meter.meter == meter {
-            &mut self.hot.meter
-        } else {
-            self.meters.entry((self.slot.0, meter)).or_default()
+            return &mut self.hot.meter;
         }
+        let further = self.meters.entry(self.slot.0).or_default();
+        let place = further.binary_search_by_key(&meter, |track| track.meter);
+        let place = place.unwrap_or_else(|place| {
+            let new = MeterTrack {
+                meter,
+                ..MeterTrack::default()
+            };
+            further.insert(place, new);
+            place
+        });
+        // There is one at the place in any case.
+        further.get_mut(place).unwrap_or(&mut self.hot.meter)
     }
 
     /// What is known of all meters of the terminal, by slot and generation.
@@ -105,7 +117,8 @@ impl EntryMut<'_> {
 struct Shard {
     index: HashTable<u32>,
     chunks: Vec<Vec<HotEntry>>,
-    meters: HashMap<(u32, u8), MeterTrack>,
+    /// Of each slot, the tracks of further meters by their numbers.
+    meters: HashMap<u32, Vec<MeterTrack>>,
     /// By slot. Beside the entries, since few fleets have them and sessions never ask.
     customers: HashMap<u32, Box<str>>,
 }
@@ -236,26 +249,23 @@ impl HotTable {
         Ok(place)
     }
 
-    /// Shows all entries of one shard, with the tracks of further meters.
+    /// Shows all entries of one shard, each with the tracks of its further meters as they are at
+    /// the same moment. Holds the lock for a chunk of entries at a time: others go on between two.
     pub fn show_shard(&self, number: usize, mut show: impl FnMut(&HotEntry, &[MeterTrack])) {
         let Some(shard) = self.shards.get(number) else {
             return;
         };
-        let shard = shard.lock();
-        let mut further: HashMap<u32, Vec<MeterTrack>> = HashMap::new();
-        for ((slot, _), track) in &shard.meters {
-            further.entry(*slot).or_default().push(*track);
-        }
-        for (place, entry) in shard.chunks.iter().flatten().enumerate() {
-            let slot = u32::try_from(place).ok();
-            let slot = slot.and_then(|place| slot_of(number, place));
-            let tracks = slot.and_then(|slot| further.get_mut(&slot.get()));
-            match tracks {
-                Some(tracks) => {
-                    tracks.sort_by_key(|track| track.meter);
-                    show(entry, tracks);
-                }
-                None => show(entry, &[]),
+        for chunk in 0.. {
+            let shard = shard.lock();
+            let Some(entries) = shard.chunks.get(chunk) else {
+                return;
+            };
+            let first = chunk.saturating_mul(CHUNK);
+            for (place, entry) in (first..).zip(entries) {
+                let slot = u32::try_from(place).ok();
+                let slot = slot.and_then(|place| slot_of(number, place));
+                let further = slot.and_then(|slot| shard.meters.get(&slot.get()));
+                show(entry, further.map_or(&[], Vec::as_slice));
             }
         }
     }

@@ -26,6 +26,7 @@ fn content(stored: &Stored) -> Content {
     Content {
         number: stored.record.number(),
         body: Arc::clone(&stored.body),
+        record: Some(Arc::clone(&stored.record)),
     }
 }
 

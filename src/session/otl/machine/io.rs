@@ -70,9 +70,14 @@ pub struct CallOrder {
 pub enum Admission {
     /// There is.
     Serve,
-    /// Alarms and results only; everybody else is to come back later.
+    /// Room is short: frames that bring a reading, and no alarm or result with it, are to come
+    /// back later.
     // spec: OVL-1, OVL-4
     ComeBack(ComeBack),
+    /// Only the reserve is left: alarms, results and states of valves only; everybody else is to
+    /// come back later.
+    // spec: OVL-1, OVL-4
+    AlarmsOnly(ComeBack),
     /// Nothing is taken and nothing is answered.
     Shed,
 }
@@ -122,7 +127,8 @@ pub enum Output<P> {
         token: Token,
         /// The version that the terminal must have.
         guard_version: u32,
-        /// Whether it may overtake other terminals' orders: an alarm, with nothing of this
+        /// Whether it may overtake other terminals' orders and use the reserve of the disk: an
+        /// alarm, a result, the state of a valve, or what is no step at all, with nothing of this
         /// terminal before it.
         // spec: OVL-4
         urgent: bool,

@@ -42,6 +42,7 @@ pub use order::{CommitOrder, StepOrder};
 pub use paths::Listener;
 
 use crate::crypto::otl::CALL_HEADER_OCTETS;
+use crate::wire::otl::answer::ComeBack;
 use crate::wire::otl::header::{CallNowHeader, HeaderOctets, Mode, UplinkHeader};
 use crate::wire::otl::record::RecordBody;
 use crate::wire::otl::uplink::SessionItem;
@@ -136,6 +137,8 @@ impl LateAnswers {
 /// What was known of a frame before its link took it.
 #[derive(Clone, Copy, Debug)]
 struct Judged {
+    /// It must not wait for room.
+    urgent: bool,
     /// Its counter lies below the window.
     is_behind: bool,
     /// An answer may call this counter safe, now or when what is under way is durable.
@@ -373,10 +376,8 @@ impl<P: PathKey> Machine<P> {
             return self.shed(&header);
         }
         let is_new = verdict == Some(CounterVerdict::New);
-        if let (Admission::ComeBack(_), true) = (ctx.admission, is_new)
-            && !is_served_always(&uplink)
-        {
-            return self.come_back(ctx, uplink, path, len);
+        if let (Some(time), true) = (sent_away(ctx.admission, &uplink), is_new) {
+            return self.come_back(time, uplink, path, len);
         }
         if is_new && self.overlaps(&uplink) {
             return self.event(MachineEvent::Overlap { counter });
@@ -390,7 +391,7 @@ impl<P: PathKey> Machine<P> {
             commands_stopped: ctx.commands_stopped,
             mark: ctx.mark,
         };
-        let judged = self.judged(counter, verdict);
+        let judged = self.judged(counter, verdict, is_served_always(&uplink));
         let step = self.link.receive(uplink, ctx.index, &around);
         self.step(step, asked, plaintext, path, judged);
     }
@@ -406,7 +407,8 @@ impl<P: PathKey> Machine<P> {
         if self.join(AnswerKey::Counter(counter), tag, path) || verdict.is_none() {
             return self.event(MachineEvent::Joined { counter });
         }
-        if self.is_full() {
+        let is_for_later = matches!(ctx.admission, Admission::AlarmsOnly(_)) && !header.alarm();
+        if self.is_full() || is_for_later && verdict == Some(CounterVerdict::New) {
             return self.shed(&header);
         }
         let around = Surroundings {
@@ -415,7 +417,7 @@ impl<P: PathKey> Machine<P> {
             commands_stopped: ctx.commands_stopped,
             mark: ctx.mark,
         };
-        let judged = self.judged(counter, verdict);
+        let judged = self.judged(counter, verdict, header.alarm());
         let step = self.link.receive_unreadable(&uplink, &around);
         let asked = Box::new(Asked {
             header,
@@ -425,9 +427,10 @@ impl<P: PathKey> Machine<P> {
         self.step(step, asked, uplink.plaintext, path, judged);
     }
 
-    fn judged(&self, counter: u32, verdict: Option<CounterVerdict>) -> Judged {
+    fn judged(&self, counter: u32, verdict: Option<CounterVerdict>, urgent: bool) -> Judged {
         let is_durable = self.link.state().window.is_safe(counter);
         Judged {
+            urgent,
             is_behind: verdict == Some(CounterVerdict::Stale),
             may_be_called_safe: is_durable
                 || self.works.iter().any(|work| work.is_step_of(counter)),
@@ -446,14 +449,13 @@ impl<P: PathKey> Machine<P> {
                     let records = commit.conflicts.len();
                     self.event(MachineEvent::Conflicts { records });
                 }
-                let urgent = header.alarm();
                 let order = CommitOrder::Step(Box::new(StepOrder {
                     header,
                     plaintext,
                     commit: *commit,
                 }));
                 let to = Destinations::only(path);
-                self.order(order, urgent, Reply::OfStep(asked), to);
+                self.order(order, judged.urgent, Reply::OfStep(asked), to);
             }
             Step::Answer(plan) => {
                 self.event(if judged.is_behind {
@@ -469,7 +471,7 @@ impl<P: PathKey> Machine<P> {
                 if judged.may_be_called_safe {
                     let order = CommitOrder::CloneMark { counter };
                     let nobody = Destinations::all([None, None]);
-                    self.order(order, false, Reply::Nothing, nobody);
+                    self.order(order, true, Reply::Nothing, nobody);
                 }
             }
             Step::Joined => self.event(MachineEvent::Joined { counter }),
@@ -479,10 +481,7 @@ impl<P: PathKey> Machine<P> {
     }
 
     // spec: OVL-1, OVL-3
-    fn come_back(&mut self, ctx: &Context<'_>, mut uplink: OpenedUplink, path: P, len: usize) {
-        let Admission::ComeBack(time) = ctx.admission else {
-            return;
-        };
+    fn come_back(&mut self, time: ComeBack, mut uplink: OpenedUplink, path: P, len: usize) {
         match self.link.come_back(&uplink, time) {
             Some(plan) => {
                 let seconds = time.seconds();
@@ -517,7 +516,7 @@ impl<P: PathKey> Machine<P> {
         if promotion == Promotion::default() {
             self.wait_for_seal(reply, to);
         } else {
-            self.order(CommitOrder::Promotion(promotion), false, reply, to);
+            self.order(CommitOrder::Promotion(promotion), true, reply, to);
         }
     }
 
@@ -561,7 +560,7 @@ impl<P: PathKey> Machine<P> {
             frame,
             call_counter,
         };
-        self.order(order, false, reply, Destinations::all(paths));
+        self.order(order, true, reply, Destinations::all(paths));
     }
 }
 
@@ -569,10 +568,30 @@ fn call_header(octets: &HeaderOctets) -> Option<&[u8; CALL_HEADER_OCTETS]> {
     octets.as_slice().try_into().ok()
 }
 
-/// Whether a frame is served even when readings are told to come back.
+/// When a new frame is to come back instead of being taken, if it is.
+// spec: OVL-1, OVL-4
+fn sent_away(admission: Admission, uplink: &OpenedUplink) -> Option<ComeBack> {
+    let (time, takes_small) = match admission {
+        Admission::ComeBack(time) => (time, true),
+        Admission::AlarmsOnly(time) => (time, false),
+        Admission::Serve | Admission::Shed => return None,
+    };
+    // A report without a record costs little, and fetches commands.
+    let is_small = uplink.body.records.is_empty() && uplink.damaged.is_empty();
+    let is_taken = is_served_always(uplink) || takes_small && is_small;
+    (!is_taken).then_some(time)
+}
+
+/// Whether a frame is served even when there is only the reserve left: an alarm, or what tells what
+/// became of a command.
 // spec: OVL-4
 fn is_served_always(uplink: &OpenedUplink) -> bool {
-    let is_result = |body: &RecordBody| matches!(body, RecordBody::CommandResult(_));
+    let is_outcome = |body: &RecordBody| {
+        matches!(
+            body,
+            RecordBody::CommandResult(_) | RecordBody::ValveState(_)
+        )
+    };
     let mut records = uplink.body.records.iter();
-    uplink.header.alarm() || uplink.holds_alarm() || records.any(|record| is_result(&record.body))
+    uplink.header.alarm() || uplink.holds_alarm() || records.any(|record| is_outcome(&record.body))
 }

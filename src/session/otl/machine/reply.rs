@@ -17,13 +17,13 @@ impl<P: PathKey> Machine<P> {
     pub(super) fn order(
         &mut self,
         order: CommitOrder,
-        is_alarm: bool,
+        may_overtake: bool,
         reply: Reply,
         to: Destinations<P>,
     ) {
         let token = Token(self.next_token);
         // The log keeps the order of one terminal's steps only within a queue.
-        let urgent = is_alarm && self.works.iter().all(|work| work.order.is_none());
+        let urgent = may_overtake && self.works.iter().all(|work| work.order.is_none());
         self.next_token = self.next_token.wrapping_add(1);
         self.outputs.push_back(Output::Commit {
             token,

@@ -1,10 +1,10 @@
 //! What a power cut leaves.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::inode::{Inode, copy_sector};
-use super::{Disk, InodeId, NameChange, SECTOR};
+use super::{Disk, SECTOR};
 
 /// `SplitMix64`: enough for choices of a test disk, and the same on every machine.
 struct Choices(u64);
@@ -25,18 +25,6 @@ impl Choices {
     }
 }
 
-/// Makes one change of names.
-pub(super) fn apply(names: &mut BTreeMap<PathBuf, InodeId>, change: &NameChange) {
-    match change {
-        NameChange::Set(path, id) => {
-            names.insert(path.clone(), *id);
-        }
-        NameChange::Remove(path) => {
-            names.remove(path);
-        }
-    }
-}
-
 /// The disk after the cut.
 pub(super) fn survivor(disk: &Disk, seed: u64) -> Disk {
     let mut choices = Choices(seed);
@@ -46,9 +34,10 @@ pub(super) fn survivor(disk: &Disk, seed: u64) -> Disk {
         let changes = || disk.pending_names.iter().filter(|(of, _)| of == dir);
         let kept = choices.up_to(changes().count());
         for (_, change) in changes().take(kept) {
-            apply(&mut names, change);
+            names.apply(change);
         }
     }
+    names.prune();
     let inodes = disk.inodes.iter();
     Disk {
         inodes: inodes.map(|inode| rest(inode, &mut choices)).collect(),

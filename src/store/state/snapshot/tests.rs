@@ -11,7 +11,7 @@ use crate::keyring::UtilityId;
 use crate::model::event::{TerminalEntry, UtilityEntry};
 use crate::model::step::{DECODER_VERSION, Observation};
 use crate::model::{Event, RecordFlags, SessionStep, StepEntry, StepFlags, TerminalId};
-use crate::store::fs::{FsFile, RealFs, SimFs, Space};
+use crate::store::fs::{Faults, FsFile, HeldLock, RealFs, SimFs, Space};
 
 const DIR: &str = "/data/state";
 const UTILITIES: [&[u8; 8]; 2] = [b"gasworks", b"citygas2"];
@@ -233,8 +233,8 @@ impl FsFile for BusyFile {
 }
 
 impl Fs for BusyFs {
-    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        self.disk.create_dir_all(dir)
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        self.disk.create_dir(dir)
     }
     fn create(&self, path: &Path) -> io::Result<Arc<dyn FsFile>> {
         let file = self.disk.create(path)?;
@@ -254,6 +254,9 @@ impl Fs for BusyFs {
     }
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.disk.sync_dir(dir)
+    }
+    fn lock(&self, path: &Path) -> io::Result<HeldLock> {
+        self.disk.lock(path)
     }
     fn space(&self, dir: &Path) -> io::Result<Space> {
         self.disk.space(dir)
@@ -353,6 +356,58 @@ fn two_snapshots_are_kept_and_the_oldest_of_them_is_told() {
     assert_eq!(oldest_kept(Path::new(DIR), &empty).unwrap(), None);
 }
 
+fn unfinished(fs: &SimFs) -> usize {
+    let names = fs.list(Path::new(DIR)).unwrap();
+    names.iter().filter(|name| name.ends_with(".new")).count()
+}
+
+#[test]
+fn one_that_fails_leaves_nothing_behind_and_the_ones_before_it() {
+    let fs = disk_with(2);
+    let state = sample_state();
+    for write_that_fails in 1..4 {
+        fs.set_faults(Faults {
+            short_write: Some((fs.counts().writes + write_that_fails, 5)),
+            ..Faults::default()
+        });
+        let failed = write(&state, Lsn::new(9_000), Path::new(DIR), &fs);
+        assert!(matches!(failed, Err(WriteError::Io { .. })), "{failed:?}");
+        assert_eq!(unfinished(&fs), 0);
+        let loaded = load_latest(Path::new(DIR), &fs, LinkKeyring::new()).unwrap();
+        assert_eq!(loaded.position, Lsn::new(2_000));
+    }
+}
+
+#[test]
+fn what_a_process_left_unfinished_is_removed() {
+    let fs = disk_with(1);
+    let left = Path::new(DIR).join("hot-00000000000000009000.snap.new");
+    fs.put(&left, vec![0; 100]);
+    remove_unfinished(Path::new(DIR), &fs).unwrap();
+    assert_eq!(unfinished(&fs), 0);
+    let loaded = load_latest(Path::new(DIR), &fs, LinkKeyring::new()).unwrap();
+    assert_eq!(loaded.position, Lsn::new(1_000));
+}
+
+#[test]
+fn none_is_begun_on_a_disk_with_no_room_beside_the_reserve() {
+    let (fs, state) = (disk_with(1), sample_state());
+    let space = |free| Faults {
+        space: Some(Space {
+            free,
+            total: 1 << 40,
+        }),
+        ..Faults::default()
+    };
+    fs.set_faults(space(100 << 20));
+    let check = |reserve| check_room(&state, Path::new(DIR), &fs, reserve);
+    assert!(check(64 << 20).is_ok());
+    assert!(matches!(
+        check(100 << 20),
+        Err(WriteError::NoRoom { free: 0, .. })
+    ));
+}
+
 #[test]
 fn any_flipped_octet_and_any_cut_makes_the_one_before_it_count() {
     let good = disk_with(2);
@@ -419,9 +474,9 @@ fn a_power_cut_at_any_moment_leaves_the_old_snapshot_or_the_new_one() {
         for seed in 0..8 {
             let fs = disk_with(1);
             let changes = fs.counts().changes;
-            fs.set_faults(crate::store::fs::Faults {
+            fs.set_faults(Faults {
                 power_cut: Some(changes + cut),
-                ..crate::store::fs::Faults::default()
+                ..Faults::default()
             });
             let written = write(&state, Lsn::new(2_000), Path::new(DIR), &fs, 2);
             let after = fs.crash(seed);

@@ -1,0 +1,175 @@
+//! Real signals for the real binary, while a sink hangs in the system.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test stops at the first surprise, and reads clocks"
+)]
+
+#[path = "support/caller.rs"]
+#[allow(dead_code, reason = "each test crate uses a part of it")]
+mod caller;
+#[path = "support/serve.rs"]
+#[allow(dead_code, reason = "each test crate uses a part of it")]
+mod serve;
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use caller::{Caller, assert_delivered, ids_in, registered};
+use nix::sys::signal::Signal;
+use serve::{Site, signal, terminate};
+use simulator::fleet::FleetPlan;
+use simulator::keys::Mode;
+
+/// Seconds of the stage in which sinks and log end.
+const STORE_S: u64 = 4;
+
+fn utc_s() -> u32 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    u32::try_from(since.unwrap().as_secs()).unwrap()
+}
+
+struct World {
+    _dir: tempfile::TempDir,
+    site: Site,
+    caller: Caller,
+}
+
+fn start(site: &Site) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kenshin"));
+    let command = command
+        .args(site.arguments())
+        .env("KENSHIN_SHUTDOWN__SESSIONS_S", "1")
+        .env("KENSHIN_SHUTDOWN__STORE_S", STORE_S.to_string())
+        .stderr(Stdio::null());
+    let child = site.start_by(command);
+    // Nothing is answered in the second of a start.
+    std::thread::sleep(Duration::from_millis(1_100));
+    child
+}
+
+/// The file that the sink's bulk lane writes, once there is one.
+fn growing(site: &Site) -> PathBuf {
+    for _ in 0..500 {
+        let entries = std::fs::read_dir(site.records());
+        let names = entries.into_iter().flatten().map(|one| one.unwrap().path());
+        let is_growing = |path: &PathBuf| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            name.starts_with("bulk-") && name.ends_with(".part")
+        };
+        if let Some(path) = { names }.find(is_growing) {
+            return path;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("the sink writes no file");
+}
+
+/// A server whose sink hangs: its file has become a pipe that nobody writes, which it opens to see
+/// whether the file still has its name.
+fn with_hung_sink() -> (World, Child, PathBuf) {
+    let plan = FleetPlan {
+        seed: 22,
+        terminals: 10,
+        utilities: 1,
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let site = Site::new(dir.path(), &registered(&plan), "");
+    let of = plan.terminals().find(|one| one.mode != Mode::Clear);
+    let mut caller = Caller::new(&plan, &of.unwrap(), utc_s());
+    let server = start(&site);
+    assert!(caller.call(&site).told_safe > 0);
+    let path = growing(&site);
+    std::fs::rename(&path, dir.path().join("taken-away")).unwrap();
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::thread::sleep(Duration::from_millis(1_100));
+    let outcome = caller.reading(&site);
+    assert!(outcome.told_safe > 0, "a hung sink keeps nobody waiting");
+    // The sink takes what is new at once.
+    std::thread::sleep(Duration::from_millis(1_000));
+    let world = World {
+        _dir: dir,
+        site,
+        caller,
+    };
+    (world, server, path)
+}
+
+fn wait(child: &mut Child, at_most: Duration) -> (Option<i32>, Duration) {
+    let began = Instant::now();
+    while began.elapsed() < at_most {
+        if let Some(status) = child.try_wait().unwrap() {
+            return (status.code(), began.elapsed());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    panic!("the server is still there after {at_most:?}");
+}
+
+#[test]
+fn a_second_signal_ends_at_once_while_a_sink_hangs() {
+    let (_world, mut server, _pipe) = with_hung_sink();
+    signal(server.id(), Signal::SIGTERM);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(server.try_wait().unwrap(), None, "it waits for the sink");
+    signal(server.id(), Signal::SIGTERM);
+    let (code, took) = wait(&mut server, Duration::from_secs(30));
+    assert_eq!(code, Some(3));
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[test]
+fn one_signal_ends_within_the_deadlines_while_a_sink_hangs_and_nothing_is_lost() {
+    let (mut world, mut server, pipe) = with_hung_sink();
+    signal(server.id(), Signal::SIGTERM);
+    let (code, took) = wait(&mut server, Duration::from_secs(60));
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(STORE_S + 2), "{took:?}");
+    // The next one begins with the log closed in order, and delivers what the sink has not got.
+    std::fs::remove_file(&pipe).unwrap();
+    let server = start(&world.site);
+    assert!(world.caller.reading(&world.site).told_safe > 0);
+    let taken_away = world.site.dir.join("taken-away");
+    assert_delivered(&world.site, &[&taken_away], &world.caller.safe_ids());
+    assert_eq!(terminate(server), Some(0));
+}
+
+#[test]
+fn a_sink_that_hangs_gets_everything_once_it_goes_on() {
+    let (mut world, server, pipe) = with_hung_sink();
+    // Alarms have a lane of their own, which goes on.
+    std::thread::sleep(Duration::from_millis(1_100));
+    assert!(world.caller.alarm(&world.site).told_safe > 0);
+    let alarms = world.caller.safe_alarm_ids();
+    assert!(!alarms.is_empty());
+    let is_alarm = |path: &PathBuf| {
+        path.file_name()
+            .unwrap()
+            .to_string_lossy()
+            .starts_with("alarm")
+    };
+    let began = Instant::now();
+    loop {
+        let entries = std::fs::read_dir(world.site.records()).unwrap();
+        let files = entries.map(|one| one.unwrap().path()).filter(is_alarm);
+        if ids_in(files).is_superset(&alarms) {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "alarms wait");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Somebody opens the other end: the sink goes on, and sees that the file is another.
+    let other_end = std::fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+    std::fs::remove_file(&pipe).unwrap();
+    drop(other_end);
+    let taken_away = world.site.dir.join("taken-away");
+    assert_delivered(&world.site, &[&taken_away], &world.caller.safe_ids());
+    assert_eq!(terminate(server), Some(0));
+}
