@@ -34,7 +34,8 @@ use serve::{Site, signal, terminate};
 use simulator::fleet::FleetPlan;
 use simulator::keys::Mode;
 
-const CALLS: &str = "trace=pwrite64,fdatasync,recvmmsg,sendmmsg,recvfrom,recvmsg,sendto,sendmsg";
+const CALLS: &str =
+    "trace=pwrite64,fdatasync,fsync,recvmmsg,sendmmsg,recvfrom,recvmsg,sendto,sendmsg";
 
 /// Whether this machine can trace; says so on the terminal if it cannot.
 fn can_trace() -> bool {
@@ -148,4 +149,58 @@ fn a_sync_that_fails_ends_the_server_with_a_message_and_nothing_acknowledged_is_
     let last = callers.last_mut().unwrap();
     assert!(last.call(&site).told_safe > 0, "it goes on");
     assert_eq!(terminate(server), Some(0));
+}
+
+#[test]
+fn a_write_that_a_full_disk_refuses_ends_the_server_only_when_a_start_finds_room() {
+    if !can_trace() {
+        return;
+    }
+    let (dir, site, mut callers) = world(30);
+    let trace = dir.path().join("trace.txt");
+    let messages = dir.path().join("messages.txt");
+    let stderr = std::fs::File::create(&messages).unwrap();
+    // Of each thread: the one that tries whether there is room has written nothing yet.
+    let fails = ["-e", "inject=pwrite64:error=ENOSPC:when=15"];
+    let mut server = start(&site, &trace, &fails, stderr.into());
+    let mut unanswered = 0;
+    for caller in &mut callers {
+        caller.patience = 1;
+        unanswered += usize::from(caller.call(&site).answers == 0);
+        if unanswered > 0 {
+            break;
+        }
+    }
+    assert!(unanswered > 0, "no write failed");
+    assert_eq!(server.try_wait().unwrap(), None, "it stays up");
+    let (status, text) = site.get("/readyz");
+    assert_eq!(status, 503);
+    assert!(text.contains("read-only: the disk is full"), "{text}");
+    assert_eq!(server.wait().unwrap().code(), Some(2));
+    let server = site.start(Stdio::null());
+    std::thread::sleep(Duration::from_millis(1_200));
+    let safe: BTreeSet<String> = callers.iter().flat_map(Caller::safe_ids).collect();
+    assert!(!safe.is_empty());
+    assert_delivered(&site, &[], &safe);
+    assert_eq!(terminate(server), Some(0));
+}
+
+#[test]
+fn a_start_that_a_full_disk_refuses_is_tried_again_and_not_given_up() {
+    if !can_trace() {
+        return;
+    }
+    let (dir, site, mut callers) = world(1);
+    let trace = dir.path().join("trace.txt");
+    let messages = dir.path().join("messages.txt");
+    let stderr = std::fs::File::create(&messages).unwrap();
+    // The first of the thread that starts the server: that of the log's folder.
+    let fails = ["-e", "inject=fsync:error=ENOSPC:when=1"];
+    let mut server = start(&site, &trace, &fails, stderr.into());
+    let text = std::fs::read_to_string(&messages).unwrap();
+    assert!(text.contains("The disk is full: make room"), "{text}");
+    assert!(callers[0].call(&site).told_safe > 0);
+    let text = std::fs::read_to_string(&trace).unwrap();
+    signal(first_pid(&text), Signal::SIGTERM);
+    assert_eq!(server.wait().unwrap().code(), Some(0));
 }
