@@ -23,7 +23,7 @@ use kenshin::model::{
     Event, Lane, Lanes, Lsn, RecordFlags, SessionStep, StepFlags, TerminalId, Zone,
 };
 use kenshin::store::fs::{Fs, RealFs, SimFs};
-use kenshin::store::log::{Append, LogOptions, Ticket};
+use kenshin::store::log::{Append, LogOptions};
 use kenshin::store::records::{RecordQuery, records_over_time};
 use kenshin::store::state::snapshot;
 use kenshin::store::state::sqlite::{FILE, FoldedReader};
@@ -138,11 +138,7 @@ fn read_at(booted: &Booted, of: u64, counter: u32, at: u32) -> Lsn {
         terminal: Some(terminal(of)),
         payload: step.encode().unwrap(),
         guard: None,
-        ticket: Ticket {
-            owner: u16::MAX,
-            slot: u32::MAX,
-            token: u64::MAX,
-        },
+        ticket: None,
     };
     booted.log.append_and_wait(append).unwrap()
 }

@@ -9,7 +9,7 @@ use kenshin::app::boot::{Booted, boot, lock};
 use kenshin::keyring::LinkKeyring;
 use kenshin::model::{Lanes, SessionStep, TerminalId};
 use kenshin::store::fs::RealFs;
-use kenshin::store::log::{Append, LogOptions, SubmitRefusal, Ticket};
+use kenshin::store::log::{Append, LogOptions, SubmitRefusal};
 use kenshin::store::state::fold::KIND_STEP;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use serde_json::json;
@@ -126,10 +126,7 @@ fn append(booted: &Booted, pattern: &SessionStep<'_>, clear: &Clear) {
         payload: step.encode().unwrap(),
         guard: None,
         // No mailbox: nobody waits for it.
-        ticket: Ticket {
-            owner: u16::MAX,
-            ..Ticket::default()
-        },
+        ticket: None,
     };
     while let Err(error) = booted.log.submit(append) {
         assert_eq!(error.why, SubmitRefusal::QueueFull);

@@ -370,7 +370,7 @@ fn one_that_fails_leaves_nothing_behind_and_the_ones_before_it() {
             short_write: Some((fs.counts().writes + write_that_fails, 5)),
             ..Faults::default()
         });
-        let failed = write(&state, Lsn::new(9_000), Path::new(DIR), &fs);
+        let failed = write(&state, Lsn::new(9_000), Path::new(DIR), &fs, 2);
         assert!(matches!(failed, Err(WriteError::Io { .. })), "{failed:?}");
         assert_eq!(unfinished(&fs), 0);
         let loaded = load_latest(Path::new(DIR), &fs, LinkKeyring::new()).unwrap();
