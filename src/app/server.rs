@@ -193,15 +193,7 @@ impl Server {
             ..log_options(config)
         };
         let booted = Arc::new(boot(fs, &config.data_dir, options, owners, keys)?);
-        for passed in &booted.passed_over {
-            tracing::error!(path = %passed.path.display(), cause = %passed.cause,
-                "A snapshot cannot be used; an older one was.");
-        }
-        if let Some(torn) = booted.log.torn_end() {
-            events::torn_end_cut(torn.from, torn.to);
-        }
-        let frames = booted.replayed_frames;
-        tracing::info!(frames, "Took up what is durable.");
+        tell_boot(&booted);
         let is_mark_taken_up = booted.take_up_mark(&**clock)?;
         let bound = bind(&listener_options(config, workers))?;
         booted.completions.set_wakers(bound.wakers());
@@ -424,6 +416,18 @@ impl Closing {
             tracing::error!(reason = %poison.reason, cause = poison.cause, "The log stopped.");
         }
     }
+}
+
+fn tell_boot(booted: &Booted) {
+    for passed in &booted.passed_over {
+        tracing::error!(path = %passed.path.display(), cause = %passed.cause,
+            "A snapshot cannot be used; an older one was.");
+    }
+    if let Some(torn) = booted.log.torn_end() {
+        events::torn_end_cut(torn.from, torn.to);
+    }
+    let frames = booted.replayed_frames;
+    tracing::info!(frames, "Took up what is durable.");
 }
 
 fn workers_of(config: &Config) -> u16 {

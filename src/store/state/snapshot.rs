@@ -218,8 +218,8 @@ pub fn remove_unfinished(dir: &Path, fs: &dyn Fs) -> io::Result<()> {
 
 /// Writes a snapshot, durable under its name when this returns, and removes those that are more
 /// than the two newest. `position` is one up to which all frames were folded before this call;
-/// folding may go on meanwhile. Holds the lock of one shard at a time, for some hundred entries, and
-/// not while it writes.
+/// folding may go on meanwhile. Holds the lock of one shard at a time, for some hundred entries,
+/// and not while it writes.
 ///
 /// # Errors
 ///
