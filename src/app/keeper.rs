@@ -107,7 +107,9 @@ impl Keeper {
         if log.poison.is_some() {
             self.load.stop();
         }
-        self.load.set_queue_percent(self.queue_percent(&log));
+        let waiting = (log.queue_frames, log.queue_bytes);
+        self.load
+            .set_queue_percent(queue_percent(&self.options, waiting));
         let snapshot = self.snapshots.round(disk != DiskLevel::Full);
         let retain_error = self
             .retention
@@ -120,16 +122,6 @@ impl Keeper {
             snapshot,
             retain_error,
         }
-    }
-
-    /// How full the log's queue is, by frames or by octets.
-    fn queue_percent(&self, log: &LogStatus) -> u32 {
-        let share = |held: usize, most: usize| {
-            let percent = held.saturating_mul(100).checked_div(most).unwrap_or(0);
-            u32::try_from(percent).unwrap_or(u32::MAX)
-        };
-        let by_frames = share(log.queue_frames, self.options.queue_frames);
-        by_frames.max(share(log.queue_bytes, self.options.queue_octets))
     }
 
     /// Writes a snapshot of state as it is folded now, after one that is being written. For the end
@@ -200,6 +192,15 @@ fn is_stopped_by_full_disk(log: &LogStatus) -> bool {
     poison.is_some_and(|poison| poison.reason == PoisonReason::Full)
 }
 
+/// How full the log's queue is, by frames or by octets.
+fn queue_percent(options: &KeeperOptions, (frames, octets): (usize, usize)) -> u32 {
+    let share = |held: usize, most: usize| {
+        let percent = held.saturating_mul(100).checked_div(most).unwrap_or(0);
+        u32::try_from(percent).unwrap_or(u32::MAX)
+    };
+    share(frames, options.queue_frames).max(share(octets, options.queue_octets))
+}
+
 /// Tells what a round found. `broken` is cancelled when the process has to start again.
 pub fn tell(round: &Round, was: &mut DiskLevel, broken: &CancellationToken) {
     if round.disk != *was {
@@ -223,5 +224,27 @@ pub fn tell(round: &Round, was: &mut DiskLevel, broken: &CancellationToken) {
     {
         events::log_stopped(&poison.cause);
         broken.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_as_full_as_its_frames_or_its_octets_make_it() {
+        let options = KeeperOptions {
+            come_back_percent: 85,
+            alarms_only_percent: 95,
+            quota_octets: None,
+            snapshot_every_octets: 1,
+            reserve_octets: 0,
+            queue_frames: 1_000,
+            queue_octets: 50_000,
+            snapshots_kept: 2,
+        };
+        assert_eq!(queue_percent(&options, (100, 5_000)), 10);
+        assert_eq!(queue_percent(&options, (700, 5_000)), 70);
+        assert_eq!(queue_percent(&options, (100, 45_000)), 90);
     }
 }

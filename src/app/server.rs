@@ -212,15 +212,7 @@ impl Server {
             ..log_options(config)
         };
         let booted = Arc::new(boot(fs, &config.data_dir, options, owners, keys)?);
-        for passed in &booted.passed_over {
-            tracing::error!(path = %passed.path.display(), cause = %passed.cause,
-                "A snapshot cannot be used; an older one was.");
-        }
-        if let Some(torn) = booted.log.torn_end() {
-            events::torn_end_cut(torn.from, torn.to);
-        }
-        let frames = booted.replayed_frames;
-        tracing::info!(frames, "Took up what is durable.");
+        tell_boot(&booted);
         let is_mark_taken_up = booted.take_up_mark(&**clock)?;
         // Before terminals can call, so that whoever sees the server up finds the socket too.
         let socket = Socket::bind(&config.admin_socket())?;
@@ -505,6 +497,18 @@ impl Closing {
             }
         }
     }
+}
+
+fn tell_boot(booted: &Booted) {
+    for passed in &booted.passed_over {
+        tracing::error!(path = %passed.path.display(), cause = %passed.cause,
+            "A snapshot cannot be used; an older one was.");
+    }
+    if let Some(torn) = booted.log.torn_end() {
+        events::torn_end_cut(torn.from, torn.to);
+    }
+    let frames = booted.replayed_frames;
+    tracing::info!(frames, "Took up what is durable.");
 }
 
 fn workers_of(config: &Config) -> u16 {

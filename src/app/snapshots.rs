@@ -173,3 +173,84 @@ impl Snapshots {
         self.write()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::keyring::LinkKeyring;
+    use crate::model::Event;
+    use crate::store::fs::{Faults, SimFs};
+    use crate::store::log::LogOptions;
+
+    fn booted(fs: &SimFs) -> Booted {
+        let options = LogOptions {
+            floor_bytes: 0,
+            urgent_floor_bytes: 0,
+            ..LogOptions::default()
+        };
+        let fs = Arc::new(fs.clone());
+        super::super::boot::boot(fs, Path::new("data"), options, 1, LinkKeyring::new()).unwrap()
+    }
+
+    fn mark(booted: &Booted, mark_utc_s: u32) {
+        let event = Event::NonceMark {
+            mark_utc_s,
+            gaps: Vec::new(),
+        };
+        booted.append(&event).unwrap();
+    }
+
+    const fn options() -> KeeperOptions {
+        KeeperOptions {
+            come_back_percent: 85,
+            alarms_only_percent: 95,
+            quota_octets: None,
+            snapshot_every_octets: 1,
+            reserve_octets: 0,
+            queue_frames: 1_000,
+            queue_octets: 50_000,
+            snapshots_kept: 2,
+        }
+    }
+
+    fn outcome_of(snapshots: &mut Snapshots) -> Outcome {
+        for _ in 0..2_000 {
+            if let Some(outcome) = snapshots.round(true) {
+                return outcome;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("no snapshot within ten seconds");
+    }
+
+    #[test]
+    fn a_thread_writes_what_is_due_and_one_that_failed_is_tried_again_later() {
+        let fs = SimFs::new();
+        let booted = booted(&fs);
+        let mut snapshots = Snapshots::new(&booted, &options());
+        snapshots.start_thread();
+        assert!(snapshots.round(true).is_none(), "nothing is due");
+        mark(&booted, 7);
+        assert!(snapshots.round(false).is_none(), "none may be written");
+        assert!(snapshots.round(true).is_none(), "nobody waits for it");
+        let info = outcome_of(&mut snapshots).unwrap();
+        assert_eq!(info.position, booted.state.folded());
+        assert!(snapshots.round(true).is_none(), "nothing new is due");
+        mark(&booted, 8);
+        fs.set_faults(Faults {
+            short_write: Some((fs.counts().writes + 1, 3)),
+            ..Faults::default()
+        });
+        assert!(outcome_of(&mut snapshots).is_err());
+        for _ in 0..RETRY_ROUNDS {
+            assert!(snapshots.round(true).is_none(), "it is tried too often");
+        }
+        let info = outcome_of(&mut snapshots).unwrap();
+        assert_eq!(info.position, booted.state.folded());
+        mark(&booted, 9);
+        assert_eq!(snapshots.finish().unwrap().position, booted.state.folded());
+    }
+}

@@ -320,7 +320,8 @@ mod tests {
     fn line(epoch: u32, sequence: u32, index: u32, octet: u8) -> String {
         format!(
             "{{\"schema\":\"kenshin.record/1\",\"id\":\"{:016x}-{:016x}-{epoch:08x}-{sequence}-\
-             {index}\",\"revision\":1,\"lane\":\"bulk\",\"raw\":\"01{octet:02x}ab\",\"value\":{{}}}}",
+             {index}\",\"revision\":1,\"lane\":\"bulk\",\"raw\":\"01{octet:02x}ab\",\
+             \"value\":{{}}}}",
             u64::from_be_bytes(UTILITY),
             u64::from_be_bytes(IDENTITY),
         )

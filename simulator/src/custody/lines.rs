@@ -9,9 +9,9 @@ use super::{Checker, Custody, Ledger};
 /// What a file's name holds that has outward records in it, whatever follows.
 const NAME_PART: &str = ".ndjson";
 
-/// Compares all files under a directory whose names hold `.ndjson` with a ledger: those of each lane
-/// in the order of the positions in their names. A last line without an end is counted as torn and
-/// read no further.
+/// Compares all files under a directory whose names hold `.ndjson` with a ledger: those of each
+/// lane in the order of the positions in their names. A last line without an end is counted as torn
+/// and read no further.
 ///
 /// # Errors
 /// The directory or a file cannot be read.

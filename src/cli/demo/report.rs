@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use simulator::custody::Custody;
 use simulator::fleet::Counters;
 
 use super::Outcome;
@@ -64,8 +65,33 @@ pub(super) fn show(outcome: &Outcome, as_json: bool) -> io::Result<()> {
         return writeln!(out, "{object}");
     }
     writeln!(out, "Custody report")?;
-    let rows = [
-        ("sessions", counters.sessions(), "calls that were answered"),
+    for (name, count, meaning) in rows(custody, counters.sessions()) {
+        writeln!(out, "  {name:<12} {count:>9}  {meaning}")?;
+    }
+    writeln!(
+        out,
+        "  ack latency  p50 {p50:.1} ms, p99 {p99:.1} ms, losses included"
+    )?;
+    let verdict = if custody.is_clean() {
+        "clean"
+    } else {
+        "BROKEN"
+    };
+    writeln!(out, "  custody      {verdict}, after {took_s:.1} s")?;
+    let dir = data_dir.display();
+    writeln!(
+        out,
+        "\nThe data lies in {dir}. Look at a reading and at an alarm:"
+    )?;
+    writeln!(out, "  head -n 1 {dir}/records/bulk-*.ndjson")?;
+    writeln!(out, "  head -n 1 {dir}/records/alarm-*.ndjson")?;
+    writeln!(out, "  kenshin log verify --data {dir}/data")
+}
+
+/// What is counted, with its name and its meaning.
+const fn rows(custody: &Custody, sessions: u64) -> [(&'static str, u64, &'static str); 10] {
+    [
+        ("sessions", sessions, "calls that were answered"),
         (
             "told safe",
             custody.told_safe,
@@ -95,26 +121,5 @@ pub(super) fn show(outcome: &Outcome, as_json: bool) -> io::Result<()> {
             custody.redelivered,
             "the same id again, which is allowed",
         ),
-    ];
-    for (name, count, meaning) in rows {
-        writeln!(out, "  {name:<12} {count:>9}  {meaning}")?;
-    }
-    writeln!(
-        out,
-        "  ack latency  p50 {p50:.1} ms, p99 {p99:.1} ms, losses included"
-    )?;
-    let verdict = if custody.is_clean() {
-        "clean"
-    } else {
-        "BROKEN"
-    };
-    writeln!(out, "  custody      {verdict}, after {took_s:.1} s")?;
-    let dir = data_dir.display();
-    writeln!(
-        out,
-        "\nThe data lies in {dir}. Look at a reading and at an alarm:"
-    )?;
-    writeln!(out, "  head -n 1 {dir}/records/bulk-*.ndjson")?;
-    writeln!(out, "  head -n 1 {dir}/records/alarm-*.ndjson")?;
-    writeln!(out, "  kenshin log verify --data {dir}/data")
+    ]
 }

@@ -38,8 +38,8 @@ pub struct Faults {
     pub fail_sync_dir: Option<u64>,
     /// The write that fails, and how many octets it writes before that.
     pub short_write: Option<(u64, usize)>,
-    /// The operation that changes the disk (write, sync, create, rename, remove, `create_dir`, `set_len`) at
-    /// which the power goes: it and all later calls fail.
+    /// The operation that changes the disk (write, sync, create, rename, remove, `create_dir`,
+    /// `set_len`) at which the power goes: it and all later calls fail.
     pub power_cut: Option<u64>,
     /// What `space` says, in place of the truth.
     pub space: Option<Space>,
@@ -185,8 +185,8 @@ impl SimFs {
         disk.inodes.get(*id).map(|inode| inode.current.clone())
     }
 
-    /// Flips a bit of a file, durable at once: as by damage of the medium. Whoever has the file open
-    /// meets it.
+    /// Flips a bit of a file, durable at once: as by damage of the medium. Whoever has the file
+    /// open meets it.
     pub fn flip(&self, path: &Path, offset: usize) {
         let disk = &mut *self.disk.lock();
         let id = disk.names.files.get(path).copied();

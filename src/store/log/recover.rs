@@ -358,8 +358,8 @@ impl Recovery<'_> {
     }
 
     /// Whether what follows the last good frame may be cut: a frame of a batch that began after it
-    /// was written only once the damaged octets were durable, and so was what somebody knows to have
-    /// been. Damage of the last batch looks the same as one that was torn.
+    /// was written only once the damaged octets were durable, and so was what somebody knows to
+    /// have been. Damage of the last batch looks the same as one that was torn.
     fn check_torn(&self, file: &Candidate, found: Found) -> Result<(), OpenError> {
         if file.position(found.end) < self.options.known_durable.get() {
             return Err(file.damage_at(found.end, "a frame's check fails"));
