@@ -2,7 +2,10 @@
 //! lost, nothing is invented, nothing is there twice.
 //!
 //! Ten kills by default; `KENSHIN_CRASH_KILLS=200 cargo test --release --test crash -- --nocapture`
-//! runs as many as it says.
+//! runs as many as it says. The fleet grows with the kills, so that terminals call some hundred
+//! times a second from the first kill to the last; segments and snapshots are small, so that kills
+//! meet the change of a segment, the writing of its index and of a snapshot; and each kill waits,
+//! for a short time, until a frame is under way that nothing but the kill can disturb.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,11 +17,13 @@
 )]
 
 #[path = "support/serve.rs"]
+#[allow(dead_code, reason = "shared by several tests")]
 mod serve;
 
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Child, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serve::{Registered, Site, terminate};
 use simulator::custody::{Custody, check_directory};
@@ -46,21 +51,43 @@ fn utc_s() -> u32 {
     u32::try_from(since.unwrap().as_secs()).unwrap()
 }
 
+/// Small files, so that they change and are written often.
+const SMALL: &str = "[store]\nsegment_mib = 1\nsnapshot_every_mib = 1\n";
+/// Calls of terminals in a second.
+const CALLS_PER_S: u64 = 400;
+/// Calls of one terminal in a run: with its repeats it stays within what a day allows.
+const CALLS: u32 = 12;
+
+/// What came of a run.
+struct Outcome {
+    custody: Custody,
+    counters: Arc<Counters>,
+    /// Of the server's folder at the end: the latest segment's name and the snapshots.
+    data: Vec<String>,
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(dir).unwrap();
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
+    names
+        .map(|entry| name(entry).to_string_lossy().into_owned())
+        .collect()
+}
+
 /// A fleet at work while `disturb` does something to the server.
-fn run(
-    terminals: u32,
-    run: Duration,
-    disturb: impl FnOnce(&Site) -> std::process::Child,
-) -> Custody {
+fn run(run: Duration, disturb: impl FnOnce(&Site, &Counters) -> Child) -> Outcome {
+    let calls = run.as_secs() * CALLS_PER_S;
+    let terminals = calls.div_ceil(u64::from(CALLS));
     let plan = FleetPlan {
         seed: 7,
-        terminals,
+        terminals: u32::try_from(terminals).unwrap(),
         utilities: 2,
     };
     let dir = tempfile::tempdir().unwrap();
-    let site = Site::new(dir.path(), &registered(&plan), "");
+    let site = Site::new(dir.path(), &registered(&plan), SMALL);
     let mut settings = FleetSettings::new([site.udp, site.alarm, site.tcp], utc_s(), run);
     settings.settle = Duration::from_secs(90);
+    settings.calls = CALLS;
     let counters = Arc::new(Counters::default());
     let (fleet_plan, fleet_counters) = (plan, Arc::clone(&counters));
     let fleet = std::thread::spawn(move || {
@@ -68,19 +95,29 @@ fn run(
         let runtime = { runtime }.enable_all().build().unwrap();
         runtime.block_on(fleet::run(&fleet_plan, settings, fleet_counters))
     });
-    let server = disturb(&site);
+    let server = disturb(&site, &counters);
     let ledger = fleet.join().unwrap().unwrap();
     assert_eq!(terminate(server), Some(0), "the server stops in order");
     let custody = check_directory(&ledger, &site.records()).unwrap();
+    let data = ["log", "state"].map(|part| names(&site.dir.join("data").join(part)));
     println!(
-        "{} told safe, {} delivered, {} redelivered; {} sessions, {} repeats",
-        custody.told_safe,
-        custody.delivered,
-        custody.redelivered,
+        "{terminals} terminals, {} sessions, {} repeats; {} records acked, {} delivered, {} lost, \
+         {} phantom, {} duplicated, {} altered, {} redelivered",
         counters.sessions(),
         counters.retries(),
+        custody.told_safe,
+        custody.delivered,
+        custody.lost,
+        custody.phantom,
+        custody.duplicated,
+        custody.altered,
+        custody.redelivered,
     );
-    custody
+    Outcome {
+        custody,
+        counters,
+        data: data.concat(),
+    }
 }
 
 fn assert_clean(custody: &Custody) {
@@ -95,20 +132,36 @@ fn assert_clean(custody: &Custody) {
     assert!(custody.is_clean(), "{:?}", custody.problems);
 }
 
+/// Waits until a frame is under way that was sent to this very server, and that neither the shim
+/// nor a repeat has touched; for a short time, since there may be none for a while.
+fn meet_a_frame(counters: &Counters) {
+    let began = Instant::now();
+    while counters.in_flight_of_mark() == 0 && began.elapsed() < Duration::from_millis(500) {
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
 #[test]
 fn a_server_that_is_killed_under_load_loses_nothing_and_invents_nothing() {
     let kills = std::env::var_os("KENSHIN_CRASH_KILLS");
     let kills = kills.and_then(|kills| kills.to_str()?.parse().ok());
     let kills: u64 = kills.unwrap_or(10);
     let pauses_ms = |random: &mut Seeded| 300 + u64::from(random.u32() % 1_500);
-    let length = Duration::from_millis(kills * 1_200 + 2_000);
-    let custody = run(600, length, |site| {
+    let length = Duration::from_millis(kills * 1_500 + 3_000);
+    let (mut met, mut least) = (0, u64::MAX);
+    let outcome = run(length, |site, counters| {
         let mut random = Seeded::new(11);
         let mut child = site.start(Stdio::null());
         for kill in 1..=kills {
+            counters.set_mark();
+            let before = counters.sessions();
             std::thread::sleep(Duration::from_millis(pauses_ms(&mut random)));
+            meet_a_frame(counters);
             child.kill().unwrap();
             child.wait().unwrap();
+            // What is still unanswered now was under way when the server ended.
+            met += u64::from(counters.in_flight_of_mark() > 0);
+            least = least.min(counters.sessions() - before);
             child = site.start(Stdio::null());
             if kill % 10 == 0 {
                 println!("{kill} of {kills} kills");
@@ -116,16 +169,43 @@ fn a_server_that_is_killed_under_load_loses_nothing_and_invents_nothing() {
         }
         child
     });
-    assert_clean(&custody);
+    println!("{kills} kills, {met} with a frame in flight; {least} sessions between two at least");
+    assert_clean(&outcome.custody);
+    assert!(
+        met * 10 >= kills * 8,
+        "{met} of {kills} kills met a frame in flight"
+    );
+    let per_kill = outcome.counters.sessions() / kills;
+    assert!(
+        per_kill >= 100,
+        "{per_kill} sessions a kill: too little load"
+    );
+    let count = |ending: &str| {
+        outcome
+            .data
+            .iter()
+            .filter(|name| name.ends_with(ending))
+            .count()
+    };
+    assert!(
+        count(".log") > 1,
+        "no kill could meet the change of a segment: {:?}",
+        outcome.data
+    );
+    assert!(
+        count(".snap") > 0,
+        "no kill could meet a snapshot: {:?}",
+        outcome.data
+    );
 }
 
 #[test]
 fn a_server_that_is_told_to_stop_under_load_stops_in_order_and_loses_nothing() {
-    let custody = run(300, Duration::from_secs(5), |site| {
+    let outcome = run(Duration::from_secs(5), |site, _| {
         let child = site.start(Stdio::null());
         std::thread::sleep(Duration::from_secs(2));
         assert_eq!(terminate(child), Some(0));
         site.start(Stdio::null())
     });
-    assert_clean(&custody);
+    assert_clean(&outcome.custody);
 }

@@ -152,6 +152,12 @@ impl Followers {
         ))
     }
 
+    /// The sinks, for whoever tells how far they are.
+    #[must_use]
+    pub fn sinks(&self) -> Arc<Sinks> {
+        Arc::clone(&self.sinks)
+    }
+
     /// Ends what is being delivered and makes the cursors durable.
     pub fn stop(self) {
         self.forwarder.stop();

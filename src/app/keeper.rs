@@ -67,7 +67,9 @@ impl Keeper {
             state: Arc::clone(&booted.state),
             log: Arc::clone(&booted.log),
             load,
-            snapshot_at: booted.state.folded(),
+            // Not what was replayed since: a server that is killed again and again would never take
+            // one, and each start would read more.
+            snapshot_at: booted.snapshot_end,
         }
     }
 

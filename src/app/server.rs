@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -11,9 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::ops::{self, HealthSource, Unready};
 use crate::config::Config;
+use crate::forward::{SinkStatus, Sinks};
 use crate::ingest::intake::{Intake, Parts};
 use crate::ingest::load::Load;
-use crate::keyring::LinkKeyring;
+use crate::keyring::{KeyError, LinkKeyring};
+use crate::model::{Lsn, TerminalId};
 use crate::net::admission::AdmissionLimits;
 use crate::net::counters::NetCounters;
 use crate::net::{BindError, ListenerOptions, Listeners, StreamLimits, bind};
@@ -21,7 +24,7 @@ use crate::session::otl::machine::{NoCommands, NoSigner};
 use crate::shutdown::Shutdown;
 use crate::store::fs::{DataDirLock, RealFs};
 use crate::store::log::{AppendError, LogOptions};
-use crate::telemetry::{DiskLevel, Levels, Metrics, events};
+use crate::telemetry::{DiskLevel, FollowerLevels, Levels, Metrics, events};
 use crate::time::Clock;
 
 use super::boot::{BootError, Booted, boot, lock};
@@ -86,6 +89,8 @@ pub struct Server {
     stopping: CancellationToken,
     broken: CancellationToken,
     clock: Arc<dyn Clock>,
+    /// When the last snapshot was taken, or else when the server started.
+    snapshot_ms: Arc<AtomicU64>,
     /// Given back last.
     _lock: DataDirLock,
 }
@@ -97,6 +102,9 @@ struct Health {
     booted: Arc<Booted>,
     load: Arc<Load>,
     net: Arc<NetCounters>,
+    sinks: Arc<Sinks>,
+    clock: Arc<dyn Clock>,
+    snapshot_ms: Arc<AtomicU64>,
     stopping: CancellationToken,
 }
 
@@ -127,16 +135,29 @@ impl HealthSource for Health {
     fn levels(&self) -> Levels {
         let status = self.booted.log.status();
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let now_ms = self.clock.monotonic_ms();
+        let snapshot_ms = self.snapshot_ms.load(Ordering::Relaxed);
+        let end = status.durable_end;
         Levels {
             log_queue_frames: count(status.queue_frames),
             durable_end: status.durable_end,
             disk: self.load.disk(),
             hot_terminals: count(self.booted.state.table.len()),
             live_sessions: count(self.intake.live_machines()),
-            tcp_connections: self.net.connections_open.get(),
+            net: self.net.totals(),
+            followers: self.sinks.list().into_iter().map(followed(end)).collect(),
             sqlite_lag_bytes: 0,
-            snapshot_age_s: 0,
+            snapshot_age_s: now_ms.saturating_sub(snapshot_ms) / 1_000,
         }
+    }
+}
+
+/// How far a sink is from the end of the log.
+fn followed(end: Lsn) -> impl Fn(SinkStatus) -> FollowerLevels {
+    move |sink| FollowerLevels {
+        name: sink.name,
+        delivered_records: [sink.alarm.records, sink.bulk.records],
+        lag_bytes: [sink.reached.alarm, sink.reached.bulk].map(|at| end.saturating_since(at)),
     }
 }
 
@@ -164,12 +185,15 @@ impl Server {
         }
         let frames = booted.replayed_frames;
         tracing::info!(frames, "Took up what is durable.");
-        booted.take_up_mark(&**clock)?;
-        let bound = bind(&listener_options(config, workers))?;
-        booted.completions.set_wakers(bound.wakers());
         let names = config.sinks.iter().map(|sink| sink.name.as_str());
         let consumers = config.consumers.iter().map(|one| one.name.as_str());
         let metrics = Arc::new(Metrics::new(names.chain(consumers)));
+        let counted = Arc::clone(&metrics);
+        let count = move |frames, octets| counted.committed(frames, octets);
+        booted.completions.set_count(Box::new(count));
+        booted.take_up_mark(&**clock)?;
+        let bound = bind(&listener_options(config, workers))?;
+        booted.completions.set_wakers(bound.wakers());
         let load = Arc::new(Load::default());
         let intake = Arc::new(Intake::new(Parts {
             state: Arc::clone(&booted.state),
@@ -203,6 +227,7 @@ impl Server {
             stopping: CancellationToken::new(),
             broken: CancellationToken::new(),
             clock: Arc::clone(clock),
+            snapshot_ms: Arc::new(AtomicU64::new(clock.monotonic_ms())),
             _lock: data_lock,
         };
         server.keep_house(config);
@@ -222,6 +247,24 @@ impl Server {
     #[must_use]
     pub fn broken(&self) -> CancellationToken {
         self.broken.clone()
+    }
+
+    /// Calls a terminal that holds a connection or listens on UDP; it answers with an uplink like
+    /// any other. The call leaves once its counter is durable, and not at all if no way to the
+    /// terminal is known.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] if the terminal is not known, or no key of it can be used.
+    // spec: SES-12, SES-13
+    pub fn call(&self, terminal: TerminalId) -> Result<(), KeyError> {
+        let mut out = Vec::new();
+        self.intake.call_now(terminal, &mut out)?;
+        if let Some(listeners) = &self.listeners {
+            let now_ms = self.clock.monotonic_ms();
+            listeners.outbound().send_all(&mut out, now_ms);
+        }
+        Ok(())
     }
 
     fn tell_addresses(&self) {
@@ -258,11 +301,15 @@ impl Server {
         };
         let mut keeper = Keeper::new(options, &self.booted, Arc::clone(&self.load));
         let (stopping, broken) = (self.stopping.clone(), self.broken.clone());
+        let (clock, snapshot_ms) = (Arc::clone(&self.clock), Arc::clone(&self.snapshot_ms));
         let thread = std::thread::Builder::new().name("keeper".to_owned());
         let spawned = thread.spawn(move || {
             let mut was = DiskLevel::default();
             while !stopping.is_cancelled() {
                 let round = keeper.round();
+                if let Some(Ok(_)) = &round.snapshot {
+                    snapshot_ms.store(clock.monotonic_ms(), Ordering::Relaxed);
+                }
                 super::keeper::tell(&round, &mut was, &broken);
                 std::thread::park_timeout(Duration::from_millis(ROUND_MS));
             }
@@ -283,7 +330,7 @@ impl Server {
         let Some(address) = config.api.listen else {
             return Ok(());
         };
-        let Some(listeners) = &self.listeners else {
+        let (Some(listeners), Some(followers)) = (&self.listeners, &self.followers) else {
             return Ok(());
         };
         let failed = |cause| StartError::Http { address, cause };
@@ -297,12 +344,13 @@ impl Server {
             booted: Arc::clone(&self.booted),
             load: Arc::clone(&self.load),
             net: listeners.counters(),
+            sinks: followers.sinks(),
+            clock: Arc::clone(&self.clock),
+            snapshot_ms: Arc::clone(&self.snapshot_ms),
             stopping: self.stopping.clone(),
         };
-        let mut router = ops::router(Arc::new(health), Arc::clone(metrics));
-        if let Some(followers) = &self.followers {
-            router = router.merge(followers.router(config)?);
-        }
+        let router = ops::router(Arc::new(health), Arc::clone(metrics));
+        let router = router.merge(followers.router(config)?);
         let stopping = self.stopping.clone();
         self.http = Some(runtime.spawn(async move {
             let serving = axum::serve(socket, router);

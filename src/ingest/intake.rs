@@ -187,7 +187,8 @@ impl Intake {
             key_version: version,
             key,
         };
-        self.drive(self.home(), found, Input::CallNow(Box::new(order)), out);
+        let input = Input::CallNow(Box::new(order));
+        self.drive(Turn::of(self.home()), found, input, out);
         Ok(())
     }
 
@@ -195,7 +196,7 @@ impl Intake {
     pub fn drain(&self, out: &mut Vec<Outgoing>) {
         for slot in self.live.slots() {
             if let Some(found) = self.found_of(slot) {
-                self.drive(self.home(), found, Input::Drain, out);
+                self.drive(Turn::of(self.home()), found, Input::Drain, out);
             }
         }
     }
@@ -229,17 +230,25 @@ impl Intake {
         })
     }
 
-    /// Hands an input to the machine of a terminal and does what it wants done.
-    fn drive(&self, owner: u16, found: Found, input: Input<PathId>, out: &mut Vec<Outgoing>) {
+    /// Hands an input to the machine of a terminal and does what it wants done. False if there is
+    /// no room for a machine.
+    fn drive(
+        &self,
+        turn: Turn,
+        found: Found,
+        input: Input<PathId>,
+        out: &mut Vec<Outgoing>,
+    ) -> bool {
         let Ok(mut randoms) = Randoms::draw() else {
-            return self.parts.witness.no_randomness();
+            self.parts.witness.no_randomness();
+            return false;
         };
         let entry = self
             .parts
             .state
             .table
             .with_slot(found.slot, |entry| *entry.hot);
-        let Some(hot) = entry else { return };
+        let Some(hot) = entry else { return false };
         let over_tcp =
             matches!(&input, Input::Frame { path, .. } if matches!(path, PathId::Tcp { .. }));
         let may_make = matches!(input, Input::Frame { .. } | Input::CallNow(_));
@@ -251,7 +260,7 @@ impl Intake {
         };
         let served = self.live.with_or_make(found.slot, make, |live| {
             self.handle(&hot, found, live, &mut randoms, input);
-            self.do_outputs(owner, found, over_tcp, live, &mut randoms, out);
+            self.do_outputs(turn, found, over_tcp, live, &mut randoms, out);
             if live.machine.is_failed() {
                 self.resume(found, live);
             }
@@ -259,6 +268,7 @@ impl Intake {
         if may_make && served.is_none() {
             self.parts.witness.not_taken();
         }
+        served.is_some()
     }
 
     fn handle(
@@ -292,7 +302,7 @@ impl Intake {
 
     fn do_outputs(
         &self,
-        owner: u16,
+        turn: Turn,
         found: Found,
         over_tcp: bool,
         live: &mut Live,
@@ -325,9 +335,8 @@ impl Intake {
                         urgent,
                         over_tcp,
                     };
-                    if self.order(owner, found, live, order) {
-                        let now_ms = self.parts.clock.monotonic_ms();
-                        live.ordered.push((token, now_ms));
+                    if self.order(turn.owner, found, live, order) {
+                        live.ordered.push((token, turn.received_us));
                     } else {
                         refused.push(token);
                     }
@@ -428,7 +437,6 @@ impl Intake {
             utc_s: self.parts.clock.utc_seconds().get(),
             over_tcp,
         };
-        self.parts.witness.step(found.terminal, &step.commit);
         encode(step, &received, meters)
     }
 
@@ -457,32 +465,39 @@ impl Intake {
         self.parts.completions.owners().saturating_sub(1)
     }
 
-    fn came_back(&self, owner: u16, completion: Completion, out: &mut Vec<Outgoing>) {
+    /// Gives the time of receipt of the frame whose answer is in `out` now.
+    fn came_back(
+        &self,
+        owner: u16,
+        completion: Completion,
+        out: &mut Vec<Outgoing>,
+    ) -> Option<u64> {
         let ticket = completion.ticket;
         if ticket.token == NO_TOKEN {
-            return self.retry_waiting(owner, out);
+            self.retry_waiting(owner, out);
+            return None;
         }
         self.pending.fetch_sub(1, Ordering::AcqRel);
         let token = Token(ticket.token);
         let slot = Slot::new(ticket.slot);
-        let Some(found) = self.found_of(slot) else {
-            return;
-        };
-        self.live.with(slot, |live| {
-            let at = live.ordered.iter().position(|(of, _)| *of == token);
-            if let Some(at) = at {
-                let (_, ordered_ms) = live.ordered.swap_remove(at);
-                let now_ms = self.parts.clock.monotonic_ms();
-                let took_ms = now_ms.saturating_sub(ordered_ms);
-                self.parts.witness.came_back(completion.durable, took_ms);
+        let found = self.found_of(slot)?;
+        let received_us = self.live.with(slot, |live| {
+            if let (true, Some(CommitOrder::Step(step))) =
+                (completion.durable, live.machine.commit_order(token))
+            {
+                self.parts.witness.durable(found.terminal, &step.commit);
             }
+            let at = live.ordered.iter().position(|(of, _)| *of == token)?;
+            live.ordered.swap_remove(at).1
         });
         let input = if completion.durable {
             Input::Committed(token)
         } else {
             Input::CommitFailed(token)
         };
-        self.drive(owner, found, input, out);
+        let before = out.len();
+        self.drive(Turn::of(owner), found, input, out);
+        received_us.flatten().filter(|_| out.len() > before)
     }
 
     /// Machines that waited for the mark look at it again.
@@ -490,7 +505,7 @@ impl Intake {
         let waiting = std::mem::take(&mut *self.waiting.lock());
         for slot in waiting {
             if let Some(found) = self.found_of(slot) {
-                self.drive(owner, found, Input::Timeout, out);
+                self.drive(Turn::of(owner), found, Input::Timeout, out);
             }
         }
     }
@@ -498,6 +513,11 @@ impl Intake {
     // spec: SES-11, ERR-1
     fn refused(&self, found: Option<Found>, refusal: &Refusal, frame: &[u8]) -> Verdict {
         self.parts.witness.refused(refusal);
+        if refusal.verified {
+            // Its sender is known, so that nothing is counted against its address.
+            // spec: SES-9
+            return Verdict::Verified;
+        }
         let group = refusal.reason.group();
         if group != FaultGroup::Authentication {
             return Verdict::Malformed;
@@ -515,6 +535,22 @@ impl Intake {
 
 /// How long before the mark of server nonces is reached a later one is asked for, in seconds.
 const MARK_SPARE_S: u32 = 20;
+
+/// For whom something is done, and for which frame.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    owner: u16,
+    /// When the frame came, by the clock that never goes back; none if there is none.
+    received_us: Option<u64>,
+}
+
+impl Turn {
+    /// Without a frame.
+    const fn of(owner: u16) -> Self {
+        let received_us = None;
+        Self { owner, received_us }
+    }
+}
 
 /// An order on its way into the log.
 #[derive(Clone, Copy, Debug)]
@@ -573,6 +609,10 @@ impl StepHistory for Intake {
 impl FrameHandler for Intake {
     // spec: SES-9, SES-10
     fn receive(&self, owner: u16, path: PathId, frame: &[u8], out: &mut Vec<Outgoing>) -> Verdict {
+        let turn = Turn {
+            owner,
+            received_us: Some(self.parts.clock.monotonic_us()),
+        };
         let keys = Keys {
             state: &self.parts.state,
             found: Cell::new(None),
@@ -585,7 +625,6 @@ impl FrameHandler for Intake {
             // A frame that opened was looked up.
             (Ok(_), None) => return Verdict::Malformed,
         };
-        self.parts.witness.verified(&opened);
         if !matches!(&opened, Opened::Uplink(uplink) if uplink.header.mode() == Mode::Clear) {
             self.live.note_path(path, found.slot);
         }
@@ -594,15 +633,25 @@ impl FrameHandler for Intake {
             path,
             octets_len: frame.len(),
         };
-        self.drive(owner, found, input, out);
-        Verdict::Verified
+        if self.drive(turn, found, input, out) {
+            Verdict::Verified
+        } else {
+            Verdict::Shed
+        }
     }
 
     fn complete(&self, owner: u16, out: &mut Vec<Outgoing>) -> usize {
         let mut batch = Vec::new();
         self.parts.completions.take(owner, &mut batch);
-        for completion in &batch {
-            self.came_back(owner, *completion, out);
+        let came_back = |completion: &Completion| self.came_back(owner, *completion, out);
+        let answered: Vec<u64> = batch.iter().filter_map(came_back).collect();
+        if !answered.is_empty() {
+            // The whole batch goes to the sockets together.
+            let now_us = self.parts.clock.monotonic_us();
+            for received_us in answered {
+                let took_us = now_us.saturating_sub(received_us);
+                self.parts.witness.answered(took_us);
+            }
         }
         batch.len()
     }
@@ -616,7 +665,8 @@ impl FrameHandler for Intake {
             && let Some(found) = self.found_of(slot)
         {
             let mut nothing = Vec::new();
-            self.drive(self.home(), found, Input::PathClosed(path), &mut nothing);
+            let input = Input::PathClosed(path);
+            self.drive(Turn::of(self.home()), found, input, &mut nothing);
         }
     }
 

@@ -31,6 +31,7 @@ pub(crate) struct Site {
     pub(crate) udp: SocketAddr,
     pub(crate) alarm: SocketAddr,
     pub(crate) tcp: SocketAddr,
+    pub(crate) http: SocketAddr,
 }
 
 fn free_udp() -> SocketAddr {
@@ -52,6 +53,7 @@ impl Site {
             udp: free_udp(),
             alarm: free_udp(),
             tcp: free_tcp(),
+            http: free_tcp(),
         };
         std::fs::create_dir_all(dir).unwrap();
         site.register(utilities);
@@ -71,7 +73,7 @@ impl Site {
         std::fs::set_permissions(&key_file, std::fs::Permissions::from_mode(0o600)).unwrap();
         let text = format!(
             "data_dir = \"{data}\"\n{more}\n[listen]\nudp = \"{udp}\"\nudp_alarm = \"{alarm}\"\n\
-             tcp = \"{tcp}\"\n[api]\nlisten = \"127.0.0.1:0\"\n[disk]\ncome_back_percent = 97\n\
+             tcp = \"{tcp}\"\n[api]\nlisten = \"{http}\"\n[disk]\ncome_back_percent = 97\n\
              alarms_only_percent = 99\n[keys]\nlink_file = \"{keys}\"\nallow_clear_keys = true\n\
              allow_mode0 = true\n[[sink]]\nname = \"records\"\ntype = \"ndjson\"\n\
              dir = \"{records}\"\nfrom = \"start\"\n",
@@ -79,6 +81,7 @@ impl Site {
             udp = site.udp,
             alarm = site.alarm,
             tcp = site.tcp,
+            http = site.http,
             keys = key_file.display(),
             records = site.records().display(),
         );
@@ -124,10 +127,16 @@ impl Site {
 
     /// Starts the server and waits until its TCP port takes connections.
     pub(crate) fn start(&self, stderr: Stdio) -> Child {
+        self.start_with(stderr, &[])
+    }
+
+    /// The same, with variables in its environment.
+    pub(crate) fn start_with(&self, stderr: Stdio, variables: &[(&str, &str)]) -> Child {
         let mut child = Command::new(env!("CARGO_BIN_EXE_kenshin"))
             .arg("serve")
             .arg("--config")
             .arg(self.dir.join("kenshin.toml"))
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr)
