@@ -242,7 +242,7 @@ async fn acknowledge(
     let name = consumer.sink.name();
     match kept {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(SinkError::Position { .. })) => Err(no_cursor()),
+        Ok(Err(SinkError::Position { .. } | SinkError::Beyond { .. })) => Err(no_cursor()),
         Ok(Err(error)) => Err(not_kept(name, &error)),
         Err(error) => Err(not_kept(name, &error)),
     }

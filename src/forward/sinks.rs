@@ -65,6 +65,14 @@ pub enum SinkError {
         #[source]
         cause: ReadError,
     },
+    /// A position that the log has not come to.
+    #[error("position {position} is beyond the end of the log, {end}: give one up to it, or `now`")]
+    Beyond {
+        /// The position.
+        position: Lsn,
+        /// The end of the log.
+        end: Lsn,
+    },
     /// A position that is not after the sink's, or beyond the end of the log.
     #[error("a skip goes forward: from {from} at least one octet, up to {end} at most")]
     Backward {
@@ -437,6 +445,10 @@ impl Sinks {
 
     /// A position, if a frame begins there or the log ends there.
     fn checked(&self, position: Lsn) -> Result<Lsn, SinkError> {
+        let end = self.log.durable_end();
+        if position > end {
+            return Err(SinkError::Beyond { position, end });
+        }
         match self.log.reader(position).next_batch(1) {
             Ok(_) => Ok(position),
             Err(cause) => Err(SinkError::Position { position, cause }),

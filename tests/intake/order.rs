@@ -50,7 +50,7 @@ fn frames(fresh: &[(usize, bool)]) -> Vec<Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     // spec: REP-1, REP-9, REC-8
     #[test]
@@ -73,8 +73,9 @@ proptest! {
         for frame in &frames {
             shuffled.take(std::slice::from_ref(frame));
         }
-        prop_assert_eq!(straight.state(), shuffled.state());
-        prop_assert_eq!(shuffled.state(), shuffled.state_after_restart());
+        let state = shuffled.state();
+        prop_assert_eq!(straight.state(), state.clone());
         prop_assert_eq!(straight.outward(), shuffled.outward());
+        prop_assert_eq!(shuffled.state_after_restart(), state);
     }
 }

@@ -62,6 +62,7 @@ pub(crate) struct World {
     fs: SimFs,
     booted: Booted,
     intake: Intake,
+    clock: Arc<TestClock>,
     pub(crate) heard: Arc<Heard>,
 }
 
@@ -134,8 +135,14 @@ impl World {
             fs,
             booted,
             intake,
+            clock,
             heard,
         }
+    }
+
+    /// One answer a second leaves for a terminal.
+    pub(crate) fn pass_a_second(&self) {
+        self.clock.advance_s(1);
     }
 
     /// Hands frames over at once, waits until all is durable, and gives the verdicts and how many
@@ -163,7 +170,7 @@ impl World {
         state_of(&self.booted)
     }
 
-    /// The same, of a server that starts on what is durable now.
+    /// The same, of a server that starts on what is durable now. Ends the one before.
     pub(crate) fn state_after_restart(&self) -> (HotEntry, Vec<Option<MeterTrack>>) {
         let crashed = self.fs.crash(1);
         state_of(&booted(&crashed))
@@ -213,14 +220,12 @@ fn state_of(booted: &Booted) -> (HotEntry, Vec<Option<MeterTrack>>) {
     let terminal = TerminalId::new(IDENTITY);
     let found = booted.state.table.with(terminal, |entry| {
         let meters = (0..=u8::MAX).map(|meter| entry.meter(meter)).collect();
-        let hot = HotEntry {
-            applied: Lsn::ZERO,
-            // Counted anew in each process.
-            version: 0,
-            // Which of the meters is here is the order's affair, and `meters` has them all.
-            meter: MeterTrack::default(),
-            ..*entry.hot
-        };
+        let mut hot = *entry.hot;
+        hot.applied = Lsn::ZERO;
+        // Counted anew in each process.
+        hot.version = 0;
+        // Which of the meters is here is the order's affair, and `meters` has them all.
+        hot.meter = MeterTrack::default();
         (hot, meters)
     });
     found.unwrap()

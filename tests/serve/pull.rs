@@ -125,9 +125,9 @@ fn a_poll_that_waits_gets_a_new_record_at_once() {
     let mut terminal = town.gas(2);
     town.call(town.site.udp, &terminal.routine());
     let cursor = pull(&town, "", TOKENS[0]).cursor;
+    let query = format!("?wait_s=50&after={cursor}");
     std::thread::scope(|scope| {
         let began = Instant::now();
-        let query = format!("?wait_s=50&after={cursor}");
         let poll = scope.spawn(|| pull(&town, &query, TOKENS[0]));
         std::thread::sleep(Duration::from_millis(500));
         assert!(!poll.is_finished(), "it waits while there is nothing");
