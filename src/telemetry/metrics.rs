@@ -140,8 +140,8 @@ impl Metrics {
         let ack_latency = AtomicHistogram::new(ACK_BOUNDS_US, 1e6);
         let help = "Frames that one sync covered";
         r.register("commit_frames", help, commit_frames.clone());
-        let help = "Time from the hand-over of a new frame by its listener to the hand-over of its \
-                    answer to it, with the sync between";
+        let help = "Time from the hand-over of a new frame by its listener to that of its \
+                    answer, with the sync between";
         r.register_with_unit("ack_latency", help, Unit::Seconds, ack_latency.clone());
         Self {
             net: NetMetrics::register(r),
