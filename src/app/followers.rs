@@ -17,6 +17,9 @@ use crate::time::Clock;
 
 use super::boot::Booted;
 
+/// The kind of sinks of files.
+pub(super) const FILES: &str = "ndjson";
+
 /// Why a sink cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum FollowError {
@@ -88,7 +91,7 @@ impl Followers {
         clock: &Arc<dyn Clock>,
     ) -> Result<(), FollowError> {
         let attachment = Attachment {
-            kind: "ndjson",
+            kind: FILES,
             utility: config.utility,
         };
         let begin = begin_of(config.from);

@@ -28,7 +28,7 @@ use crate::telemetry::{DiskLevel, FollowerLevels, Levels, Metrics, events};
 use crate::time::Clock;
 
 use super::boot::{BootError, Booted, boot, lock};
-use super::followers::{FollowError, Followers};
+use super::followers::{FILES, FollowError, Followers};
 use super::keeper::{Keeper, KeeperOptions};
 use super::witness::Telling;
 
@@ -265,6 +265,18 @@ impl Server {
             listeners.outbound().send_all(&mut out, now_ms);
         }
         Ok(())
+    }
+
+    /// Octets of log that some sink of files has not got yet. What a sink has not got when the
+    /// server stops, it gets after the next start.
+    #[must_use]
+    pub fn undelivered_octets(&self) -> u64 {
+        let Some(followers) = &self.followers else {
+            return 0;
+        };
+        let sinks = followers.sinks().list();
+        let files = sinks.iter().filter(|sink| sink.kind == FILES);
+        files.map(|sink| sink.lag_octets).max().unwrap_or(0)
     }
 
     fn tell_addresses(&self) {

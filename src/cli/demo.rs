@@ -81,6 +81,9 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// How often the sink is looked at until it has everything: a minute at most.
+const SINK_WAITS: u32 = 1_200;
+
 /// Why the demonstration could not run.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -188,6 +191,13 @@ async fn operate(
     let ledger = fleet::run(plan, settings, Arc::clone(counters)).await;
     progress.abort();
     eprintln!();
+    // The sink follows the log; only what it does not get at all is lost.
+    for _ in 0..SINK_WAITS {
+        if server.undelivered_octets() == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     server.stop(config, &shutdown).await;
     Ok((ledger?, addresses.http))
 }
