@@ -57,6 +57,11 @@ pub trait Clock: fmt::Debug + Send + Sync {
 
     /// Milliseconds since some fixed instant of this process. Never goes back.
     fn monotonic_ms(&self) -> u64;
+
+    /// The same instant in microseconds, for durations below a millisecond.
+    fn monotonic_us(&self) -> u64 {
+        self.monotonic_ms().saturating_mul(1_000)
+    }
 }
 
 /// The clocks of the operating system.
@@ -101,6 +106,10 @@ impl Clock for SystemClock {
 
     fn monotonic_ms(&self) -> u64 {
         u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn monotonic_us(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 }
 

@@ -27,7 +27,7 @@ use tokio::time::timeout;
 use tokio_util::io::ReaderStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::forward::lane::{FrameError, Wanted, lines_of};
+use crate::forward::lane::{FrameError, LaneCounts, Wanted, lines_of};
 use crate::forward::{Sink, SinkError, Sinks};
 use crate::keyring::UtilityId;
 use crate::model::{Lanes, Lsn, Zone};
@@ -141,6 +141,8 @@ struct Poll {
     octets_left: usize,
     scan_left: u64,
     piece: Vec<u8>,
+    /// Records of the piece.
+    piece_records: LaneCounts,
     records: u64,
     /// Whether the log may have more for this poll.
     more: bool,
@@ -234,6 +236,7 @@ async fn begin(
         octets_left: ANSWER_OCTETS,
         scan_left: SCAN_OCTETS,
         piece: Vec::new(),
+        piece_records: LaneCounts::default(),
         records: 0,
         more: true,
         _permit: permit,
@@ -312,6 +315,7 @@ async fn send(mut poll: Poll, mut writer: DuplexStream) {
         if put(&mut writer, &poll.piece).await.is_none() {
             return;
         }
+        poll.consumer.sink.note_given(poll.piece_records);
         if !poll.more || poll.is_full() {
             break;
         }
@@ -383,6 +387,7 @@ impl Poll {
     /// its own, so that it can be acknowledged; the error comes to whoever asks for what follows.
     fn read_piece(&mut self) -> Result<(), PieceError> {
         self.piece.clear();
+        self.piece_records = LaneCounts::default();
         self.more = true;
         match self.read_frames() {
             Err(error) if self.records > 0 => {
@@ -434,13 +439,15 @@ impl Poll {
             utility: Some(self.consumer.utility),
             zone: self.api.zone,
         };
-        let records = lines_of(frame, wanted, &mut self.piece)?;
+        let by_lane = lines_of(frame, wanted, &mut self.piece)?;
+        let records = by_lane.total();
         if records > self.records_left && self.records > 0 {
             self.piece.truncate(start);
             self.records_left = 0;
             return Ok(false);
         }
         let octets = self.piece.len().saturating_sub(start);
+        self.piece_records = self.piece_records.plus(by_lane);
         self.records = self.records.saturating_add(records);
         self.records_left = self.records_left.saturating_sub(records);
         self.octets_left = self.octets_left.saturating_sub(octets);

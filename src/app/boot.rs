@@ -77,6 +77,8 @@ pub struct Booted {
     pub log: Arc<CommitLog>,
     /// Where steps come back.
     pub completions: Arc<Completions>,
+    /// Where the snapshot ends that was loaded; the beginning without one.
+    pub snapshot_end: Lsn,
     /// Frames that were folded again.
     pub replayed_frames: u64,
     /// Snapshots that cannot be used, to be said to the operator.
@@ -142,6 +144,7 @@ pub fn boot(
         state,
         log: Arc::new(log),
         completions,
+        snapshot_end: loaded.position,
         replayed_frames,
         passed_over: loaded.passed_over,
     })

@@ -21,6 +21,9 @@ use crate::time::Clock;
 
 use super::boot::Booted;
 
+/// The kind of sinks of files.
+pub(super) const FILES: &str = "ndjson";
+
 /// Why a sink cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum FollowError {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -13,11 +14,11 @@ use crate::admin::{AdminServer, Desk, ListenError, Socket};
 use crate::api::ops::{self, HealthSource, Unready};
 use crate::api::serve::{self, HttpLimits};
 use crate::config::Config;
-use crate::forward::SinkError;
+use crate::forward::{SinkError, SinkStatus, Sinks};
 use crate::ingest::intake::{Intake, Parts};
 use crate::ingest::load::Load;
-use crate::keyring::LinkKeyring;
-use crate::model::Zone;
+use crate::keyring::{KeyError, LinkKeyring};
+use crate::model::{Lsn, TerminalId, Zone};
 use crate::net::admission::AdmissionLimits;
 use crate::net::counters::NetCounters;
 use crate::net::{BindError, ListenerOptions, Listeners, StreamLimits, bind};
@@ -26,14 +27,14 @@ use crate::shutdown::Shutdown;
 use crate::store::fs::{DataDirLock, RealFs};
 use crate::store::log::{AppendError, LogOptions, OpenError, PoisonReason, Refused, TornEnd};
 use crate::store::state::snapshot::LoadError;
-use crate::telemetry::{DiskLevel, Levels, Metrics, events};
+use crate::telemetry::{DiskLevel, FollowerLevels, Levels, Metrics, events};
 use crate::time::Clock;
 
 use super::boot::{BootError, Booted, boot, lock};
 use super::descriptors::{self, TooFewFiles};
 use super::direct::{archive_of, registry_of};
 use super::folder::{Folder, Folding};
-use super::followers::{self, FollowError, Followers};
+use super::followers::{self, FILES, FollowError, Followers};
 use super::keeper::{Keeper, KeeperOptions};
 use super::retention::{Retention, RetentionOptions};
 use super::witness::Telling;
@@ -103,6 +104,8 @@ pub struct Server {
     stopping: CancellationToken,
     broken: CancellationToken,
     clock: Arc<dyn Clock>,
+    /// When the last snapshot was taken, or else when the server started.
+    snapshot_ms: Arc<AtomicU64>,
     /// Given back after the log is closed.
     data_lock: DataDirLock,
 }
@@ -115,6 +118,9 @@ struct Health {
     load: Arc<Load>,
     net: Arc<NetCounters>,
     folding: Option<Arc<Folding>>,
+    sinks: Arc<Sinks>,
+    clock: Arc<dyn Clock>,
+    snapshot_ms: Arc<AtomicU64>,
     stopping: CancellationToken,
 }
 
@@ -145,6 +151,9 @@ impl HealthSource for Health {
     fn levels(&self) -> Levels {
         let status = self.booted.log.status();
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let now_ms = self.clock.monotonic_ms();
+        let snapshot_ms = self.snapshot_ms.load(Ordering::Relaxed);
+        let end = status.durable_end;
         Levels {
             log_queue_frames: count(status.queue_frames),
             durable_end: status.durable_end,
@@ -152,11 +161,12 @@ impl HealthSource for Health {
             disk: self.load.disk(),
             hot_terminals: count(self.booted.state.table.len()),
             live_sessions: count(self.intake.live_machines()),
-            tcp_connections: self.net.connections_open.get(),
+            net: self.net.totals(),
+            followers: self.sinks.list().into_iter().map(followed(end)).collect(),
             sqlite_lag_bytes: self.folding.as_ref().map_or(0, |folding| {
                 status.durable_end.saturating_since(folding.position())
             }),
-            snapshot_age_s: 0,
+            snapshot_age_s: now_ms.saturating_sub(snapshot_ms) / 1_000,
         }
     }
 }
@@ -190,6 +200,15 @@ impl StartError {
     }
 }
 
+/// How far a sink is from the end of the log.
+fn followed(end: Lsn) -> impl Fn(SinkStatus) -> FollowerLevels {
+    move |sink| FollowerLevels {
+        name: sink.name,
+        delivered_records: [sink.alarm.records, sink.bulk.records],
+        lag_bytes: [sink.reached.alarm, sink.reached.bulk].map(|at| end.saturating_since(at)),
+    }
+}
+
 impl Server {
     /// Takes up what is durable, and listens. `runtime` is the one that this is called in.
     ///
@@ -213,14 +232,17 @@ impl Server {
         };
         let booted = Arc::new(boot(fs, &config.data_dir, options, owners, keys)?);
         tell_boot(&booted);
+        let names = config.sinks.iter().map(|sink| sink.name.as_str());
+        let consumers = config.consumers.iter().map(|one| one.name.as_str());
+        let metrics = Arc::new(Metrics::new(names.chain(consumers)));
+        let counted = Arc::clone(&metrics);
+        let count = move |frames, octets| counted.committed(frames, octets);
+        booted.completions.set_count(Box::new(count));
         let is_mark_taken_up = booted.take_up_mark(&**clock)?;
         // Before terminals can call, so that whoever sees the server up finds the socket too.
         let socket = Socket::bind(&config.admin_socket())?;
         let bound = bind(&listener_options(config, workers, connections))?;
         booted.completions.set_wakers(bound.wakers());
-        let names = config.sinks.iter().map(|sink| sink.name.as_str());
-        let consumers = config.consumers.iter().map(|one| one.name.as_str());
-        let metrics = Arc::new(Metrics::new(names.chain(consumers)));
         let load = Arc::new(Load::default());
         let intake = Arc::new(Intake::new(Parts {
             state: Arc::clone(&booted.state),
@@ -270,6 +292,7 @@ impl Server {
             stopping: CancellationToken::new(),
             broken: CancellationToken::new(),
             clock: Arc::clone(clock),
+            snapshot_ms: Arc::new(AtomicU64::new(clock.monotonic_ms())),
             data_lock,
         };
         if config.store.sqlite {
@@ -297,6 +320,36 @@ impl Server {
     #[must_use]
     pub fn broken(&self) -> CancellationToken {
         self.broken.clone()
+    }
+
+    /// Calls a terminal that holds a connection or listens on UDP; it answers with an uplink like
+    /// any other. The call leaves once its counter is durable, and not at all if no way to the
+    /// terminal is known.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] if the terminal is not known, or no key of it can be used.
+    // spec: SES-12, SES-13
+    pub fn call(&self, terminal: TerminalId) -> Result<(), KeyError> {
+        let mut out = Vec::new();
+        self.intake.call_now(terminal, &mut out)?;
+        if let Some(listeners) = &self.listeners {
+            let now_ms = self.clock.monotonic_ms();
+            listeners.outbound().send_all(&mut out, now_ms);
+        }
+        Ok(())
+    }
+
+    /// Octets of log that some sink of files has not got yet. What a sink has not got when the
+    /// server stops, it gets after the next start.
+    #[must_use]
+    pub fn undelivered_octets(&self) -> u64 {
+        let Some(followers) = &self.followers else {
+            return 0;
+        };
+        let sinks = followers.sinks().list();
+        let files = sinks.iter().filter(|sink| sink.kind == FILES);
+        files.map(|sink| sink.lag_octets).max().unwrap_or(0)
     }
 
     fn tell_addresses(&self) {
@@ -349,11 +402,15 @@ impl Server {
 
     fn keep_house(&mut self, mut keeper: Keeper) {
         let (stopping, broken) = (self.stopping.clone(), self.broken.clone());
+        let (clock, snapshot_ms) = (Arc::clone(&self.clock), Arc::clone(&self.snapshot_ms));
         let thread = std::thread::Builder::new().name("keeper".to_owned());
         let spawned = thread.spawn(move || {
             let mut was = DiskLevel::default();
             while !stopping.is_cancelled() {
                 let round = keeper.round();
+                if let Some(Ok(_)) = &round.snapshot {
+                    snapshot_ms.store(clock.monotonic_ms(), Ordering::Relaxed);
+                }
                 super::keeper::tell(&round, &mut was, &broken);
                 std::thread::park_timeout(Duration::from_millis(ROUND_MS));
             }
@@ -374,7 +431,7 @@ impl Server {
         let Some(address) = config.api.listen else {
             return Ok(());
         };
-        let Some(listeners) = &self.listeners else {
+        let (Some(listeners), Some(followers)) = (&self.listeners, &self.followers) else {
             return Ok(());
         };
         let failed = |cause| StartError::Http { address, cause };
@@ -389,12 +446,13 @@ impl Server {
             load: Arc::clone(&self.load),
             net: listeners.counters(),
             folding: self.folder.as_ref().map(|one| Arc::clone(one.folding())),
+            sinks: Arc::clone(followers.sinks()),
+            clock: Arc::clone(&self.clock),
+            snapshot_ms: Arc::clone(&self.snapshot_ms),
             stopping: self.stopping.clone(),
         };
-        let mut router = ops::router(Arc::new(health), Arc::clone(metrics));
-        if let Some(followers) = &self.followers {
-            router = router.merge(followers.router(config)?);
-        }
+        let router = ops::router(Arc::new(health), Arc::clone(metrics));
+        let router = router.merge(followers.router(config)?);
         let connections = usize::try_from(config.api.max_connections).unwrap_or(usize::MAX);
         let limits = HttpLimits {
             connections_max: connections,

@@ -70,7 +70,9 @@ impl Snapshots {
                 kept: options.snapshots_kept,
             },
             every_octets: options.snapshot_every_octets,
-            at: booted.state.folded(),
+            // Not what was replayed since: a server that is killed again and again would never
+            // take one, and each start would read more.
+            at: booted.snapshot_end,
             rounds_to_wait: 0,
             thread: None,
             is_writing: false,

@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::ingest::witness::Witness;
 use crate::model::{Lane, TerminalId};
 use crate::session::otl::machine::MachineEvent;
-use crate::session::otl::open::Opened;
 use crate::session::otl::refusal::{Reason, Refusal};
 use crate::session::otl::step::Commit;
 use crate::store::log::ReadError;
@@ -32,11 +31,7 @@ impl Witness for Telling {
         events::frame_refused(&self.metrics, refusal);
     }
 
-    fn verified(&self, _: &Opened) {
-        self.metrics.session_ended();
-    }
-
-    fn step(&self, terminal: TerminalId, commit: &Commit) {
+    fn durable(&self, terminal: TerminalId, commit: &Commit) {
         let is_alarm = |body: &RecordBody| matches!(body, RecordBody::AlarmNotice(_));
         let alarms = commit.records.iter().filter(|one| is_alarm(&one.body));
         let alarms = alarms.count();
@@ -63,11 +58,9 @@ impl Witness for Telling {
         }
     }
 
-    fn came_back(&self, durable: bool, took_ms: u64) {
-        if durable {
-            self.metrics
-                .acknowledged_after(Duration::from_millis(took_ms));
-        }
+    fn answered(&self, took_us: u64) {
+        self.metrics
+            .acknowledged_after(Duration::from_micros(took_us));
     }
 
     fn not_taken(&self) {
@@ -75,6 +68,10 @@ impl Witness for Telling {
     }
 
     fn machine(&self, terminal: TerminalId, event: &MachineEvent) {
+        if *event == MachineEvent::Ended {
+            return self.metrics.session_ended();
+        }
+        self.metrics.session_event(event.id());
         match event {
             MachineEvent::Refused(refusal) => events::frame_refused(&self.metrics, refusal),
             MachineEvent::Clone { .. } => events::clone_suspected(&self.metrics, terminal),
@@ -82,6 +79,9 @@ impl Witness for Telling {
                 events::rollback_suspected(&self.metrics, terminal);
             }
             MachineEvent::CameBack { .. } => self.metrics.come_back(),
+            MachineEvent::Behind { .. } => self.metrics.refused(Reason::CounterStale),
+            MachineEvent::Moved => self.metrics.refused(Reason::TakenOver),
+            MachineEvent::CommitFailed => self.metrics.refused(Reason::CommitFailed),
             MachineEvent::Shed { .. } => self.metrics.refused(Reason::Shed),
             MachineEvent::SealFailed(error) => {
                 tracing::error!(%terminal, %error, "An answer could not be made.");
@@ -91,6 +91,7 @@ impl Witness for Telling {
     }
 
     fn steady_failures(&self, terminal: TerminalId, key_version: u8) {
+        self.metrics.failed_open_alarm();
         tracing::warn!(%terminal, key_version, "Many frames of this terminal fail to open.");
     }
 

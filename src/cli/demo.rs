@@ -2,7 +2,8 @@
 //! sockets, and an independent comparison of what terminals were told with what the sink holds.
 //!
 //! The fleet comes from the package `simulator`, which knows nothing of this one. Keys are made
-//! from a seed and held in memory only; they are fit for nothing else.
+//! from a seed and fit for nothing else. They lie in the folder of the demonstration with a token
+//! and a configuration, so that a server can be started on its data afterwards.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,10 @@ use crate::time::{Clock, SystemClock};
 
 mod provision;
 mod report;
+mod tally;
+
+use provision::Folder;
+use tally::Tally;
 
 /// What `--help` says of the command.
 pub const LONG_ABOUT: &str = "\
@@ -29,11 +34,11 @@ Show it all at work: a server, a fleet of simulated terminals, and a custody rep
 Starts the embedded server on free loopback ports and a fleet of simulated terminals, which call it
 over UDP and TCP in all security modes, with alarms, backlog, lost and repeated frames and power
 cuts. At the end an independent checker compares what terminals were told is safe with what the sink
-holds. The data stays where the report says.
+holds. The data stays where the report says, with a configuration to start a server on it.
 
 Exit status:
-  0  nothing was lost, duplicated, altered or invented
-  1  something was
+  0  records were told safe, and none was lost, duplicated, altered or invented
+  1  one was, or no terminal was told anything
   2  the demonstration could not run";
 
 /// The arguments of `kenshin demo`.
@@ -76,6 +81,9 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// How often the sink is looked at until it has everything: a minute at most.
+const SINK_WAITS: u32 = 1_200;
+
 /// Why the demonstration could not run.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -96,23 +104,36 @@ pub fn run(args: &DemoArgs) -> ExitCode {
 struct Outcome {
     custody: Custody,
     counters: Arc<Counters>,
-    data_dir: PathBuf,
+    tally: Tally,
+    folder: Folder,
+    http: Option<SocketAddr>,
     took_s: f64,
 }
 
+impl Outcome {
+    /// Something was told safe, and all of it is where it belongs.
+    fn is_good(&self) -> bool {
+        is_good(&self.custody)
+    }
+}
+
+fn is_good(custody: &Custody) -> bool {
+    custody.is_clean() && custody.told_safe > 0
+}
+
 fn demonstrate(args: &DemoArgs) -> Result<bool, Failure> {
-    let data_dir = match &args.data {
-        Some(dir) => dir.clone(),
-        None => provision::new_folder()?,
+    let folder = match &args.data {
+        Some(dir) => Folder::open(dir)?,
+        None => Folder::open(&provision::new_folder()?)?,
     };
-    let records_dir = data_dir.join("records");
     let plan = FleetPlan {
         seed: args.seed,
         terminals: args.terminals,
         utilities: 3,
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let config = provision::config(&data_dir, &records_dir)?;
+    folder.write_secrets(&plan)?;
+    let config = Config::parse(&folder.config_text(&plan, None)?, [])?;
     provision::register(&config, &plan)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -122,30 +143,33 @@ fn demonstrate(args: &DemoArgs) -> Result<bool, Failure> {
         args.terminals,
         plan.utilities,
         args.run.as_secs(),
-        data_dir.display()
+        folder.dir.display()
     );
     let began_ms = clock.monotonic_ms();
     let counters = Arc::new(Counters::default());
-    let ledger = runtime.block_on(operate(args, &config, &plan, &clock, &counters))?;
+    let operating = operate(args, &config, &plan, &folder, &clock, &counters);
+    let (ledger, http) = runtime.block_on(operating)?;
     let took_ms = clock.monotonic_ms().saturating_sub(began_ms);
-    let custody = check(&ledger, &records_dir)?;
     let outcome = Outcome {
-        custody,
+        custody: check(&ledger, &folder.records())?,
         counters,
-        data_dir,
+        tally: Tally::of(&plan, &ledger),
+        folder,
+        http,
         took_s: Duration::from_millis(took_ms).as_secs_f64(),
     };
     report::show(&outcome, args.json)?;
-    Ok(outcome.custody.is_clean())
+    Ok(outcome.is_good())
 }
 
 async fn operate(
     args: &DemoArgs,
     config: &Config,
     plan: &FleetPlan,
+    folder: &Folder,
     clock: &Arc<dyn Clock>,
     counters: &Arc<Counters>,
-) -> Result<Ledger, Failure> {
+) -> Result<(Ledger, Option<SocketAddr>), Failure> {
     let shutdown = Shutdown::new();
     let keys = provision::keys(plan)?;
     let server = Server::start(config, keys, clock, &tokio::runtime::Handle::current())?;
@@ -155,8 +179,10 @@ async fn operate(
         return Err("a port of the server is off".into());
     };
     let ports: [SocketAddr; 3] = [udp, alarm, tcp];
+    std::fs::write(folder.config(), folder.config_text(plan, Some(&addresses))?)?;
     if let Some(http) = addresses.http {
-        eprintln!("while it runs: curl http://{http}/metrics");
+        let curl = report::curl(folder, http);
+        eprintln!("while it runs:\n  curl http://{http}/metrics\n  {curl}");
     }
     let settings = FleetSettings::new(ports, clock.utc_seconds().get(), args.run);
     // Nothing is answered in the second of a start.
@@ -165,12 +191,40 @@ async fn operate(
     let ledger = fleet::run(plan, settings, Arc::clone(counters)).await;
     progress.abort();
     eprintln!();
+    // The sink follows the log; only what it does not get at all is lost.
+    for _ in 0..SINK_WAITS {
+        if server.undelivered_octets() == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     server.stop(config, &shutdown).await;
-    Ok(ledger?)
+    Ok((ledger?, addresses.http))
 }
 
 /// Compares what terminals were told with the files of the sink.
 fn check(ledger: &Ledger, records_dir: &Path) -> Result<Custody, Failure> {
     std::fs::create_dir_all(records_dir)?;
     Ok(check_directory(ledger, records_dir)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_in_which_nothing_was_told_safe_is_no_success() {
+        let nothing = Custody::default();
+        assert!(nothing.is_clean() && !is_good(&nothing));
+        let something = Custody {
+            told_safe: 1,
+            ..Custody::default()
+        };
+        assert!(is_good(&something));
+        let lost = Custody {
+            lost: 1,
+            ..something
+        };
+        assert!(!is_good(&lost));
+    }
 }

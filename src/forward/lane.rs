@@ -106,6 +106,32 @@ pub struct Wanted {
     pub zone: Zone,
 }
 
+/// Records by lane.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct LaneCounts {
+    /// Alarm notices.
+    pub alarm: u64,
+    /// Everything else.
+    pub bulk: u64,
+}
+
+impl LaneCounts {
+    /// Of both lanes.
+    #[must_use]
+    pub const fn total(self) -> u64 {
+        self.alarm.saturating_add(self.bulk)
+    }
+
+    /// These and those.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            alarm: self.alarm.saturating_add(other.alarm),
+            bulk: self.bulk.saturating_add(other.bulk),
+        }
+    }
+}
+
 /// Appends the records of a frame as lines. Returns how many there were.
 ///
 /// # Errors
@@ -115,12 +141,12 @@ pub fn lines_of(
     frame: &FrameRef<'_>,
     wanted: Wanted,
     out: &mut Vec<u8>,
-) -> Result<u64, FrameError> {
+) -> Result<LaneCounts, FrameError> {
     let Some(terminal) = frame.terminal.filter(|_| frame.kind == KIND_STEP) else {
-        return Ok(0);
+        return Ok(LaneCounts::default());
     };
     if !frame.lanes.meets(wanted.lanes) {
-        return Ok(0);
+        return Ok(LaneCounts::default());
     }
     let lsn = frame.lsn;
     let decoded = SessionStep::decode(frame.payload);
@@ -129,13 +155,17 @@ pub fn lines_of(
         .utility
         .is_some_and(|utility| utility != step.utility)
     {
-        return Ok(0);
+        return Ok(LaneCounts::default());
     }
-    let mut records = 0_u64;
+    let mut records = LaneCounts::default();
     records_of(lsn, terminal, &step, wanted.lanes, wanted.zone, |record| {
         record.write_json(out);
         out.push(b'\n');
-        records = records.saturating_add(1);
+        let count = match record.lane {
+            Lane::Alarm => &mut records.alarm,
+            Lane::Bulk => &mut records.bulk,
+        };
+        *count = count.saturating_add(1);
     })?;
     Ok(records)
 }
@@ -320,7 +350,7 @@ impl LaneTask {
             }
             for frame in frames.iter() {
                 let records = match lines_of(&frame, wanted, &mut batch.lines) {
-                    Ok(records) => records,
+                    Ok(records) => records.total(),
                     Err(error) => return ended(frame.lsn, false, Some(error.into())),
                 };
                 if batch.records == 0 && records > 0 {

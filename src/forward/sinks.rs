@@ -13,6 +13,8 @@ use crate::store::log::{Append, AppendError, CommitLog, ReadError};
 use crate::store::state::directory::SinkCursors;
 use crate::store::state::fold::KIND_EVENT;
 
+use super::lane::LaneCounts;
+
 /// Sinks at most: those of a configuration, and some that it no longer names.
 pub const SINKS_MAX: usize = 256;
 
@@ -223,6 +225,15 @@ impl Sink {
         *reached = to.max(*reached);
         status.records = status.records.saturating_add(records);
         status.failing = None;
+    }
+
+    /// So many records were given to a consumer, which has not acknowledged them.
+    pub fn note_given(&self, records: LaneCounts) {
+        let mut progress = self.progress.lock();
+        for (lane, records) in [(Lane::Alarm, records.alarm), (Lane::Bulk, records.bulk)] {
+            let (_, status) = progress.lane(lane);
+            status.records = status.records.saturating_add(records);
+        }
     }
 
     /// An attempt to deliver failed. Returns whether the one before did not.

@@ -21,11 +21,15 @@ pub struct Completion {
     pub durable: bool,
 }
 
+/// Whoever counts commits: told the frames of each, and their octets as written.
+pub type CommitCount = Box<dyn Fn(u64, u64) + Send + Sync>;
+
 /// A mailbox an owner.
 #[derive(Default)]
 pub struct Completions {
     boxes: Vec<Mutex<Vec<Completion>>>,
     wakers: OnceLock<Vec<Arc<dyn Waker>>>,
+    count: OnceLock<CommitCount>,
 }
 
 impl std::fmt::Debug for Completions {
@@ -43,6 +47,7 @@ impl Completions {
         Self {
             boxes: (0..owners).map(|_| Mutex::default()).collect(),
             wakers: OnceLock::new(),
+            count: OnceLock::new(),
         }
     }
 
@@ -58,6 +63,12 @@ impl Completions {
         drop(self.wakers.set(wakers));
     }
 
+    /// Names whoever counts commits from now on, once.
+    pub fn set_count(&self, count: CommitCount) {
+        // As with the wakers.
+        drop(self.count.set(count));
+    }
+
     /// Takes what has come back for an owner. `into` is emptied first.
     pub fn take(&self, owner: u16, into: &mut Vec<Completion>) {
         into.clear();
@@ -69,6 +80,16 @@ impl Completions {
     fn put(&self, completion: Completion) {
         if let Some(mailbox) = self.boxes.get(usize::from(completion.ticket.owner)) {
             mailbox.lock().push(completion);
+        }
+    }
+
+    fn count(&self, frames: &[DurableFrame<'_>]) {
+        if let (Some(count), Some(first), Some(last)) =
+            (self.count.get(), frames.first(), frames.last())
+        {
+            // The frames of a batch stand together.
+            let octets = last.next.saturating_since(first.lsn);
+            count(u64::try_from(frames.len()).unwrap_or(u64::MAX), octets);
         }
     }
 
@@ -120,6 +141,7 @@ fn bit(owner: u16) -> u64 {
 
 impl CommitObserver for StepObserver {
     fn durable(&mut self, frames: &[DurableFrame<'_>]) {
+        self.completions.count(frames);
         let mut owners = 0;
         for frame in frames {
             let fold = FoldFrame {

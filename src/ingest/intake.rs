@@ -204,7 +204,8 @@ impl Intake {
             key_version: version,
             key,
         };
-        self.drive(self.home(), found, Input::CallNow(Box::new(order)), out);
+        let input = Input::CallNow(Box::new(order));
+        self.drive(Turn::of(self.home()), found, input, out);
         Ok(())
     }
 
@@ -212,7 +213,7 @@ impl Intake {
     pub fn drain(&self, out: &mut Vec<Outgoing>) {
         for slot in self.live.slots() {
             if let Some(found) = self.found_of(slot) {
-                self.drive(self.home(), found, Input::Drain, out);
+                self.drive(Turn::of(self.home()), found, Input::Drain, out);
             }
         }
     }
@@ -257,16 +258,25 @@ impl Intake {
     }
 
     /// Hands an input to the machine of a terminal and does what it wants done.
-    fn drive(&self, owner: u16, found: Found, input: Input<PathId>, out: &mut Vec<Outgoing>) {
+    fn drive(
+        &self,
+        turn: Turn,
+        found: Found,
+        input: Input<PathId>,
+        out: &mut Vec<Outgoing>,
+    ) -> Driven {
         let Ok(mut randoms) = Randoms::draw() else {
-            return self.parts.witness.no_randomness();
+            self.parts.witness.no_randomness();
+            return Driven::default();
         };
         let entry = self
             .parts
             .state
             .table
             .with_slot(found.slot, |entry| *entry.hot);
-        let Some(hot) = entry else { return };
+        let Some(hot) = entry else {
+            return Driven::default();
+        };
         let over_tcp =
             matches!(&input, Input::Frame { path, .. } if matches!(path, PathId::Tcp { .. }));
         let may_make = matches!(input, Input::Frame { .. } | Input::CallNow(_));
@@ -277,32 +287,35 @@ impl Intake {
             })
         };
         let served = self.live.with_or_make(found.slot, make, |live, room| {
-            self.note_settled(live, &input);
+            let received_us = self.note_settled(found, live, &input);
             self.handle(&hot, found, (live, room), &mut randoms, input);
-            self.do_outputs(owner, found, over_tcp, live, &mut randoms, out);
+            self.do_outputs(turn, found, over_tcp, live, &mut randoms, out);
             if live.machine.is_failed() {
                 self.resume(found, live);
             }
+            received_us
         });
         if may_make && served.is_none() {
             self.parts.witness.not_taken();
         }
+        Driven {
+            is_served: served.is_some(),
+            received_us: served.flatten(),
+        }
     }
 
-    /// Notes how long an order that came back took.
-    fn note_settled(&self, live: &mut Live, input: &Input<PathId>) {
+    /// Tells of an order that came back. Gives the time of receipt of its frame, if it had one.
+    fn note_settled(&self, found: Found, live: &mut Live, input: &Input<PathId>) -> Option<u64> {
         let (token, durable) = match input {
-            Input::Committed(token) => (token, true),
-            Input::CommitFailed(token) => (token, false),
-            _ => return,
+            Input::Committed(token) => (*token, true),
+            Input::CommitFailed(token) => (*token, false),
+            _ => return None,
         };
-        let at = live.ordered.iter().position(|(of, _)| of == token);
-        if let Some(at) = at {
-            let (_, ordered_ms) = live.ordered.swap_remove(at);
-            let now_ms = self.parts.clock.monotonic_ms();
-            let took_ms = now_ms.saturating_sub(ordered_ms);
-            self.parts.witness.came_back(durable, took_ms);
+        if let (true, Some(CommitOrder::Step(step))) = (durable, live.machine.commit_order(token)) {
+            self.parts.witness.durable(found.terminal, &step.commit);
         }
+        let at = live.ordered.iter().position(|(of, _)| *of == token)?;
+        live.ordered.swap_remove(at).1
     }
 
     fn handle(
@@ -339,7 +352,7 @@ impl Intake {
 
     fn do_outputs(
         &self,
-        owner: u16,
+        turn: Turn,
         found: Found,
         over_tcp: bool,
         live: &mut Live,
@@ -373,9 +386,8 @@ impl Intake {
                         urgent,
                         over_tcp,
                     };
-                    if self.order(owner, found, live, order) {
-                        let now_ms = self.parts.clock.monotonic_ms();
-                        live.ordered.push((token, now_ms));
+                    if self.order(turn.owner, found, live, order) {
+                        live.ordered.push((token, turn.received_us));
                     } else {
                         refused.push(token);
                     }
@@ -476,7 +488,6 @@ impl Intake {
             utc_s: self.parts.clock.utc_seconds().get(),
             over_tcp,
         };
-        self.parts.witness.step(found.terminal, &step.commit);
         encode(step, &received, meters)
     }
 
@@ -505,27 +516,34 @@ impl Intake {
         self.parts.completions.owners().saturating_sub(1)
     }
 
-    fn came_back(&self, owner: u16, completion: Completion, out: &mut Vec<Outgoing>) {
+    /// Gives the time of receipt of the frame whose answer is in `out` now.
+    fn came_back(
+        &self,
+        owner: u16,
+        completion: Completion,
+        out: &mut Vec<Outgoing>,
+    ) -> Option<u64> {
         let ticket = completion.ticket;
         if ticket.token == NO_TOKEN {
             // Marks only have no token.
             if completion.durable {
                 self.mark_is_old.store(false, Ordering::Release);
             }
-            return self.retry_waiting(owner, out);
+            self.retry_waiting(owner, out);
+            return None;
         }
         self.pending.fetch_sub(1, Ordering::AcqRel);
         let token = Token(ticket.token);
         let slot = Slot::new(ticket.slot);
-        let Some(found) = self.found_of(slot) else {
-            return;
-        };
+        let found = self.found_of(slot)?;
         let input = if completion.durable {
             Input::Committed(token)
         } else {
             Input::CommitFailed(token)
         };
-        self.drive(owner, found, input, out);
+        let before = out.len();
+        let driven = self.drive(Turn::of(owner), found, input, out);
+        driven.received_us.filter(|_| out.len() > before)
     }
 
     /// Machines that waited for the mark look at it again.
@@ -533,7 +551,7 @@ impl Intake {
         let waiting = std::mem::take(&mut *self.waiting.lock());
         for slot in waiting {
             if let Some(found) = self.found_of(slot) {
-                self.drive(owner, found, Input::Timeout, out);
+                self.drive(Turn::of(owner), found, Input::Timeout, out);
             }
         }
     }
@@ -542,13 +560,19 @@ impl Intake {
     fn end_path(&self, path: PathId, slot: Slot) {
         if let Some(found) = self.found_of(slot) {
             let mut nothing = Vec::new();
-            self.drive(self.home(), found, Input::PathClosed(path), &mut nothing);
+            let input = Input::PathClosed(path);
+            self.drive(Turn::of(self.home()), found, input, &mut nothing);
         }
     }
 
     // spec: SES-11, ERR-1
     fn refused(&self, found: Option<Found>, refusal: &Refusal, frame: &[u8]) -> Verdict {
         self.parts.witness.refused(refusal);
+        if refusal.verified {
+            // Its sender is known, so that nothing is counted against its address.
+            // spec: SES-9
+            return Verdict::Verified;
+        }
         let group = refusal.reason.group();
         if group != FaultGroup::Authentication {
             return Verdict::Malformed;
@@ -566,6 +590,31 @@ impl Intake {
 
 /// How long before the mark of server nonces is reached a later one is asked for, in seconds.
 const MARK_SPARE_S: u32 = 20;
+
+/// For whom something is done, and for which frame.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    owner: u16,
+    /// When the frame came, by the clock that never goes back; none if there is none.
+    received_us: Option<u64>,
+}
+
+impl Turn {
+    /// Without a frame.
+    const fn of(owner: u16) -> Self {
+        let received_us = None;
+        Self { owner, received_us }
+    }
+}
+
+/// What came of an input.
+#[derive(Clone, Copy, Debug, Default)]
+struct Driven {
+    /// False if there is no machine, and no room for one.
+    is_served: bool,
+    /// When the frame came whose order came back with the input.
+    received_us: Option<u64>,
+}
 
 /// An order on its way into the log.
 #[derive(Clone, Copy, Debug)]
@@ -624,6 +673,10 @@ impl StepHistory for Intake {
 impl FrameHandler for Intake {
     // spec: SES-9, SES-10
     fn receive(&self, owner: u16, path: PathId, frame: &[u8], out: &mut Vec<Outgoing>) -> Verdict {
+        let turn = Turn {
+            owner,
+            received_us: Some(self.parts.clock.monotonic_us()),
+        };
         let keys = Keys {
             state: &self.parts.state,
             allow_mode0: self.parts.allow_mode0,
@@ -637,7 +690,6 @@ impl FrameHandler for Intake {
             // A frame that opened was looked up.
             (Ok(_), None) => return Verdict::Malformed,
         };
-        self.parts.witness.verified(&opened);
         if let Some(silent) = self.live.note_path(path, found.slot) {
             self.end_path(path, silent);
         }
@@ -646,15 +698,25 @@ impl FrameHandler for Intake {
             path,
             octets_len: frame.len(),
         };
-        self.drive(owner, found, input, out);
-        Verdict::Verified
+        if self.drive(turn, found, input, out).is_served {
+            Verdict::Verified
+        } else {
+            Verdict::Shed
+        }
     }
 
     fn complete(&self, owner: u16, out: &mut Vec<Outgoing>) -> usize {
         let mut batch = Vec::new();
         self.parts.completions.take(owner, &mut batch);
-        for completion in &batch {
-            self.came_back(owner, *completion, out);
+        let came_back = |completion: &Completion| self.came_back(owner, *completion, out);
+        let answered: Vec<u64> = batch.iter().filter_map(came_back).collect();
+        if !answered.is_empty() {
+            // The whole batch goes to the sockets together.
+            let now_us = self.parts.clock.monotonic_us();
+            for received_us in answered {
+                let took_us = now_us.saturating_sub(received_us);
+                self.parts.witness.answered(took_us);
+            }
         }
         batch.len()
     }

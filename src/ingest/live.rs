@@ -26,8 +26,9 @@ impl PathKey for PathId {
 pub struct Live {
     /// Its machine.
     pub machine: Machine<PathId>,
-    /// When its orders were given to the log, for the time that they took.
-    pub ordered: Vec<(Token, u64)>,
+    /// Orders in the log, and when their frames were received, in microseconds of the clock that
+    /// never goes back.
+    pub ordered: Vec<(Token, Option<u64>)>,
 }
 
 /// What is remembered of terminals that are not: the last generation, and the one before it.

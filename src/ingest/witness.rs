@@ -3,7 +3,6 @@
 
 use crate::model::TerminalId;
 use crate::session::otl::machine::MachineEvent;
-use crate::session::otl::open::Opened;
 use crate::session::otl::refusal::Refusal;
 use crate::session::otl::step::Commit;
 use crate::store::log::ReadError;
@@ -14,14 +13,12 @@ pub trait Witness: Send + Sync {
     // spec: ERR-1
     fn refused(&self, refusal: &Refusal);
 
-    /// A frame verified.
-    fn verified(&self, opened: &Opened);
+    /// A step is durable.
+    fn durable(&self, terminal: TerminalId, commit: &Commit);
 
-    /// A step is on its way to the log.
-    fn step(&self, terminal: TerminalId, commit: &Commit);
-
-    /// A step came back, this many milliseconds after the log took it.
-    fn came_back(&self, durable: bool, took_ms: u64);
+    /// The answer to a new frame was handed to its listener, with all answers of its batch, this
+    /// many microseconds after the listener had handed the frame to the intake.
+    fn answered(&self, took_us: u64);
 
     /// The log did not take a step: it is full, or can no longer be written.
     fn not_taken(&self);

@@ -1,4 +1,7 @@
 //! What the listeners count, for metrics. The names are those of the fields.
+//!
+//! What changes with every frame is counted by each owner for itself, so that no two loops write
+//! to one line of the cache.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -24,51 +27,127 @@ impl Counter {
     }
 }
 
-/// Totals since the start, but for [`Self::connections_open`], which is a level.
+/// A number to which each owner adds in a place of its own.
+#[derive(Debug)]
+pub struct OwnersCounter(Box<[Place]>);
+
+/// A line of the cache.
 #[derive(Debug, Default)]
-pub struct NetCounters {
+#[repr(align(64))]
+struct Place(Counter);
+
+impl OwnersCounter {
+    fn new(owners: u16) -> Self {
+        Self((0..owners.max(1)).map(|_| Place::default()).collect())
+    }
+
+    /// Adds `n` for an owner.
+    pub fn add(&self, owner: u16, n: u64) {
+        if let Some(Place(counter)) = self.0.get(usize::from(owner)) {
+            counter.add(n);
+        }
+    }
+
+    /// What one owner has added.
+    #[must_use]
+    pub fn of(&self, owner: u16) -> u64 {
+        let place = self.0.get(usize::from(owner));
+        place.map_or(0, |Place(counter)| counter.get())
+    }
+
+    /// What all have added.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        let counters = self.0.iter().map(|Place(counter)| counter.get());
+        counters.fold(0, u64::wrapping_add)
+    }
+}
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident: $kind:ident,)+) => {
+        /// Totals since the start, but for [`Self::connections_open`], which is a level.
+        #[derive(Debug)]
+        pub struct NetCounters {
+            alarm_owner: u16,
+            $($(#[$doc])* pub $name: $kind,)+
+        }
+
+        /// What the counters were when somebody looked.
+        #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+        pub struct NetTotals {
+            /// Datagrams of the alarm port among [`Self::datagrams_in`].
+            pub alarm_datagrams_in: u64,
+            $($(#[$doc])* pub $name: u64,)+
+        }
+
+        impl NetCounters {
+            /// All at zero, for so many owners, of whom one has the alarm port.
+            #[must_use]
+            pub fn new(owners: u16, alarm_owner: u16) -> Self {
+                Self { alarm_owner, $($name: counters!(@new $kind owners),)+ }
+            }
+
+            /// What they are now.
+            #[must_use]
+            pub fn totals(&self) -> NetTotals {
+                NetTotals {
+                    alarm_datagrams_in: self.datagrams_in.of(self.alarm_owner),
+                    $($name: self.$name.get(),)+
+                }
+            }
+        }
+    };
+    (@new Counter $owners:ident) => { Counter::default() };
+    (@new OwnersCounter $owners:ident) => { OwnersCounter::new($owners) };
+}
+
+counters! {
     /// Datagrams that were read.
-    pub datagrams_in: Counter,
+    datagrams_in: OwnersCounter,
     /// Their octets, as far as they were kept: at most 1,201 each.
-    pub datagram_octets_in: Counter,
+    datagram_octets_in: Counter,
     /// Datagrams that the kernel took.
-    pub datagrams_out: Counter,
+    datagrams_out: Counter,
     /// Calls that read datagrams, with at least one each: the batch is the quotient.
-    pub batches_in: Counter,
+    batches_in: Counter,
     /// Reads of a UDP socket that failed.
-    pub receive_failures: Counter,
+    receive_failures: Counter,
     /// Datagrams and TCP lengths above 1,200 octets, and empty datagrams.
-    pub length_refused: Counter,
+    length_refused: Counter,
     /// Frames that were dropped before any cryptography, because their address fails too often.
-    pub admission_refused: Counter,
+    admission_refused: Counter,
     /// Frames that were dropped before any cryptography, because too much fails on their port.
-    pub budget_refused: Counter,
+    budget_refused: Counter,
+    /// Frames that verified.
+    verified: OwnersCounter,
+    /// Frames that verified and for which there was no room.
+    shed: Counter,
     /// Frames that did not authenticate.
-    pub failed_authentication: Counter,
+    failed_authentication: Counter,
     /// Octets that were no frame.
-    pub malformed: Counter,
+    malformed: Counter,
     /// Frames that came over TCP.
-    pub stream_frames_in: Counter,
+    stream_frames_in: Counter,
     /// Answers that could not be sent: no room, no route, or no such connection any more.
-    pub send_failures: Counter,
+    send_failures: Counter,
     /// Connections that are open now.
-    pub connections_open: Counter,
+    connections_open: Counter,
     /// Connections that were accepted.
-    pub connections_accepted: Counter,
+    connections_accepted: Counter,
     /// Connections that were closed at once, because the configured number was open.
-    pub connections_refused: Counter,
+    connections_refused: Counter,
     /// Connections that were cut before a frame verified on them, to make room for newer ones.
-    pub connections_evicted: Counter,
+    connections_evicted: Counter,
     /// Connections that ended by themselves or by a timeout before a frame came on them.
-    pub ended_unverified: Counter,
+    ended_unverified: Counter,
     /// Calls of accept that failed, as for want of file descriptors.
-    pub accept_failures: Counter,
+    accept_failures: Counter,
     /// Connections without a verified frame in the first seconds.
-    pub timeouts_unverified: Counter,
+    timeouts_unverified: Counter,
     /// Connections with a frame that was begun and not ended in time.
-    pub timeouts_partial: Counter,
+    timeouts_partial: Counter,
     /// Verified connections that were silent for too long.
-    pub timeouts_idle: Counter,
+    timeouts_idle: Counter,
     /// Connections that did not read what they were sent.
-    pub timeouts_unread: Counter,
+    timeouts_unread: Counter,
 }

@@ -223,7 +223,10 @@ impl Bound {
         let _context = runtime.enter();
         let stream = self.stream.map(tokio::net::TcpListener::from_std);
         let stream = stream.transpose().map_err(BindError::Worker)?;
-        let counters = Arc::new(NetCounters::default());
+        let alarm_owner = self.options.reading_workers;
+        // After the alarm port's comes TCP's.
+        let owners = alarm_owner.saturating_add(2);
+        let counters = Arc::new(NetCounters::new(owners, alarm_owner));
         let sockets = self.udp.iter().map(|(socket, _)| socket.clone());
         let outbound = Outbound::new(
             sockets.collect(),

@@ -140,7 +140,8 @@ impl Shared {
                 self.counters.failed_authentication.add(1);
             }
             Verdict::Malformed => self.counters.malformed.add(1),
-            Verdict::Verified | Verdict::Shed => {}
+            Verdict::Verified => self.counters.verified.add(origin.owner, 1),
+            Verdict::Shed => self.counters.shed.add(1),
         }
         Some(verdict)
     }

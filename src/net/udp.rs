@@ -162,7 +162,7 @@ impl Worker {
             }
         }
         counters.batches_in.add(u64::from(datagrams > 0));
-        counters.datagrams_in.add(count(datagrams));
+        counters.datagrams_in.add(self.owner, count(datagrams));
         counters.datagram_octets_in.add(count(octets));
         datagrams
     }

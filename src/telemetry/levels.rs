@@ -1,6 +1,7 @@
 //! What is looked up when somebody asks, since it is known elsewhere anyway.
 
 use crate::model::Lsn;
+use crate::net::counters::NetTotals;
 
 /// How full the disk is.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
@@ -40,8 +41,19 @@ impl DiskLevel {
     }
 }
 
+/// How far a sink or consumer is; alarm lane, bulk lane.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct FollowerLevels {
+    /// Its name.
+    pub name: String,
+    /// Records that it was given since the server started; those given again count again.
+    pub delivered_records: [u64; 2],
+    /// Octets of log between its cursor and the end of what is durable.
+    pub lag_bytes: [u64; 2],
+}
+
 /// The present state of the server in numbers.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Levels {
     /// Frames that wait for the disk.
     pub log_queue_frames: u64,
@@ -55,10 +67,12 @@ pub struct Levels {
     pub hot_terminals: u64,
     /// Sessions that are live.
     pub live_sessions: u64,
-    /// Connections of terminals.
-    pub tcp_connections: u64,
+    /// What the listeners counted.
+    pub net: NetTotals,
+    /// The sinks and consumers.
+    pub followers: Vec<FollowerLevels>,
     /// Octets of log that are not folded into SQLite yet.
     pub sqlite_lag_bytes: u64,
-    /// Seconds since the last snapshot.
+    /// Seconds since the last snapshot of this process, or since its start.
     pub snapshot_age_s: u64,
 }

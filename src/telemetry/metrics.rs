@@ -1,7 +1,7 @@
 //! The metrics of the server.
 
 use std::fmt;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::text;
@@ -10,13 +10,15 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::followers::FollowersMetrics;
 use super::histogram::AtomicHistogram;
 use super::levels::Levels;
+use super::net::NetMetrics;
 use crate::model::Lane;
-use crate::net::contract::Verdict;
+use crate::session::otl::machine::MachineEvent;
 use crate::session::otl::refusal::Reason;
 
-type Gauge = gauge::Gauge<u64, AtomicU64>;
+pub(super) type Gauge = gauge::Gauge<u64, AtomicU64>;
 
 /// Bounds of acknowledgement latency in microseconds: twice and five times each power of ten is
 /// enough to see a 99th percentile move, and few enough to keep.
@@ -30,36 +32,12 @@ const BATCH_BOUNDS: &[u32] = &[
     1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096, 8_192, 16_384,
 ];
 
-const LANES: [(Lane, &str); 2] = [(Lane::Alarm, "alarm"), (Lane::Bulk, "bulk")];
-
-/// How a frame came in.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Transport {
-    /// The UDP port of readings.
-    Udp,
-    /// The UDP port of alarms.
-    UdpAlarm,
-    /// A connection.
-    Tcp,
-}
-
-const TRANSPORTS: [(Transport, &str); 3] = [
-    (Transport::Udp, "udp"),
-    (Transport::UdpAlarm, "udp_alarm"),
-    (Transport::Tcp, "tcp"),
-];
-
-const VERDICTS: [(Verdict, &str); 4] = [
-    (Verdict::Verified, "verified"),
-    (Verdict::FailedAuthentication, "failed_authentication"),
-    (Verdict::Malformed, "malformed"),
-    (Verdict::Shed, "shed"),
-];
+pub(super) const LANES: [(Lane, &str); 2] = [(Lane::Alarm, "alarm"), (Lane::Bulk, "bulk")];
 
 /// One metric for each of a few values. A search of a short list costs less than a hash and takes
 /// no lock.
 #[derive(Debug)]
-struct Each<K, M> {
+pub(super) struct Each<K, M> {
     rows: Vec<(K, M)>,
 }
 
@@ -72,7 +50,7 @@ impl<K: Copy + PartialEq, M> Each<K, M> {
 
 impl<K: Copy + PartialEq> Each<K, Counter> {
     /// Registers a series for each value.
-    fn register(
+    pub(super) fn register(
         registry: &mut Registry,
         (name, help): (&str, &str),
         label: &'static str,
@@ -91,36 +69,18 @@ impl<K: Copy + PartialEq> Each<K, Counter> {
             counter.inc_by(count);
         }
     }
+
+    /// Takes over a total that is counted elsewhere.
+    pub(super) fn set(&self, key: K, total: u64) {
+        if let Some(counter) = self.get(key) {
+            set_total(counter, total);
+        }
+    }
 }
 
-/// What one sink or consumer has got, lane by lane. Copies count into the same series.
-#[derive(Clone, Debug)]
-pub struct FollowerMetrics {
-    /// Alarm, bulk.
-    delivered: [Counter; 2],
-    lag: [Gauge; 2],
-}
-
-impl FollowerMetrics {
-    /// So many records were delivered.
-    pub fn delivered(&self, lane: Lane, records: u64) {
-        let [alarm, bulk] = &self.delivered;
-        let counter = match lane {
-            Lane::Alarm => alarm,
-            Lane::Bulk => bulk,
-        };
-        counter.inc_by(records);
-    }
-
-    /// So many octets of the log lie between the cursor and the end of what is durable.
-    pub fn set_lag_bytes(&self, lane: Lane, octets: u64) {
-        let [alarm, bulk] = &self.lag;
-        let gauge = match lane {
-            Lane::Alarm => alarm,
-            Lane::Bulk => bulk,
-        };
-        gauge.set(octets);
-    }
+/// Takes over a total that is counted elsewhere.
+pub(super) fn set_total(counter: &Counter, total: u64) {
+    counter.inner().store(total, Ordering::Relaxed);
 }
 
 /// Counters of things without a label.
@@ -135,7 +95,7 @@ struct Plain {
     commits: Counter,
     log_written: Counter,
     come_backs: Counter,
-    admission_drops: Counter,
+    failed_open_alarms: Counter,
 }
 
 /// Gauges of [`Levels`].
@@ -147,7 +107,6 @@ struct Gauges {
     disk: Gauge,
     hot_terminals: Gauge,
     live_sessions: Gauge,
-    tcp_connections: Gauge,
     sqlite_lag: Gauge,
     snapshot_age: Gauge,
 }
@@ -156,15 +115,15 @@ struct Gauges {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    frames: Each<Transport, Counter>,
-    verdicts: Each<Verdict, Counter>,
+    net: NetMetrics,
     refusals: Each<Reason, Counter>,
+    events: Each<&'static str, Counter>,
     records: Each<Lane, Counter>,
     plain: Plain,
     gauges: Gauges,
     commit_frames: AtomicHistogram,
     ack_latency: AtomicHistogram,
-    followers: Vec<(String, FollowerMetrics)>,
+    followers: FollowersMetrics,
 }
 
 impl Metrics {
@@ -173,39 +132,30 @@ impl Metrics {
     pub fn new<'n>(followers: impl IntoIterator<Item = &'n str>) -> Self {
         let mut registry = Registry::with_prefix("kenshin");
         let r = &mut registry;
-        let frames = ("frames_received", "Frames that came in");
-        let verdicts = ("frame_verdicts", "Frames by what became of them");
         let refusals = ("refusals", "Refusals by reason");
         let records = ("records", "Records that became durable");
+        let events = ("session_events", "What happened in sessions, by kind");
+        let ids = MachineEvent::IDS.iter().map(|id| (*id, *id));
         let reasons = Reason::ALL.iter().map(|reason| (*reason, reason.id()));
         let commit_frames = AtomicHistogram::new(BATCH_BOUNDS, 1.0);
         let ack_latency = AtomicHistogram::new(ACK_BOUNDS_US, 1e6);
         let help = "Frames that one sync covered";
         r.register("commit_frames", help, commit_frames.clone());
-        let help = "Time from a frame to the acknowledgement that answers it";
+        let help = "Time from the hand-over of a new frame by its listener to that of its \
+                    answer, with the sync between";
         r.register_with_unit("ack_latency", help, Unit::Seconds, ack_latency.clone());
         Self {
-            frames: Each::register(r, frames, "transport", TRANSPORTS),
-            verdicts: Each::register(r, verdicts, "verdict", VERDICTS),
+            net: NetMetrics::register(r),
             refusals: Each::register(r, refusals, "reason", reasons),
+            events: Each::register(r, events, "event", ids),
             records: Each::register(r, records, "lane", LANES),
             plain: Plain::register(r),
             gauges: Gauges::register(r),
             commit_frames,
             ack_latency,
-            followers: register_followers(r, followers),
+            followers: FollowersMetrics::register(r, followers),
             registry,
         }
-    }
-
-    /// A frame came in.
-    pub fn frame_received(&self, transport: Transport) {
-        self.frames.add(transport, 1);
-    }
-
-    /// What became of a frame.
-    pub fn verdict(&self, verdict: Verdict) {
-        self.verdicts.add(verdict, 1);
     }
 
     /// A frame, a record or a connection was refused.
@@ -213,9 +163,20 @@ impl Metrics {
         self.refusals.add(reason, 1);
     }
 
-    /// A session ended.
+    /// The call of a terminal is over: all it has is durable, and it was told so.
     pub fn session_ended(&self) {
         self.plain.sessions.inc();
+    }
+
+    /// Something happened in a session.
+    pub fn session_event(&self, id: &'static str) {
+        self.events.add(id, 1);
+    }
+
+    /// The failed opens of one key have reached another multiple of the alarm's number.
+    // spec: SES-11
+    pub fn failed_open_alarm(&self) {
+        self.plain.failed_open_alarms.inc();
     }
 
     /// So many new records became durable.
@@ -235,7 +196,7 @@ impl Metrics {
         self.commit_frames.observe(frames);
     }
 
-    /// An acknowledgement left so long after its frame had come in.
+    /// The answer to a new frame was handed to its listener so long after the frame was taken.
     pub fn acknowledged_after(&self, latency: Duration) {
         let us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
         self.ack_latency.observe(us);
@@ -243,20 +204,8 @@ impl Metrics {
 
     /// A terminal was told to come back.
     pub fn come_back(&self) {
+        self.refused(Reason::ComeBack);
         self.plain.come_backs.inc();
-    }
-
-    /// A frame was dropped unread, for the failures of its address.
-    pub fn admission_dropped(&self) {
-        self.plain.admission_drops.inc();
-    }
-
-    /// The metrics of a sink or a consumer, by its name.
-    #[must_use]
-    pub fn follower(&self, name: &str) -> Option<FollowerMetrics> {
-        let mut followers = self.followers.iter();
-        let (_, found) = followers.find(|(follower, _)| follower == name)?;
-        Some(found.clone())
     }
 
     pub(super) fn conflict(&self) {
@@ -282,6 +231,17 @@ impl Metrics {
     /// None while a `String` takes what is written to it.
     pub fn render(&self, levels: &Levels) -> Result<String, fmt::Error> {
         self.gauges.set(levels);
+        self.net.set(&levels.net);
+        // Counted by the listeners, which know no reasons.
+        let slow = levels
+            .net
+            .timeouts_unverified
+            .wrapping_add(levels.net.timeouts_partial);
+        self.refusals.set(Reason::Slow, slow);
+        self.refusals.set(Reason::Idle, levels.net.timeouts_idle);
+        self.refusals
+            .set(Reason::Oversize, levels.net.length_refused);
+        self.followers.set(&levels.followers);
         let mut out = String::new();
         text::encode(&mut out, &self.registry)?;
         Ok(out)
@@ -296,7 +256,10 @@ impl Plain {
             counter
         };
         Self {
-            sessions: counter("sessions", "Sessions that ended"),
+            sessions: counter(
+                "sessions",
+                "Calls that ended with an answer that nothing more waits",
+            ),
             repeats: counter("records_repeated", "Records that were durable already"),
             conflicts: counter(
                 "records_conflicting",
@@ -312,11 +275,11 @@ impl Plain {
                 "Terminals that know more than the state of the server",
             ),
             commits: counter("commits", "Syncs of the log"),
-            log_written: counter("log_written_bytes", "Octets written to the log"),
+            log_written: counter("log_written_bytes", "Octets of frames written to the log"),
             come_backs: counter("come_backs", "Terminals told to come back"),
-            admission_drops: counter(
-                "admission_drops",
-                "Frames dropped unread for failures of their address",
+            failed_open_alarms: counter(
+                "failed_open_alarms",
+                "Times that 1,024 more frames of a terminal failed under one key",
             ),
         }
     }
@@ -336,7 +299,6 @@ impl Gauges {
             disk: gauge("disk_level", "0 plenty, 1 come back, 2 alarms only, 3 full"),
             hot_terminals: gauge("hot_terminals", "Terminals of the hot table"),
             live_sessions: gauge("live_sessions", "Sessions that are live"),
-            tcp_connections: gauge("tcp_connections", "Connections of terminals"),
             sqlite_lag: gauge("sqlite_lag_bytes", "Octets of log not folded into SQLite"),
             snapshot_age: gauge("snapshot_age_seconds", "Time since the last snapshot"),
         }
@@ -349,34 +311,7 @@ impl Gauges {
         self.disk.set(u64::from(levels.disk.number()));
         self.hot_terminals.set(levels.hot_terminals);
         self.live_sessions.set(levels.live_sessions);
-        self.tcp_connections.set(levels.tcp_connections);
         self.sqlite_lag.set(levels.sqlite_lag_bytes);
         self.snapshot_age.set(levels.snapshot_age_s);
     }
-}
-
-fn register_followers<'n>(
-    registry: &mut Registry,
-    names: impl IntoIterator<Item = &'n str>,
-) -> Vec<(String, FollowerMetrics)> {
-    type Labels = [(&'static str, String); 2];
-    let delivered = Family::<Labels, Counter>::default();
-    let lag = Family::<Labels, Gauge>::default();
-    let help = "Records delivered to a sink or consumer";
-    registry.register("sink_delivered_records", help, delivered.clone());
-    let help = "Octets of log between a cursor and the durable end";
-    registry.register("sink_lag_bytes", help, lag.clone());
-    let follower = |name: &str| {
-        let labels = LANES.map(|(_, lane)| [("sink", name.to_owned()), ("lane", lane.to_owned())]);
-        let metrics = FollowerMetrics {
-            delivered: labels
-                .each_ref()
-                .map(|labels| delivered.get_or_create_owned(labels)),
-            lag: labels
-                .each_ref()
-                .map(|labels| lag.get_or_create_owned(labels)),
-        };
-        (name.to_owned(), metrics)
-    };
-    names.into_iter().map(follower).collect()
 }

@@ -8,13 +8,15 @@
 //! the two never disagree. What happens for each frame is counted only, by [`Metrics`] itself.
 
 pub mod events;
+mod followers;
 mod histogram;
 mod levels;
 mod logs;
 mod metrics;
+mod net;
 #[cfg(test)]
 mod tests;
 
-pub use levels::{DiskLevel, Levels};
+pub use levels::{DiskLevel, FollowerLevels, Levels};
 pub use logs::{InitLogsError, init_logs};
-pub use metrics::{FollowerMetrics, Metrics, Transport};
+pub use metrics::Metrics;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::Config;
 use crate::model::{Lane, Lsn, TerminalId};
-use crate::net::contract::Verdict;
+use crate::net::counters::NetTotals;
 use crate::session::otl::refusal::{Reason, Refusal};
 
 fn rendered(metrics: &Metrics) -> String {
@@ -53,23 +53,17 @@ fn the_series_of_a_full_configuration_stay_within_their_budget() {
 #[test]
 fn what_happens_is_counted_under_its_label() {
     let metrics = Metrics::new(["cloud"]);
-    metrics.frame_received(Transport::UdpAlarm);
-    metrics.verdict(Verdict::Malformed);
     metrics.records(Lane::Alarm, 3);
     metrics.committed(5, 900);
-    metrics.follower("cloud").unwrap().delivered(Lane::Bulk, 7);
     let terminal = TerminalId::new([1; 8]);
     events::clone_suspected(&metrics, terminal);
     events::frame_refused(&metrics, &Refusal::at(Reason::TagMismatch, 0));
     for line in [
-        "kenshin_frames_received_total{transport=\"udp_alarm\"} 1",
-        "kenshin_frame_verdicts_total{verdict=\"malformed\"} 1",
         "kenshin_records_total{lane=\"alarm\"} 3",
         "kenshin_log_written_bytes_total 900",
         "kenshin_commit_frames_bucket{le=\"4.0\"} 0",
         "kenshin_commit_frames_bucket{le=\"8.0\"} 1",
         "kenshin_commit_frames_sum 5.0",
-        "kenshin_sink_delivered_records_total{sink=\"cloud\",lane=\"bulk\"} 7",
         "kenshin_clones_suspected_total 1",
         "kenshin_refusals_total{reason=\"counter_clone\"} 1",
         "kenshin_refusals_total{reason=\"tag_mismatch\"} 1",
@@ -97,13 +91,43 @@ fn latency_falls_into_the_bucket_whose_bound_it_does_not_exceed() {
 
 #[test]
 fn levels_are_those_of_the_moment_of_asking() {
-    let metrics = Metrics::new([]);
+    let metrics = Metrics::new(["cloud"]);
     let levels = Levels {
         durable_end: Lsn::new(4_096),
         disk: DiskLevel::AlarmsOnly,
+        net: NetTotals {
+            datagrams_in: 9,
+            alarm_datagrams_in: 2,
+            malformed: 3,
+            timeouts_idle: 4,
+            ..NetTotals::default()
+        },
+        followers: vec![
+            FollowerLevels {
+                name: "cloud".to_owned(),
+                delivered_records: [5, 7],
+                lag_bytes: [0, 800],
+            },
+            // As of a configuration of before.
+            FollowerLevels {
+                name: "unknown".to_owned(),
+                ..FollowerLevels::default()
+            },
+        ],
         ..Levels::default()
     };
     let text = metrics.render(&levels).unwrap();
+    for line in [
+        "kenshin_frames_received_total{transport=\"udp\"} 7",
+        "kenshin_frames_received_total{transport=\"udp_alarm\"} 2",
+        "kenshin_frame_verdicts_total{verdict=\"malformed\"} 3",
+        "kenshin_refusals_total{reason=\"idle\"} 4",
+        "kenshin_sink_delivered_records_total{sink=\"cloud\",lane=\"bulk\"} 7",
+        "kenshin_sink_lag_bytes{sink=\"cloud\",lane=\"bulk\"} 800",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}");
+    }
+    assert!(!text.contains("unknown\""));
     assert!(text.contains("\nkenshin_log_durable_position 4096\n"));
     assert!(text.contains("\nkenshin_disk_level 2\n"));
     assert!(has_line(&metrics, "kenshin_disk_level 0"));

@@ -17,7 +17,6 @@ use kenshin::model::event::{TerminalEntry, UtilityEntry};
 use kenshin::model::{Event, Lane, Lsn, SessionStep, TerminalId, Zone};
 use kenshin::net::contract::{FrameHandler as _, Outgoing, PathId};
 use kenshin::session::otl::machine::{MachineEvent, NoCommands, NoSigner};
-use kenshin::session::otl::open::Opened;
 use kenshin::session::otl::refusal::Refusal;
 use kenshin::session::otl::step::Commit;
 use kenshin::store::fs::{Fs as _, SimFs};
@@ -57,9 +56,8 @@ struct Silent;
 
 impl Witness for Silent {
     fn refused(&self, _: &Refusal) {}
-    fn verified(&self, _: &Opened) {}
-    fn step(&self, _: TerminalId, _: &Commit) {}
-    fn came_back(&self, _: bool, _: u64) {}
+    fn durable(&self, _: TerminalId, _: &Commit) {}
+    fn answered(&self, _: u64) {}
     fn not_taken(&self) {}
     fn machine(&self, _: TerminalId, _: &MachineEvent) {}
     fn steady_failures(&self, _: TerminalId, _: u8) {}

@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use kenshin::forward::command::{Command, CommandError, Reply, apply};
 use kenshin::forward::lane::{LaneError, LaneTask};
-use kenshin::forward::{Begin, Delivery, DeliveryError, Forwarder, LaneBatch, SinkError, Sinks};
+use kenshin::forward::{
+    Attachment, Begin, Delivery, DeliveryError, Forwarder, LaneBatch, SinkError, Sinks,
+};
 use kenshin::model::{Event, Lane, Lanes, Lsn, Zone};
 use kenshin::store::fs::SimFs;
 use kenshin::store::log::{CommitLog, ReadError};
 use kenshin::store::state::directory::SinkCursors;
 
 use super::world::{
-    GAS, Gate, Memory, add, alarm, attach, damage, durable_cursors, everyday, gated_log_on, log_on,
-    plaintext_of, until,
+    GAS, Gate, Memory, WATER, add, alarm, attach, damage, durable_cursors, everyday, gated_log_on,
+    log_on, plaintext_of, until,
 };
 
 const STOP: Duration = Duration::from_secs(8);
@@ -327,7 +329,7 @@ fn no_sink_begins_beyond_the_end_of_the_log() {
     let sinks = sinks_on(&log);
     let end = log.durable_end();
     let beyond = Lsn::new(end.get() + 1);
-    let attachment = kenshin::forward::Attachment {
+    let attachment = Attachment {
         kind: "test",
         utility: None,
     };
@@ -337,4 +339,155 @@ fn no_sink_begins_beyond_the_end_of_the_log() {
         "{refused:?}"
     );
     sinks.attach("files", attachment, Begin::At(end)).unwrap();
+}
+
+#[test]
+fn a_new_sink_begins_at_now_whatever_is_there_already() {
+    let log = log_on(&SimFs::new());
+    let sinks = sinks_on(&log);
+    add(&log, GAS, &everyday());
+    add(&log, GAS, &alarm());
+    let memory = Memory::default();
+    let forwarder = run(&sinks, "files", Begin::Now, &memory);
+    add(&log, GAS, &plaintext_of(" record_health"));
+    until("the new one is delivered", || !memory.ids().is_empty());
+    forwarder.stop(STOP);
+    let kinds: Vec<_> = memory.lines.lock().iter().map(kind).collect();
+    assert_eq!(kinds, ["health"]);
+}
+
+fn kind(line: &serde_json::Value) -> String {
+    line["kind"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_new_sink_begins_at_the_position_that_it_is_given_and_at_no_other() {
+    let log = log_on(&SimFs::new());
+    let sinks = sinks_on(&log);
+    add(&log, GAS, &everyday());
+    let second = add(&log, GAS, &plaintext_of(" record_health"));
+    add(&log, GAS, &alarm());
+    let attachment = Attachment {
+        kind: "test",
+        utility: None,
+    };
+    let at = |position| sinks.attach("wrong", attachment, Begin::At(Lsn::new(position)));
+    let inside = at(second.get() + 1);
+    assert!(matches!(inside, Err(SinkError::Position { .. })));
+    let beyond = at(log.durable_end().get() + 8);
+    assert!(matches!(beyond, Err(SinkError::Beyond { .. })));
+    assert!(!durable_cursors(&log).contains_key("wrong"));
+    let memory = Memory::default();
+    let forwarder = run(&sinks, "files", Begin::At(second), &memory);
+    until("what lies beyond is delivered", || memory.ids().len() == 2);
+    forwarder.stop(STOP);
+    let mut kinds: Vec<_> = memory.lines.lock().iter().map(kind).collect();
+    kinds.sort();
+    assert_eq!(kinds, ["alarm_notice", "health"]);
+    // One that is known goes on where it is, wherever it is told to begin.
+    let again = attach(&sinks, "files", Begin::Start);
+    assert!(again.position(Lane::Bulk) > second);
+}
+
+#[test]
+fn a_pushed_sink_of_one_utility_gets_the_records_of_no_other() {
+    let log = log_on(&SimFs::new());
+    let sinks = sinks_on(&log);
+    let forwarder = Forwarder::start(Arc::clone(&sinks), Zone::JAPAN).unwrap();
+    let memories = [Some(GAS), Some(WATER), None].map(|utility| {
+        let name = utility.map_or_else(|| "all".to_owned(), |utility| utility.to_string());
+        let attachment = Attachment {
+            kind: "test",
+            utility,
+        };
+        let sink = sinks.attach(&name, attachment, Begin::Now).unwrap();
+        let memory = Memory::default();
+        for lane in [Lane::Alarm, Lane::Bulk] {
+            let delivery = Box::new(memory.clone());
+            forwarder.run(&sink, lane, delivery).unwrap();
+        }
+        memory
+    });
+    for utility in [GAS, WATER, GAS] {
+        add(&log, utility, &everyday());
+        add(&log, utility, &alarm());
+    }
+    let [gas, water, all] = &memories;
+    until("all are delivered", || {
+        (gas.ids().len(), water.ids().len(), all.ids().len()) == (4, 2, 6)
+    });
+    // Not even later.
+    add(&log, WATER, &plaintext_of(" record_health"));
+    until("the last is delivered", || water.ids().len() == 3);
+    until("the other cursor passes it", || {
+        let status = sinks.list();
+        status.iter().all(|sink| sink.lag_octets == 0)
+    });
+    forwarder.stop(STOP);
+    for (memory, utility) in [(gas, GAS), (water, WATER)] {
+        let utility = utility.to_string();
+        let lines = memory.lines.lock();
+        assert!(lines.iter().all(|line| line["utility"] == utility));
+    }
+    assert_eq!(gas.ids().len(), 4);
+}
+
+/// Takes its time with every batch.
+struct Slow {
+    memory: Memory,
+    pause: Duration,
+}
+
+impl Delivery for Slow {
+    fn deliver(&mut self, batch: &LaneBatch) -> Result<(), DeliveryError> {
+        std::thread::sleep(self.pause);
+        self.memory.deliver(batch)
+    }
+
+    fn idle(&mut self) -> Result<(), DeliveryError> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), DeliveryError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_slow_sink_lags_delays_nobody_else_and_gets_everything_in_order() {
+    let log = log_on(&SimFs::new());
+    let sinks = sinks_on(&log);
+    let (slow, fast) = (Memory::default(), Memory::default());
+    let forwarder = run(&sinks, "fast", Begin::Now, &fast);
+    let sink = attach(&sinks, "slow", Begin::Now);
+    let delivery = Slow {
+        memory: slow.clone(),
+        pause: Duration::from_millis(700),
+    };
+    forwarder
+        .run(&sink, Lane::Bulk, Box::new(delivery))
+        .unwrap();
+    let plaintext = everyday();
+    let mut seen_lag = 0;
+    for count in 1..=20 {
+        add(&log, GAS, &plaintext);
+        until("the other is served at once", || fast.ids().len() == count);
+        let status = sinks.list();
+        let of = |name| status.iter().find(|one| one.name == name).unwrap();
+        assert_eq!(of("slow").bulk.errors, 0);
+        seen_lag = seen_lag.max(of("slow").lag_octets);
+    }
+    assert!(seen_lag > 0, "the lag is shown");
+    assert!(slow.ids().len() < 20, "it is slow indeed");
+    until("it has got everything", || slow.ids().len() == 20);
+    forwarder.stop(STOP);
+    let positions = |memory: &Memory| -> Vec<u64> {
+        let lines = memory.lines.lock();
+        lines
+            .iter()
+            .map(|line| line["position"].as_u64().unwrap())
+            .collect()
+    };
+    assert_eq!(positions(&slow), positions(&fast));
+    assert!(positions(&slow).is_sorted());
 }

@@ -272,6 +272,8 @@ impl Server {
                 }
                 self.mark_due_ms.get_or_insert(now_ms + self.commit_ms);
             }
+            // The answer that follows says the same.
+            Output::Event(MachineEvent::Ended) => {}
             Output::Event(event) => {
                 journal.note(now_ms, "server", &journal::event(event));
                 self.events.push(event);

@@ -31,7 +31,7 @@ pub(crate) struct Site {
     pub(crate) udp: SocketAddr,
     pub(crate) alarm: SocketAddr,
     pub(crate) tcp: SocketAddr,
-    pub(crate) api: SocketAddr,
+    pub(crate) http: SocketAddr,
 }
 
 fn free_udp() -> SocketAddr {
@@ -53,7 +53,7 @@ impl Site {
             udp: free_udp(),
             alarm: free_udp(),
             tcp: free_tcp(),
-            api: free_tcp(),
+            http: free_tcp(),
         };
         std::fs::create_dir_all(dir).unwrap();
         site.register(utilities);
@@ -73,7 +73,7 @@ impl Site {
         std::fs::set_permissions(&key_file, std::fs::Permissions::from_mode(0o600)).unwrap();
         let text = format!(
             "data_dir = \"{data}\"\n{more}\n[listen]\nudp = \"{udp}\"\nudp_alarm = \"{alarm}\"\n\
-             tcp = \"{tcp}\"\n[api]\nlisten = \"{api}\"\n[disk]\ncome_back_percent = 97\n\
+             tcp = \"{tcp}\"\n[api]\nlisten = \"{http}\"\n[disk]\ncome_back_percent = 97\n\
              alarms_only_percent = 99\n[keys]\nlink_file = \"{keys}\"\nallow_clear_keys = true\n\
              allow_mode0 = true\n[[sink]]\nname = \"records\"\ntype = \"ndjson\"\n\
              dir = \"{records}\"\nfrom = \"start\"\n",
@@ -81,7 +81,7 @@ impl Site {
             udp = site.udp,
             alarm = site.alarm,
             tcp = site.tcp,
-            api = site.api,
+            http = site.http,
             keys = key_file.display(),
             records = site.records().display(),
         );
@@ -127,7 +127,13 @@ impl Site {
 
     /// Starts the server and waits until its TCP port takes connections.
     pub(crate) fn start(&self, stderr: Stdio) -> Child {
+        self.start_with(stderr, &[])
+    }
+
+    /// The same, with variables in its environment.
+    pub(crate) fn start_with(&self, stderr: Stdio, variables: &[(&str, &str)]) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kenshin"));
+        command.envs(variables.iter().copied());
         self.start_by(command.args(self.arguments()).stderr(stderr))
     }
 
@@ -157,7 +163,7 @@ impl Site {
     /// Asks the operations interface. Gives the status and the body.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
         use std::io::{Read as _, Write as _};
-        let mut stream = std::net::TcpStream::connect(self.api).unwrap();
+        let mut stream = std::net::TcpStream::connect(self.http).unwrap();
         write!(
             stream,
             "GET {path} HTTP/1.1\r\nHost: kenshin\r\nConnection: close\r\n\r\n"

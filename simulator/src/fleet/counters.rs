@@ -81,6 +81,8 @@ macro_rules! counters {
         pub struct Counters {
             $($name: AtomicU64,)+
             in_flight: AtomicU64,
+            mark: AtomicU64,
+            in_flight_of_mark: AtomicU64,
             /// From the first transmission of a frame to the answer that acknowledged it.
             pub ack: Latency,
             /// The same, of frames that neither the shim touched nor the terminal repeated.
@@ -129,6 +131,34 @@ impl Counters {
     #[must_use]
     pub fn in_flight(&self) -> u64 {
         self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Begins to count [`Self::in_flight_of_mark`] anew, as after a restart of the server.
+    pub fn set_mark(&self) {
+        self.mark.fetch_add(1, Ordering::Relaxed);
+        self.in_flight_of_mark.store(0, Ordering::Relaxed);
+    }
+
+    /// Frames that were sent since the mark and wait for an answer now, without those that the
+    /// shim touched or that were repeated.
+    #[must_use]
+    pub fn in_flight_of_mark(&self) -> u64 {
+        self.in_flight_of_mark.load(Ordering::Relaxed)
+    }
+
+    /// Counts a frame of the present mark, which it gives.
+    pub(super) fn joins_mark(&self) -> u64 {
+        self.in_flight_of_mark.fetch_add(1, Ordering::Relaxed);
+        self.mark.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn leaves_mark(&self, mark: u64) {
+        if mark == self.mark.load(Ordering::Relaxed) {
+            let less = |n: u64| Some(n.saturating_sub(1));
+            let order = Ordering::Relaxed;
+            // It always has a value to set.
+            let _before = self.in_flight_of_mark.fetch_update(order, order, less);
+        }
     }
 
     pub(super) fn flies(&self) {

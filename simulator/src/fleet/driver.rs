@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 
 use super::Shared;
+use super::counters::Counters;
 use super::mishap::{Fate, Mishaps};
 use super::path::Path;
 use super::plan::{TerminalPlan, Transport};
@@ -44,6 +45,21 @@ struct Asked {
     frame: Vec<u8>,
     first: Instant,
     is_disturbed: bool,
+    /// While nothing but the server decides about it: the mark that it was sent under.
+    mark: Option<u64>,
+}
+
+impl Asked {
+    fn leaves_mark(&mut self, counters: &Counters) {
+        if let Some(mark) = self.mark.take() {
+            counters.leaves_mark(mark);
+        }
+    }
+
+    fn disturb(&mut self, counters: &Counters) {
+        self.is_disturbed = true;
+        self.leaves_mark(counters);
+    }
 }
 
 pub(super) struct Driver {
@@ -260,7 +276,7 @@ impl Driver {
             Fate::Late(_) => counters.delayed(),
         }
         if let Some(asked) = self.asked.as_mut() {
-            asked.is_disturbed = true;
+            asked.disturb(counters);
         }
         fate
     }
@@ -290,16 +306,19 @@ impl Driver {
     /// Notes a frame that asks for an answer; says whether it is one that was sent before.
     fn ask(&mut self, frame: &[u8]) -> bool {
         if let Some(asked) = self.asked.as_mut().filter(|asked| asked.frame == frame) {
-            asked.is_disturbed = true;
+            asked.disturb(&self.shared.counters);
             return true;
         }
-        if self.asked.is_none() {
-            self.shared.counters.flies();
+        let counters = &self.shared.counters;
+        match self.asked.as_mut() {
+            Some(asked) => asked.leaves_mark(counters),
+            None => counters.flies(),
         }
         self.asked = Some(Asked {
             frame: frame.to_vec(),
             first: Instant::now(),
             is_disturbed: false,
+            mark: Some(counters.joins_mark()),
         });
         false
     }
@@ -379,10 +398,11 @@ impl Driver {
         if !self.asked.as_ref().is_some_and(is_asked) {
             return;
         }
-        let Some(asked) = self.asked.take() else {
+        let Some(mut asked) = self.asked.take() else {
             return;
         };
         let counters = &self.shared.counters;
+        asked.leaves_mark(counters);
         counters.landed();
         if ack {
             let took = asked.first.elapsed();
@@ -402,7 +422,8 @@ impl Driver {
     }
 
     fn stop_asking(&mut self) {
-        if self.asked.take().is_some() {
+        if let Some(mut asked) = self.asked.take() {
+            asked.leaves_mark(&self.shared.counters);
             self.shared.counters.landed();
         }
     }

@@ -1,6 +1,8 @@
 //! Progress while it runs, and what came of it.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +10,16 @@ use serde_json::json;
 use simulator::custody::Custody;
 use simulator::fleet::Counters;
 
-use super::Outcome;
+use super::provision::Folder;
+use super::{Outcome, tally};
 
-/// Shows the rates on standard error, once a second, in place.
+/// Shows the rates on standard error, once a second: in place on a terminal, and else a line each.
 pub(super) async fn progress(counters: Arc<Counters>) {
+    let (before_line, after_line) = if io::stderr().is_terminal() {
+        ("\r", "   ")
+    } else {
+        ("", "\n")
+    };
     let mut before = counters.sessions();
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -19,8 +27,8 @@ pub(super) async fn progress(counters: Arc<Counters>) {
         let rate = sessions.saturating_sub(before);
         before = sessions;
         eprint!(
-            "\r{sessions} sessions ({rate}/s), {} records and {} alarms told safe, {} retries, \
-             {} losses, {} in flight   ",
+            "{before_line}{sessions} sessions ({rate}/s), {} records and {} alarms told safe, \
+             {} retries, {} losses, {} in flight{after_line}",
             counters.records_acked(),
             counters.alarms_acked(),
             counters.retries(),
@@ -40,8 +48,10 @@ pub(super) fn show(outcome: &Outcome, as_json: bool) -> io::Result<()> {
     let Outcome {
         custody,
         counters,
-        data_dir,
+        tally,
+        folder,
         took_s,
+        ..
     } = outcome;
     let latency = &counters.ack;
     let (p50, p99) = (ms(latency.quantile_us(500)), ms(latency.quantile_us(990)));
@@ -59,8 +69,16 @@ pub(super) fn show(outcome: &Outcome, as_json: bool) -> io::Result<()> {
             "misplaced": custody.misplaced,
             "disordered": custody.disordered,
             "ack_ms": { "p50": p50, "p99": p99 },
+            "modes": tally::json_of(&tally.modes),
+            "transports": tally::json_of(&tally.transports),
+            "alarms_acked": counters.alarms_acked(),
+            "retries": counters.retries(),
+            "losses_injected": counters.losses_injected(),
+            "duplicates_injected": counters.duplicates_injected(),
+            "delays_injected": counters.delays_injected(),
+            "restarts": counters.restarts(),
             "seconds": took_s,
-            "data": data_dir.display().to_string(),
+            "data": folder.dir.display().to_string(),
         });
         return writeln!(out, "{object}");
     }
@@ -72,20 +90,104 @@ pub(super) fn show(outcome: &Outcome, as_json: bool) -> io::Result<()> {
         out,
         "  ack latency  p50 {p50:.1} ms, p99 {p99:.1} ms, losses included"
     )?;
-    let verdict = if custody.is_clean() {
-        "clean"
-    } else {
-        "BROKEN"
+    show_tally(&mut out, outcome)?;
+    let verdict = match (custody.is_clean(), outcome.is_good()) {
+        (true, true) => "clean",
+        (true, false) => "NOTHING was told safe",
+        (false, _) => "BROKEN",
     };
     writeln!(out, "  custody      {verdict}, after {took_s:.1} s")?;
-    let dir = data_dir.display();
+    show_ways(&mut out, outcome)
+}
+
+/// Who called how, and what happened to them.
+fn show_tally(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
+    let Outcome {
+        counters, tally, ..
+    } = outcome;
+    for (what, counts) in [("mode", &tally.modes), ("over", &tally.transports)] {
+        for (name, count) in counts {
+            let name = format!("{what} {name}");
+            let (records, terminals) = (count.records_acked, count.terminals);
+            writeln!(
+                out,
+                "  {name:<13} {records:>8}  told safe to {terminals} terminals"
+            )?;
+        }
+    }
     writeln!(
         out,
-        "\nThe data lies in {dir}. Look at a reading and at an alarm:"
+        "  alarms       {:>9}  told safe; every terminal began with a backlog of 1 to 10 days",
+        counters.alarms_acked(),
     )?;
+    writeln!(
+        out,
+        "  mishaps      {:>9}  frames lost, {} doubled, {} late; {} sent again, {} power cuts",
+        counters.losses_injected(),
+        counters.duplicates_injected(),
+        counters.delays_injected(),
+        counters.retries(),
+        counters.restarts(),
+    )
+}
+
+/// A word of the shell.
+fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-:".contains(c);
+    if text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+fn path_word(path: &Path) -> String {
+    word(&path.display().to_string())
+}
+
+/// How one record is pulled from a server.
+pub(super) fn curl(folder: &Folder, http: SocketAddr) -> String {
+    let token = path_word(&folder.token());
+    format!("curl -sS -H \"Authorization: Bearer $(cat {token})\" 'http://{http}/v1/records?max=1'")
+}
+
+/// Where the data is, and commands to look at it.
+fn show_ways(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
+    let folder = &outcome.folder;
+    let program = std::env::current_exe();
+    let program = program.map_or_else(|_| "kenshin".to_owned(), |path| path_word(&path));
+    let dir = path_word(&folder.dir);
+    writeln!(out, "\nThe data lies in {dir}. A reading and an alarm:")?;
     writeln!(out, "  head -n 1 {dir}/records/bulk-*.ndjson")?;
     writeln!(out, "  head -n 1 {dir}/records/alarm-*.ndjson")?;
-    writeln!(out, "  kenshin log verify --data {dir}/data")
+    writeln!(out, "The log:")?;
+    writeln!(out, "  {program} log verify --data {dir}/data")?;
+    writeln!(out, "  {program} log inspect --data {dir}/data --limit 5")?;
+    if let Some(http) = outcome.http {
+        writeln!(out, "The server has ended. Start it again on this data:")?;
+        writeln!(
+            out,
+            "  {program} serve --config {}",
+            path_word(&folder.config())
+        )?;
+        writeln!(
+            out,
+            "and pull a reading from it, as the cloud of a utility does:"
+        )?;
+        writeln!(out, "  {}", curl(folder, http))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::word;
+
+    #[test]
+    fn what_a_shell_would_take_apart_is_quoted() {
+        assert_eq!(word("/tmp/kenshin-demo-1/data"), "/tmp/kenshin-demo-1/data");
+        assert_eq!(word("/tmp/it's a $x"), "'/tmp/it'\\''s a $x'");
+    }
 }
 
 /// What is counted, with its name and its meaning.

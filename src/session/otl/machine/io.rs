@@ -160,6 +160,10 @@ pub enum Output<P> {
 pub enum MachineEvent {
     /// A verified frame's content is refused whole.
     Refused(Refusal),
+    /// A new frame is durable, and its answer says that nothing more waits: the terminal's call is
+    /// over.
+    // spec: ANS-3
+    Ended,
     /// The alarm bit and the content disagree.
     // spec: FRM-6
     AlarmBitWrong,
@@ -251,4 +255,45 @@ pub enum MachineEvent {
     SealFailed(SealFailure),
     /// An answer waited too long for the mark, and was given up.
     GaveUp,
+}
+
+macro_rules! ids {
+    ($($pattern:pat => $id:literal,)+) => {
+        impl MachineEvent {
+            /// All that [`Self::id`] gives.
+            pub const IDS: &'static [&'static str] = &[$($id,)+];
+
+            /// Its name in metrics.
+            #[must_use]
+            pub const fn id(&self) -> &'static str {
+                match self { $($pattern => $id,)+ }
+            }
+        }
+    };
+}
+
+ids! {
+    Self::Refused(_) => "refused",
+    Self::Ended => "ended",
+    Self::AlarmBitWrong => "alarm_bit_wrong",
+    Self::OffLadder => "off_ladder",
+    Self::Repeat { .. } => "repeat",
+    Self::Joined { .. } => "joined",
+    Self::Behind { .. } => "behind",
+    Self::Clone { .. } => "clone",
+    Self::Resync => "resync",
+    Self::RollbackSuspected => "rollback_suspected",
+    Self::Conflicts { .. } => "conflicts",
+    Self::CameBack { .. } => "come_back",
+    Self::Shed { .. } => "shed",
+    Self::Overlap { .. } => "overlap",
+    Self::HandedOver { .. } => "handed_over",
+    Self::LeftOut { .. } => "left_out",
+    Self::Moved => "moved",
+    Self::Silent { .. } => "silent",
+    Self::Called { .. } => "called",
+    Self::NotCallable => "not_callable",
+    Self::CommitFailed => "commit_failed",
+    Self::SealFailed(_) => "seal_failed",
+    Self::GaveUp => "gave_up",
 }

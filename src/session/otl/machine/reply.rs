@@ -64,7 +64,12 @@ impl<P: PathKey> Machine<P> {
         let reply = match (order, reply) {
             (Some(CommitOrder::Step(step)), Reply::OfStep(asked)) => {
                 match self.link.committed(step.commit) {
-                    Some(plan) => Reply::Planned(asked, Box::new(plan)),
+                    Some(plan) => {
+                        if plan.flags.is_final {
+                            self.event(MachineEvent::Ended);
+                        }
+                        Reply::Planned(asked, Box::new(plan))
+                    }
                     None => Reply::Nothing,
                 }
             }

@@ -1,0 +1,35 @@
+//! What the listeners are told of a frame, and so what counts against its address.
+
+use kenshin::net::contract::Verdict;
+use kenshin::session::otl::refusal::Reason;
+
+use super::world::{World, hand};
+
+// spec: SES-9
+#[test]
+fn whoever_verified_is_not_counted_as_a_failure_whatever_was_in_the_frame() {
+    let world = World::new();
+    let mut hand = hand();
+    let frames = [
+        hand.resync([1; 16], true),
+        hand.resync([2; 16], false),
+        hand.unreadable(),
+        hand.routine(),
+    ];
+    let (verdicts, _) = world.take(&frames);
+    assert_eq!(verdicts, [Verdict::Verified; 4]);
+    // It is counted as what it is all the same.
+    assert_eq!(world.heard.refusals.lock().len(), 1);
+    let mut forged = hand.resync([3; 16], false);
+    *forged.last_mut().unwrap() ^= 1;
+    let mut short = hand.routine();
+    short.truncate(9);
+    let (verdicts, answers) = world.take(&[forged, short]);
+    assert_eq!(
+        verdicts,
+        [Verdict::FailedAuthentication, Verdict::Malformed]
+    );
+    assert_eq!(answers, 0);
+    let refusals = world.heard.refusals.lock();
+    assert_eq!(refusals[1..], [Reason::TagMismatch, Reason::Truncated]);
+}

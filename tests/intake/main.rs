@@ -1,0 +1,19 @@
+//! Whole steps through intake, log, state and a sink: whatever order they come in, and whatever is
+//! wrong with them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+#[path = "../support/hand.rs"]
+#[allow(dead_code, reason = "shared by several tests")]
+mod hand;
+
+mod admission;
+mod doubtful;
+mod order;
+mod world;
