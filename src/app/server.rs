@@ -21,6 +21,7 @@ use crate::session::otl::machine::{NoCommands, NoSigner};
 use crate::shutdown::Shutdown;
 use crate::store::fs::{DataDirLock, RealFs};
 use crate::store::log::{AppendError, LogOptions};
+use crate::store::state::table::SLOTS;
 use crate::telemetry::{DiskLevel, Levels, Metrics, events};
 use crate::time::Clock;
 
@@ -372,6 +373,7 @@ fn log_options(config: &Config) -> LogOptions {
         queue_bytes: usize::try_from(size(config.store.queue_mib)).unwrap_or(usize::MAX),
         floor_bytes: reserve,
         urgent_floor_bytes: reserve / 4,
+        guard_slots: SLOTS,
         ..LogOptions::default()
     }
 }

@@ -12,7 +12,8 @@ use crate::model::{Event, TerminalId};
 use crate::net::contract::{FrameHandler, Outgoing, PathId, Verdict};
 use crate::session::otl::failures::FailedOpens;
 use crate::session::otl::machine::{
-    CallOrder, CommandSource, CommitOrder, Context, Input, Machine, MachineEvent, Output, Token,
+    Admission, CallOrder, CommandSource, CommitOrder, Context, Input, Machine, MachineEvent,
+    Output, Token,
 };
 use crate::session::otl::open::{Opened, OpeningKeys, open};
 use crate::session::otl::refusal::{FaultGroup, Refusal};
@@ -24,11 +25,12 @@ use crate::time::Clock;
 use crate::wire::otl::ident::{Identity, KeyVersion, Mode};
 
 use super::completions::{Completion, Completions};
-use super::history::{DurableRecords, StepHistory};
+use super::history::{Answers, DurableRecords};
 use super::live::{Live, LiveTable};
 use super::load::Load;
 use super::plausibility::{KnownMeters, meter_of};
 use super::random::Randoms;
+use super::search::Searches;
 use super::step::{EncodedStep, Received, encode};
 use super::witness::Witness;
 use crate::model::Lanes;
@@ -37,6 +39,8 @@ use crate::model::Lanes;
 const TICK_MS: u64 = 200;
 /// Shards whose idle machines one tick drops: all of them in two seconds.
 const SWEPT_PER_TICK: usize = 8;
+/// How often the log is asked for one frame, at most: again if its terminal went on meanwhile.
+const SEARCHES_MAX: u8 = 2;
 /// The token of a frame that no machine waits for.
 const NO_TOKEN: u64 = u64::MAX;
 /// The slot of a frame that is about no terminal.
@@ -76,6 +80,7 @@ impl std::fmt::Debug for Parts {
 pub struct Intake {
     parts: Parts,
     live: LiveTable,
+    searches: Searches,
     failures: Mutex<FailedOpens>,
     /// Slots whose machine waits for the mark of server nonces.
     waiting: Mutex<Vec<Slot>>,
@@ -144,6 +149,7 @@ impl Intake {
         let started_utc_s = parts.clock.utc_seconds().get();
         Self {
             live: LiveTable::new(parts.live_max),
+            searches: Searches::new(Arc::clone(&parts.log), Arc::clone(&parts.witness)),
             parts,
             failures: Mutex::default(),
             waiting: Mutex::default(),
@@ -234,48 +240,73 @@ impl Intake {
         let Ok(mut randoms) = Randoms::draw() else {
             return self.parts.witness.no_randomness();
         };
-        let entry = self
-            .parts
-            .state
-            .table
-            .with_slot(found.slot, |entry| *entry.hot);
-        let Some(hot) = entry else { return };
         let over_tcp =
             matches!(&input, Input::Frame { path, .. } if matches!(path, PathId::Tcp { .. }));
         let may_make = matches!(input, Input::Frame { .. } | Input::CallNow(_));
-        let make = |carried| {
-            may_make.then(|| Live {
-                machine: Machine::new(hot.link(), hot.version, self.started_utc_s, carried),
-                ordered: Vec::new(),
-            })
-        };
-        let served = self.live.with_or_make(found.slot, make, |live| {
-            self.handle(&hot, found, live, &mut randoms, input);
-            self.do_outputs(owner, found, over_tcp, live, &mut randoms, out);
-            if live.machine.is_failed() {
-                self.resume(found, live);
-            }
-        });
-        if may_make && served.is_none() {
-            self.parts.witness.not_taken();
+        let admission = self.parts.load.admission(randoms.draw_one());
+        let mut input = Some(input);
+        let mut answers = None;
+        for searches_left in (0..=SEARCHES_MAX).rev() {
+            let make = |carried| {
+                let hot = self.hot(found.slot).filter(|_| may_make)?;
+                Some(Live {
+                    machine: Machine::new(hot.link(), hot.version, self.started_utc_s, carried),
+                    ordered: Vec::new(),
+                })
+            };
+            let served = self.live.with_or_make(found.slot, make, |live| {
+                // Read under the lock of the machine: what is durable is here or still under way.
+                let hot = self.hot(found.slot)?;
+                if let Some(input) = input.as_ref().filter(|_| searches_left > 0) {
+                    let index = DurableRecords::new(&hot, answers.as_ref());
+                    let questions = live.machine.open_questions(input, admission, &index);
+                    if !questions.is_empty() {
+                        return Some((questions, hot.applied));
+                    }
+                }
+                let input = input.take()?;
+                self.handle(
+                    &hot,
+                    answers.as_ref(),
+                    found,
+                    live,
+                    &mut randoms,
+                    admission,
+                    input,
+                );
+                self.do_outputs(owner, found, over_tcp, live, &mut randoms, out);
+                if live.machine.is_failed() {
+                    self.resume(found, live);
+                }
+                None
+            });
+            let Some((questions, newest)) = served.flatten() else {
+                if may_make && input.is_some() {
+                    self.parts.witness.not_taken();
+                }
+                return;
+            };
+            answers = Some(self.searches.search(found.terminal, questions, newest));
         }
+    }
+
+    fn hot(&self, slot: Slot) -> Option<HotEntry> {
+        let table = &self.parts.state.table;
+        table.with_slot(slot, |entry| *entry.hot)
     }
 
     fn handle(
         &self,
         hot: &HotEntry,
+        answers: Option<&Answers>,
         found: Found,
         live: &mut Live,
         randoms: &mut Randoms,
+        admission: Admission,
         input: Input<PathId>,
     ) {
-        let index = DurableRecords {
-            terminal: found.terminal,
-            track: hot.sequences,
-            history: self,
-        };
+        let index = DurableRecords::new(hot, answers);
         let mark = self.parts.state.nonce_mark();
-        let admission = self.parts.load.admission(randoms.draw_one());
         let mut ctx = Context {
             now_utc_s: self.parts.clock.utc_seconds().get(),
             now_ms: self.parts.clock.monotonic_ms(),
@@ -310,7 +341,8 @@ impl Intake {
                     .table
                     .with_slot(found.slot, |entry| *entry.hot);
                 let Some(hot) = entry else { break };
-                self.handle(&hot, found, live, randoms, Input::CommitFailed(token));
+                let failed = Input::CommitFailed(token);
+                self.handle(&hot, None, found, live, randoms, Admission::Serve, failed);
                 continue;
             };
             match output {
@@ -551,22 +583,6 @@ fn key_version_of(frame: &[u8]) -> u8 {
         Ok(Header::Uplink(header)) => header.key_version().map_or(0, |version| version.get()),
         Ok(Header::Resync(header)) => header.key_version().get(),
         _ => 0,
-    }
-}
-
-impl StepHistory for Intake {
-    fn show(&self, terminal: TerminalId, show: &mut dyn FnMut(&[u8]) -> bool) {
-        for frame in self.parts.log.history(terminal) {
-            match frame {
-                Ok(frame) if frame.kind == KIND_STEP => {
-                    if !show(&frame.payload) {
-                        return;
-                    }
-                }
-                Ok(_) => {}
-                Err(error) => return self.parts.witness.unreadable_history(&error),
-            }
-        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use kenshin::app::boot::{Booted, boot};
 use kenshin::app::keeper::{Keeper, KeeperOptions};
 use kenshin::crypto::key::{KeyOctets, Link, Master};
+use kenshin::ingest::history::Unreadable;
 use kenshin::ingest::intake::{Intake, Parts};
 use kenshin::ingest::load::Load;
 use kenshin::ingest::witness::Witness;
@@ -51,7 +52,7 @@ impl Witness for Silent {
     fn machine(&self, _: TerminalId, _: &MachineEvent) {}
     fn steady_failures(&self, _: TerminalId, _: u8) {}
     fn no_randomness(&self) {}
-    fn unreadable_history(&self, _: &ReadError) {}
+    fn unreadable_history(&self, _: &Unreadable) {}
 }
 
 struct Caller {

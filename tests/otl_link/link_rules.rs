@@ -236,7 +236,7 @@ fn a_record_that_cannot_be_read_is_quarantined_and_its_frame_acknowledged() {
         &around(),
     ));
     assert_eq!((first.records.len(), first.damaged.len()), (2, 1));
-    assert_eq!(first.damaged[0].sequence, NonZeroU32::new(2));
+    assert_eq!(first.damaged[0].item.sequence, NonZeroU32::new(2));
     assert!(link.committed(first).unwrap().flags.ack);
 }
 

@@ -10,6 +10,7 @@
 pub mod directory;
 pub mod fold;
 pub mod hot;
+pub mod sequences;
 pub mod snapshot;
 pub mod table;
 

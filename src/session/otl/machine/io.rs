@@ -202,9 +202,9 @@ pub enum MachineEvent {
         /// Its counter; 0 for a RESYNC.
         counter: u32,
     },
-    /// A new frame was dropped because a record of it is under way in another frame; its terminal
-    /// sends it again.
-    Overlap {
+    /// A new frame was dropped because nobody can say now whether a record of it is kept already;
+    /// its terminal sends it again.
+    Unsure {
         /// Its counter.
         counter: u32,
     },

@@ -122,6 +122,7 @@ pub(super) struct BlockReader {
     file: Arc<dyn FsFile>,
     at: u64,
     crc: u32,
+    version: u16,
     block: Vec<u8>,
 }
 
@@ -142,17 +143,23 @@ impl BlockReader {
         }
         let position = (le_u64::<_, nom::error::Error<&[u8]>>, le_u32).parse(p.as_slice());
         match position {
-            Ok((_, (position, found))) if found == crc && version == VERSION => {
+            Ok((_, (position, found))) if found == crc && version != 0 => {
                 let reader = Self {
                     file,
                     at: len_u64(&header),
                     crc: crc32c::crc32c(&header),
+                    version,
                     block: Vec::new(),
                 };
                 Ok((reader, Lsn::new(position)))
             }
             _ => Err(FileError::Damaged { at: 0 }),
         }
+    }
+
+    /// The version of the file.
+    pub(super) const fn version(&self) -> u16 {
+        self.version
     }
 
     /// The offset of the next block.
