@@ -25,7 +25,7 @@ use crate::time::Clock;
 use crate::wire::otl::ident::{Identity, KeyVersion, Mode};
 
 use super::completions::{Completion, Completions};
-use super::history::{Answers, DurableRecords};
+use super::history::DurableRecords;
 use super::live::{Live, LiveTable};
 use super::load::Load;
 use super::plausibility::{KnownMeters, meter_of};
@@ -265,15 +265,8 @@ impl Intake {
                     }
                 }
                 let input = input.take()?;
-                self.handle(
-                    &hot,
-                    answers.as_ref(),
-                    found,
-                    live,
-                    &mut randoms,
-                    admission,
-                    input,
-                );
+                let index = DurableRecords::new(&hot, answers.as_ref());
+                self.handle(&index, found, live, &mut randoms, admission, input);
                 self.do_outputs(owner, found, over_tcp, live, &mut randoms, out);
                 if live.machine.is_failed() {
                     self.resume(found, live);
@@ -297,20 +290,18 @@ impl Intake {
 
     fn handle(
         &self,
-        hot: &HotEntry,
-        answers: Option<&Answers>,
+        index: &DurableRecords<'_>,
         found: Found,
         live: &mut Live,
         randoms: &mut Randoms,
         admission: Admission,
         input: Input<PathId>,
     ) {
-        let index = DurableRecords::new(hot, answers);
         let mark = self.parts.state.nonce_mark();
         let mut ctx = Context {
             now_utc_s: self.parts.clock.utc_seconds().get(),
             now_ms: self.parts.clock.monotonic_ms(),
-            index: &index,
+            index,
             commands: &*self.parts.commands,
             signer: &*self.parts.signer,
             mark: &mark,
@@ -342,7 +333,8 @@ impl Intake {
                     .with_slot(found.slot, |entry| *entry.hot);
                 let Some(hot) = entry else { break };
                 let failed = Input::CommitFailed(token);
-                self.handle(&hot, None, found, live, randoms, Admission::Serve, failed);
+                let index = DurableRecords::new(&hot, None);
+                self.handle(&index, found, live, randoms, Admission::Serve, failed);
                 continue;
             };
             match output {

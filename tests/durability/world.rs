@@ -21,7 +21,7 @@ use kenshin::session::otl::records::content;
 use kenshin::session::otl::refusal::Refusal;
 use kenshin::session::otl::step::Commit;
 use kenshin::store::fs::SimFs;
-use kenshin::store::log::{LogOptions, PoisonReason, ReadError};
+use kenshin::store::log::{LogOptions, PoisonReason};
 use kenshin::store::state::fold::KIND_STEP;
 use kenshin::telemetry::DiskLevel;
 use kenshin::time::{Clock as _, TestClock, UtcSeconds};
