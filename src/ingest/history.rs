@@ -41,6 +41,12 @@ impl<'a> DurableRecords<'a> {
             answers: answers.filter(|answers| answers.newest == hot.applied),
         }
     }
+
+    /// Whether the log was asked already, and asking again would tell nothing more.
+    #[must_use]
+    pub const fn was_searched(&self) -> bool {
+        self.answers.is_some()
+    }
 }
 
 impl RecordIndex for DurableRecords<'_> {

@@ -257,15 +257,15 @@ impl Intake {
             let served = self.live.with_or_make(found.slot, make, |live| {
                 // Read under the lock of the machine: what is durable is here or still under way.
                 let hot = self.hot(found.slot)?;
-                if let Some(input) = input.as_ref().filter(|_| searches_left > 0) {
-                    let index = DurableRecords::new(&hot, answers.as_ref());
+                let index = DurableRecords::new(&hot, answers.as_ref());
+                let may_search = searches_left > 0 && !index.was_searched();
+                if let Some(input) = input.as_ref().filter(|_| may_search) {
                     let questions = live.machine.open_questions(input, admission, &index);
                     if !questions.is_empty() {
                         return Some((questions, hot.applied));
                     }
                 }
                 let input = input.take()?;
-                let index = DurableRecords::new(&hot, answers.as_ref());
                 self.handle(&index, found, live, &mut randoms, admission, input);
                 self.do_outputs(owner, found, over_tcp, live, &mut randoms, out);
                 if live.machine.is_failed() {

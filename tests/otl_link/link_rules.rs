@@ -35,6 +35,15 @@ impl RecordIndex for Contradicting {
     }
 }
 
+/// A store that cannot be read.
+struct Unreadable;
+
+impl RecordIndex for Unreadable {
+    fn compare(&self, _: RecordKey, _: &[u8]) -> Known {
+        Known::Unknown
+    }
+}
+
 static MARK: std::sync::LazyLock<NsMark> = std::sync::LazyLock::new(|| {
     NsMark::default()
         .started(START_UTC_S - 60)
@@ -217,6 +226,21 @@ fn a_contradiction_quarantines_the_record_and_acknowledges_no_part_of_the_frame(
     assert!(matches!(step, Step::Answer(plan) if !plan.flags.ack && plan.flags.new_epoch));
     let next = commit(link.receive(opened(&Made::new(6)), &Empty, &around()));
     assert_eq!(link.committed(next).unwrap().map, 0, "nor does a later map");
+}
+
+// spec: REC-8, GEN-4
+#[test]
+fn a_frame_whose_records_cannot_be_judged_leaves_no_trace_and_is_new_again() {
+    let mut link = link();
+    let made = Made {
+        items: health(1),
+        ..Made::new(5)
+    };
+    let step = link.receive(opened(&made), &Unreadable, &around());
+    assert!(matches!(step, Step::Unsure));
+    assert_eq!(*link.state(), LinkState::default());
+    let again = commit(link.receive(opened(&made), &Empty, &around()));
+    assert_eq!(again.records.len(), 1);
 }
 
 // spec: REC-12, REC-7

@@ -283,10 +283,15 @@ impl Segment {
         in_memory: impl FnOnce(&Entries) -> Vec<u32>,
         on_disk: impl FnOnce(&IndexFile) -> io::Result<Vec<u32>>,
     ) -> io::Result<Vec<u32>> {
-        let mut state = self.index.lock();
-        if matches!(&*state, IndexState::Unknown) {
-            *state = self.find_index(fs)?;
+        if !self.has_index_at_hand() {
+            // Not under the lock of the state, which whoever only asks whether it is at hand takes.
+            let _one_at_a_time = self.index_making.lock();
+            if !self.has_index_at_hand() {
+                let found = self.find_index(fs)?;
+                *self.index.lock() = found;
+            }
         }
+        let state = self.index.lock();
         let (entries, file) = match &*state {
             IndexState::Memory(entries) => (entries.clone(), None),
             IndexState::Disk(index) => (Entries::default(), Some(index.clone())),
