@@ -30,13 +30,15 @@ fn a_record_of_an_epoch_that_came_back_contradicts_what_was_kept_in_it() {
     for (counter, epoch, sequence) in epochs {
         world.call(&Made::new(counter, epoch, &[health(sequence, 100)]));
     }
-    // Neither the epoch that was left last nor one before it is taken for empty.
-    for (counter, epoch, sequence) in [(4, E2, 1), (5, E1, 61)] {
-        let made = Made::new(counter, epoch, &[health(sequence, 200)]);
-        assert_eq!(world.call(&made), 1);
+    // Neither the epoch that was left last nor one before it is taken for empty when it goes on.
+    for (counter, epoch, sequence) in [(4, E2, 1), (6, E1, 61)] {
+        let next = Made::new(counter, epoch, &[health(sequence + 9, 100)]);
+        let contradicting = Made::new(counter + 1, epoch, &[health(sequence, 200)]);
+        assert_eq!((world.call(&next), world.call(&contradicting)), (1, 1));
     }
     assert_eq!(world.told.lock().conflicts, 2);
-    assert_eq!(Vec::from_iter(world.kept()), [(1, 1), (2, 1), (61, 1)]);
+    let once = [1, 2, 10, 61, 70].map(|sequence| (sequence, 1));
+    assert_eq!(Vec::from_iter(world.kept()), once);
 }
 
 // spec: REC-9
