@@ -27,6 +27,7 @@ use crate::shutdown::Shutdown;
 use crate::store::fs::{DataDirLock, RealFs};
 use crate::store::log::{AppendError, LogOptions, OpenError, PoisonReason, Refused, TornEnd};
 use crate::store::state::snapshot::LoadError;
+use crate::store::state::table::SLOTS;
 use crate::telemetry::{DiskLevel, FollowerLevels, Levels, Metrics, events};
 use crate::time::Clock;
 
@@ -605,6 +606,7 @@ pub(super) fn log_options(config: &Config) -> LogOptions {
         floor_bytes: reserve,
         urgent_floor_bytes: reserve / 4,
         quota_bytes: quota_octets(config),
+        guard_slots: SLOTS,
         ..LogOptions::default()
     }
 }

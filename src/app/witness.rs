@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::ingest::history::Unreadable;
 use crate::ingest::witness::Witness;
 use crate::model::{Lane, TerminalId};
 use crate::session::otl::machine::MachineEvent;
 use crate::session::otl::refusal::{Reason, Refusal};
 use crate::session::otl::step::Commit;
-use crate::store::log::ReadError;
 use crate::telemetry::{Metrics, events};
 use crate::wire::otl::record::RecordBody;
 
@@ -50,8 +50,9 @@ impl Witness for Telling {
             let sequence = u64::from(record.sequence.get());
             events::record_conflict(&self.metrics, terminal, sequence);
         }
-        for item in &commit.damaged {
-            let sequence = item
+        for one in commit.damaged.iter().filter(|one| !one.is_repeat) {
+            let sequence = one
+                .item
                 .sequence
                 .map_or(0, |sequence| u64::from(sequence.get()));
             events::record_quarantined(&self.metrics, terminal, sequence);
@@ -83,6 +84,7 @@ impl Witness for Telling {
             MachineEvent::Moved => self.metrics.refused(Reason::TakenOver),
             MachineEvent::CommitFailed => self.metrics.refused(Reason::CommitFailed),
             MachineEvent::Shed { .. } => self.metrics.refused(Reason::Shed),
+            MachineEvent::Unsure { .. } => self.metrics.refused(Reason::HistoryUnknown),
             MachineEvent::SealFailed(error) => {
                 tracing::error!(%terminal, %error, "An answer could not be made.");
             }
@@ -99,7 +101,7 @@ impl Witness for Telling {
         tracing::error!("The system gave no random numbers; nothing was answered.");
     }
 
-    fn unreadable_history(&self, error: &ReadError) {
-        tracing::error!(%error, "The log cannot be read; a repeat may be kept twice.");
+    fn unreadable_history(&self, what: &Unreadable) {
+        tracing::error!(%what, "The log cannot be read where a repeat was looked for; its frame was dropped.");
     }
 }

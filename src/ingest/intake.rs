@@ -12,7 +12,8 @@ use crate::model::{Event, TerminalId};
 use crate::net::contract::{FrameHandler, Outgoing, PathId, Verdict};
 use crate::session::otl::failures::FailedOpens;
 use crate::session::otl::machine::{
-    CallOrder, CommandSource, CommitOrder, Context, Input, Machine, MachineEvent, Output, Token,
+    Admission, CallOrder, CommandSource, CommitOrder, Context, Input, Machine, MachineEvent,
+    Output, Token,
 };
 use crate::session::otl::open::{OpeningKeys, open};
 use crate::session::otl::refusal::{FaultGroup, Refusal};
@@ -24,11 +25,12 @@ use crate::time::Clock;
 use crate::wire::otl::ident::{Identity, KeyVersion, Mode};
 
 use super::completions::{Completion, Completions};
-use super::history::{DurableRecords, StepHistory};
-use super::live::{Live, LiveTable, Room};
+use super::history::DurableRecords;
+use super::live::{Live, LiveTable};
 use super::load::Load;
 use super::plausibility::{KnownMeters, meter_of};
 use super::random::Randoms;
+use super::search::Searches;
 use super::step::{EncodedStep, Received, encode};
 use super::witness::Witness;
 use crate::model::Lanes;
@@ -37,6 +39,8 @@ use crate::model::Lanes;
 const TICK_MS: u64 = 200;
 /// Shards that one tick sweeps: all of them in two seconds.
 const SWEPT_PER_TICK: usize = 8;
+/// How often the log is asked for one frame, at most: again if its terminal went on meanwhile.
+const SEARCHES_MAX: u8 = 2;
 /// The token of a frame that no machine waits for.
 const NO_TOKEN: u64 = u64::MAX;
 /// The slot of a frame that is about no terminal.
@@ -79,6 +83,7 @@ impl std::fmt::Debug for Parts {
 pub struct Intake {
     parts: Parts,
     live: LiveTable,
+    searches: Searches,
     failures: Mutex<FailedOpens>,
     /// Slots whose machine waits for the mark of server nonces.
     waiting: Mutex<Vec<Slot>>,
@@ -152,6 +157,7 @@ impl Intake {
         let started_utc_s = parts.clock.utc_seconds().get();
         Self {
             live: LiveTable::new(parts.live_max),
+            searches: Searches::new(Arc::clone(&parts.log), Arc::clone(&parts.witness)),
             parts,
             failures: Mutex::default(),
             waiting: Mutex::default(),
@@ -265,43 +271,54 @@ impl Intake {
         input: Input<PathId>,
         out: &mut Vec<Outgoing>,
     ) -> Driven {
-        let Ok(mut randoms) = Randoms::draw() else {
-            self.parts.witness.no_randomness();
-            return Driven::default();
-        };
-        let entry = self
-            .parts
-            .state
-            .table
-            .with_slot(found.slot, |entry| *entry.hot);
-        let Some(hot) = entry else {
-            return Driven::default();
-        };
+        let mut randoms = Randoms::default();
         let over_tcp =
             matches!(&input, Input::Frame { path, .. } if matches!(path, PathId::Tcp { .. }));
         let may_make = matches!(input, Input::Frame { .. } | Input::CallNow(_));
-        let make = |rest| {
-            may_make.then(|| Live {
-                machine: Machine::new(hot.link(), hot.version, self.started_utc_s, rest),
-                ordered: Vec::new(),
-            })
-        };
-        let served = self.live.with_or_make(found.slot, make, |live, room| {
-            let received_us = self.note_settled(found, live, &input);
-            self.handle(&hot, found, (live, room), &mut randoms, input);
-            self.do_outputs(turn, found, over_tcp, live, &mut randoms, out);
-            if live.machine.is_failed() {
-                self.resume(found, live);
-            }
-            received_us
-        });
-        if may_make && served.is_none() {
+        let mut driven = Driven::default();
+        let mut input = Some(input);
+        let mut answers = None;
+        for searches_left in (0..=SEARCHES_MAX).rev() {
+            let made_of = Cell::new(None);
+            let make = |rest| {
+                let hot = self.hot(found.slot).filter(|_| may_make)?;
+                made_of.set(Some(hot));
+                Some(Live {
+                    machine: Machine::new(hot.link(), hot.version, self.started_utc_s, rest),
+                    ordered: Vec::new(),
+                })
+            };
+            let served = self.live.with_or_make(found.slot, make, |live, room| {
+                // Read under the lock of the machine: what is durable is here or still under way.
+                let hot = made_of.take().or_else(|| self.hot(found.slot))?;
+                let admission = self.parts.load.admission(room, || randoms.draw_one());
+                let index = DurableRecords::new(&hot, answers.as_ref());
+                let may_search = searches_left > 0 && !index.was_searched();
+                if let Some(input) = input.as_ref().filter(|_| may_search) {
+                    let questions = live.machine.open_questions(input, admission, &index);
+                    if !questions.is_empty() {
+                        return Some((questions, hot.applied));
+                    }
+                }
+                let input = input.take()?;
+                driven.received_us = self.note_settled(found, live, &input);
+                self.handle(&index, found, live, &mut randoms, admission, input);
+                self.do_outputs(turn, found, over_tcp, live, &mut randoms, out);
+                if live.machine.is_failed() {
+                    self.resume(found, live);
+                }
+                None
+            });
+            let Some((questions, newest)) = served.flatten() else {
+                break;
+            };
+            answers = Some(self.searches.search(found.terminal, questions, newest));
+        }
+        driven.is_served = input.is_none();
+        if may_make && !driven.is_served {
             self.parts.witness.not_taken();
         }
-        Driven {
-            is_served: served.is_some(),
-            received_us: served.flatten(),
-        }
+        driven
     }
 
     /// Tells of an order that came back. Gives the time of receipt of its frame, if it had one.
@@ -318,28 +335,25 @@ impl Intake {
         live.ordered.swap_remove(at).1
     }
 
+    fn hot(&self, slot: Slot) -> Option<HotEntry> {
+        let table = &self.parts.state.table;
+        table.with_slot(slot, |entry| *entry.hot)
+    }
+
     fn handle(
         &self,
-        hot: &HotEntry,
+        index: &DurableRecords<'_>,
         found: Found,
-        (live, room): (&mut Live, Room),
+        live: &mut Live,
         randoms: &mut Randoms,
+        admission: Admission,
         input: Input<PathId>,
     ) {
-        let index = DurableRecords {
-            terminal: found.terminal,
-            track: hot.sequences,
-            history: self,
-        };
         let mark = self.parts.state.nonce_mark();
-        let admission = match room {
-            Room::Free => self.parts.load.admission(randoms.draw_one()),
-            Room::Crowded => self.parts.load.admission_when_crowded(randoms.draw_one()),
-        };
         let mut ctx = Context {
             now_utc_s: self.parts.clock.utc_seconds().get(),
             now_ms: self.parts.clock.monotonic_ms(),
-            index: &index,
+            index,
             commands: &*self.parts.commands,
             signer: &*self.parts.signer,
             mark: &mark,
@@ -371,7 +385,8 @@ impl Intake {
                     .with_slot(found.slot, |entry| *entry.hot);
                 let Some(hot) = entry else { break };
                 let failed = Input::CommitFailed(token);
-                self.handle(&hot, found, (live, Room::Free), randoms, failed);
+                let index = DurableRecords::new(&hot, None);
+                self.handle(&index, found, live, randoms, Admission::Serve, failed);
                 continue;
             };
             match output {
@@ -651,22 +666,6 @@ fn key_version_of(frame: &[u8]) -> u8 {
         Ok(Header::Uplink(header)) => header.key_version().map_or(0, |version| version.get()),
         Ok(Header::Resync(header)) => header.key_version().get(),
         _ => 0,
-    }
-}
-
-impl StepHistory for Intake {
-    fn show(&self, terminal: TerminalId, show: &mut dyn FnMut(&[u8]) -> bool) {
-        for frame in self.parts.log.history(terminal) {
-            match frame {
-                Ok(frame) if frame.kind == KIND_STEP => {
-                    if !show(&frame.payload) {
-                        return;
-                    }
-                }
-                Ok(_) => {}
-                Err(error) => return self.parts.witness.unreadable_history(&error),
-            }
-        }
     }
 }
 

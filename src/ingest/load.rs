@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
+use super::live::Room;
 use crate::session::otl::machine::Admission;
 use crate::telemetry::DiskLevel;
 use crate::wire::otl::answer::ComeBack;
@@ -57,33 +58,22 @@ impl Load {
         self.stopping.load(Ordering::Relaxed) != 0 || self.disk() == DiskLevel::Full
     }
 
-    /// Whether there is room. `random` spreads the times of coming back.
+    /// Whether there is room. `random` spreads the times of coming back, and is not asked for where
+    /// everybody is served.
     // spec: OVL-1, OVL-4, OVL-5
     #[must_use]
-    pub fn admission(&self, random: u32) -> Admission {
+    pub fn admission(&self, room: Room, random: impl FnOnce() -> u32) -> Admission {
         if self.stopping.load(Ordering::Relaxed) != 0 {
             return Admission::Shed;
         }
+        let is_busy = room == Room::Crowded
+            || self.queue_percent.load(Ordering::Relaxed) >= QUEUE_COME_BACK_PERCENT;
         match self.disk() {
             DiskLevel::Full => Admission::Shed,
-            DiskLevel::AlarmsOnly => come_back(DISK_UNITS, random, Admission::AlarmsOnly),
-            DiskLevel::ComeBack => come_back(DISK_UNITS, random, Admission::ComeBack),
-            DiskLevel::Plenty
-                if self.queue_percent.load(Ordering::Relaxed) >= QUEUE_COME_BACK_PERCENT =>
-            {
-                come_back(BUSY_UNITS, random, Admission::ComeBack)
-            }
+            DiskLevel::AlarmsOnly => come_back(DISK_UNITS, random(), Admission::AlarmsOnly),
+            DiskLevel::ComeBack => come_back(DISK_UNITS, random(), Admission::ComeBack),
+            DiskLevel::Plenty if is_busy => come_back(BUSY_UNITS, random(), Admission::ComeBack),
             DiskLevel::Plenty => Admission::Serve,
-        }
-    }
-
-    /// The same for a terminal that there is no machine for.
-    // spec: OVL-1
-    #[must_use]
-    pub fn admission_when_crowded(&self, random: u32) -> Admission {
-        match self.admission(random) {
-            Admission::Serve => come_back(BUSY_UNITS, random, Admission::ComeBack),
-            other => other,
         }
     }
 }
@@ -106,25 +96,31 @@ mod tests {
     #[test]
     fn a_filling_disk_sends_readings_away_at_spread_times_and_a_full_one_takes_nothing() {
         let load = Load::default();
-        assert_eq!(load.admission(0), Admission::Serve);
+        assert_eq!(load.admission(Room::Free, || 0), Admission::Serve);
         load.set_disk(DiskLevel::ComeBack);
-        let seconds = |random| match load.admission(random) {
+        let seconds = |random| match load.admission(Room::Free, || random) {
             Admission::ComeBack(time) => time.seconds(),
             Admission::AlarmsOnly(_) | Admission::Serve | Admission::Shed => 0,
         };
         assert_eq!((seconds(0), seconds(1_799)), (1_800, 8_996));
         load.set_disk(DiskLevel::AlarmsOnly);
-        assert!(matches!(load.admission(7), Admission::AlarmsOnly(_)));
+        assert!(matches!(
+            load.admission(Room::Free, || 7),
+            Admission::AlarmsOnly(_)
+        ));
         assert!(!load.takes_nothing());
         load.set_disk(DiskLevel::Full);
-        assert_eq!(load.admission(0), Admission::Shed);
+        assert_eq!(load.admission(Room::Free, || 0), Admission::Shed);
         assert!(load.takes_nothing());
     }
 
     #[test]
-    fn a_long_queue_sends_readings_away() {
+    fn a_long_queue_and_a_crowd_send_readings_away() {
         let load = Load::default();
+        let sends_away = |room| matches!(load.admission(room, || 7), Admission::ComeBack(_));
+        assert!(sends_away(Room::Crowded));
+        assert!(!sends_away(Room::Free));
         load.set_queue_percent(60);
-        assert!(matches!(load.admission(7), Admission::ComeBack(_)));
+        assert!(sends_away(Room::Free));
     }
 }

@@ -12,6 +12,7 @@ pub mod live;
 pub mod load;
 pub mod plausibility;
 pub mod random;
+pub mod search;
 pub mod step;
 pub mod witness;
 

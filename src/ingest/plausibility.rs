@@ -120,10 +120,15 @@ pub fn judge(
     let is_bound = says.binds || known.is_some_and(|track| track.bound);
     flags = flags.with_if(RecordFlags::METER_UNBOUND, !is_bound);
     let at_utc_s = dated.map(|dated| dated.utc_s).filter(|at| *at != 0);
+    // Nothing is measured later than now: what is a little ahead counts as of now, and what is far
+    // ahead is not what later records are judged by, or it would spoil them until its day comes.
+    let is_far_ahead = |at: &u32| is_ahead(*at, frame.received_utc_s);
+    let seen_at_utc_s = at_utc_s.filter(|at| !is_far_ahead(at));
+    let seen_at_utc_s = seen_at_utc_s.map(|at| at.min(frame.received_utc_s));
     if let (Some(value), Some(track), Some(at_utc_s)) = (says.value, known, at_utc_s) {
         flags = flags.with(register_flags(value, at_utc_s, track));
     }
-    let seen = match (says.value, at_utc_s) {
+    let seen = match (says.value, seen_at_utc_s) {
         (Some(value), Some(at_utc_s)) => Some(Observation {
             meter,
             unit: value.unit.code(),
@@ -161,11 +166,15 @@ fn note(observations: &mut Vec<Observation>, seen: Observation) {
     kept.bound = bound;
 }
 
+const fn is_ahead(at_utc_s: u32, received_utc_s: u32) -> bool {
+    at_utc_s > received_utc_s.saturating_add(AHEAD_MAX_S)
+}
+
 fn time_flags(dated: Option<Dated>, received_utc_s: u32) -> RecordFlags {
     let Some(dated) = dated else {
         return RecordFlags::default();
     };
-    let is_ahead = dated.utc_s > received_utc_s.saturating_add(AHEAD_MAX_S);
+    let is_ahead = is_ahead(dated.utc_s, received_utc_s);
     let is_old = dated.utc_s.saturating_add(AGE_MAX_S) < received_utc_s;
     RecordFlags::default()
         .with_if(RecordFlags::TIME_JUMPS, is_ahead || is_old)
@@ -259,6 +268,33 @@ mod tests {
         assert_eq!(unit, ["unit_changed"]);
         let ahead = flags(&reading(NOW_UTC_S + 90_000, 0x13, 1_001), known(true));
         assert_eq!(ahead, ["time_jumps"]);
+    }
+
+    // spec: REC-27
+    #[test]
+    fn a_reading_from_the_future_spoils_none_of_those_that_follow() {
+        let frame = FrameTime {
+            report: stamp(NOW_UTC_S),
+            received_utc_s: NOW_UTC_S,
+        };
+        let none: [&str; 0] = [];
+        for ahead_s in [60, 7_200, 90_000, 5 * 365 * 86_400] {
+            let (mut meters, mut seen) = (known(true), Vec::new());
+            let future = reading(NOW_UTC_S + ahead_s, 0x12, 999_999);
+            judge(&future, &frame, &mut meters, &mut seen);
+            assert!(seen.iter().all(|one| one.at_utc_s <= NOW_UTC_S));
+            let later = FrameTime {
+                report: stamp(NOW_UTC_S + 86_400),
+                received_utc_s: NOW_UTC_S + 86_400,
+            };
+            let next = reading(NOW_UTC_S + 86_000, 0x13, 1_010);
+            judge(&next, &later, &mut meters, &mut seen);
+            let after = reading(NOW_UTC_S + 86_100, 0x13, 1_011);
+            let flags: Vec<_> = judge(&after, &later, &mut meters, &mut seen)
+                .names()
+                .collect();
+            assert_eq!(flags, none, "{ahead_s}");
+        }
     }
 
     // spec: REC-15

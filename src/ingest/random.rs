@@ -1,13 +1,15 @@
-//! Random numbers for server nonces, drawn before they are needed.
+//! Random numbers for server nonces.
 
-/// Numbers that one draw gives: more than one input of a machine ever uses.
+/// Numbers that one draw gives: as many as an input of a machine ever uses.
 const DRAWN: usize = 8;
 
 /// The system gave no random numbers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct NoRandomness;
 
-/// Some random numbers, each given once.
+/// Some random numbers, each given once, from the system's source, which is fit for keys. None is
+/// drawn before it is asked for.
+// spec: NON-7
 #[derive(Debug)]
 pub struct Randoms {
     drawn: [u32; DRAWN],
@@ -15,21 +17,17 @@ pub struct Randoms {
     failed: bool,
 }
 
-impl Randoms {
-    /// Draws from the system's source, which is fit for keys.
-    ///
-    /// # Errors
-    ///
-    /// [`NoRandomness`].
-    // spec: NON-7
-    pub fn draw() -> Result<Self, NoRandomness> {
-        Ok(Self {
-            drawn: fresh()?,
-            used: 0,
+impl Default for Randoms {
+    fn default() -> Self {
+        Self {
+            drawn: [0; DRAWN],
+            used: DRAWN,
             failed: false,
-        })
+        }
     }
+}
 
+impl Randoms {
     /// The next number. If the system gives no more, [`Self::failed`] is true from then on, and
     /// nothing made with these numbers may be used.
     pub fn draw_one(&mut self) -> u32 {
@@ -75,7 +73,7 @@ mod tests {
 
     #[test]
     fn numbers_go_on_when_a_draw_is_used_up() {
-        let mut randoms = Randoms::draw().unwrap();
+        let mut randoms = Randoms::default();
         let given: std::collections::BTreeSet<u32> = (0..100).map(|_| randoms.draw_one()).collect();
         assert!(given.len() > 90);
         assert!(!randoms.failed());

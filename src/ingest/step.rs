@@ -89,6 +89,7 @@ fn flags(commit: &Commit, over_tcp: bool) -> StepFlags {
         .with_if(StepFlags::ROLLBACK_SUSPECTED, commit.rollback_suspected)
         .with_if(StepFlags::UNREADABLE, commit.unreadable.is_some())
         .with_if(StepFlags::OVER_TCP, over_tcp)
+        .with_if(StepFlags::NEW_EPOCH, commit.proves_new_epoch)
 }
 
 fn entries(
@@ -121,10 +122,10 @@ fn entries(
             flags,
         });
     }
-    let damaged = commit.damaged.iter().map(|item| StepEntry {
-        sequence: item.sequence.map_or(0, |sequence| sequence.get()),
-        number: item.number,
-        flags: RecordFlags::UNDECODABLE,
+    let damaged = commit.damaged.iter().map(|one| StepEntry {
+        sequence: one.item.sequence.map_or(0, |sequence| sequence.get()),
+        number: one.item.number,
+        flags: RecordFlags::UNDECODABLE.with_if(RecordFlags::REPEAT, one.is_repeat),
     });
     entries.extend(damaged);
     entries

@@ -5,7 +5,8 @@ use crate::model::TerminalId;
 use crate::session::otl::machine::MachineEvent;
 use crate::session::otl::refusal::Refusal;
 use crate::session::otl::step::Commit;
-use crate::store::log::ReadError;
+
+use super::history::Unreadable;
 
 /// What the intake tells. Called for each frame, from many threads.
 pub trait Witness: Send + Sync {
@@ -33,6 +34,6 @@ pub trait Witness: Send + Sync {
     /// The system gave no random numbers, and nothing was answered.
     fn no_randomness(&self);
 
-    /// The log cannot be read where a repeat was looked for; the record is taken as new.
-    fn unreadable_history(&self, error: &ReadError);
+    /// The log cannot be read where a repeat was looked for; the frame is dropped unacknowledged.
+    fn unreadable_history(&self, what: &Unreadable);
 }

@@ -17,7 +17,7 @@ use crate::wire::otl::registry::items::SESSION_ITEM_FIRST;
 use crate::wire::otl::uplink::{DamagedItem, Salvage};
 
 use super::ids::{Lane, Lanes, Lsn, TerminalId};
-use super::step::{ALARM_NOTICE, DECODER_VERSION, RecordFlags, SessionStep, StepEntry, StepFlags};
+use super::step::{ALARM_NOTICE, DECODER_VERSION, RecordFlags, SessionStep, StepFlags};
 
 mod dating;
 mod json;
@@ -140,7 +140,7 @@ pub fn records_of(
     for (place, content) in decoded.chain(others).enumerate() {
         let (number, sequence) = (content.number(), content.sequence());
         let lane = lane_of(number);
-        let noted = flags_of(&step.entries, place, number, sequence);
+        let noted = step.noted(place, number, sequence);
         if !noted.is_new() || !lanes.meets(lane.into()) {
             continue;
         }
@@ -188,15 +188,6 @@ const fn lane_of(number: u8) -> Lane {
     } else {
         Lane::Bulk
     }
-}
-
-/// What ingest noted of an item. It wrote its entries in this order; a decoder that understands
-/// more than the one of that day has another, and then type and sequence tell.
-fn flags_of(entries: &[StepEntry], place: usize, number: u8, sequence: u32) -> RecordFlags {
-    let is_it = |entry: &&StepEntry| entry.number == number && entry.sequence == sequence;
-    let entry = entries.get(place).filter(is_it);
-    let entry = entry.or_else(|| entries.iter().find(is_it));
-    entry.map_or_else(RecordFlags::default, |entry| entry.flags)
 }
 
 /// Tells a damaged record from others of its sequence: their count before it in the frame, or, for

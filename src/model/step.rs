@@ -64,6 +64,8 @@ impl StepFlags {
     pub const UNREADABLE: Self = Self(1 << 4);
     /// The frame came over TCP.
     pub const OVER_TCP: Self = Self(1 << 5);
+    /// The whole log was looked through and held no record of the step's epoch.
+    pub const NEW_EPOCH: Self = Self(1 << 6);
 
     /// Both sets together.
     #[must_use]
@@ -316,6 +318,17 @@ impl<'a> SessionStep<'a> {
         parsed
             .map(|(_, step)| step)
             .map_err(|_| StepError::Malformed)
+    }
+
+    /// What ingest noted of the item at a place of the frame. It wrote its entries in this order; a
+    /// decoder that understands more than the one of that day has another, and then type and
+    /// sequence tell.
+    #[must_use]
+    pub fn noted(&self, place: usize, number: u8, sequence: u32) -> RecordFlags {
+        let is_it = |entry: &&StepEntry| entry.number == number && entry.sequence == sequence;
+        let entry = self.entries.get(place).filter(is_it);
+        let entry = entry.or_else(|| self.entries.iter().find(is_it));
+        entry.map_or_else(RecordFlags::default, |entry| entry.flags)
     }
 
     /// Whether an alarm notice is in it that is a new fact.

@@ -389,7 +389,7 @@ fn not_zero(version: u8) -> Option<u8> {
 /// A terminal without what lies beside its entry.
 fn view(hot: &HotEntry) -> TerminalView {
     let (maker, serial) = maker_and_serial(hot.id);
-    let epoch = hot.sequences.epoch;
+    let epoch = hot.sequences().epoch;
     TerminalView {
         terminal: hot.id,
         maker,
@@ -407,7 +407,7 @@ fn view(hot: &HotEntry) -> TerminalView {
         call_counter: hot.last_call,
         command_sequence: hot.commands.highest,
         epoch: (epoch != 0).then(|| format!("{epoch:08x}")),
-        record_sequence: hot.sequences.highest,
+        record_sequence: hot.sequences().highest,
         wake_slot: hot
             .wake_slot()
             .map(|slot| (slot.second_of_day(), slot.version())),

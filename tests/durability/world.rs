@@ -9,6 +9,7 @@ use kenshin::app::keeper::{Keeper, KeeperOptions, tell};
 use kenshin::crypto::key::{KeyOctets, Link, Master};
 use kenshin::forward::lane::LaneTask;
 use kenshin::forward::{Attachment, Begin, Sinks};
+use kenshin::ingest::history::Unreadable;
 use kenshin::ingest::intake::{Intake, Parts};
 use kenshin::ingest::load::Load;
 use kenshin::ingest::witness::Witness;
@@ -20,7 +21,7 @@ use kenshin::session::otl::machine::{MachineEvent, NoCommands, NoSigner};
 use kenshin::session::otl::refusal::Refusal;
 use kenshin::session::otl::step::Commit;
 use kenshin::store::fs::{Fs as _, SimFs};
-use kenshin::store::log::{LogOptions, PoisonReason, ReadError};
+use kenshin::store::log::{LogOptions, PoisonReason};
 use kenshin::store::ndjson::{NdjsonFiles, NdjsonFolder, Rotation, delivered_to};
 use kenshin::store::state::fold::KIND_STEP;
 use kenshin::telemetry::DiskLevel;
@@ -62,7 +63,7 @@ impl Witness for Silent {
     fn machine(&self, _: TerminalId, _: &MachineEvent) {}
     fn steady_failures(&self, _: TerminalId, _: u8) {}
     fn no_randomness(&self) {}
-    fn unreadable_history(&self, _: &ReadError) {}
+    fn unreadable_history(&self, _: &Unreadable) {}
 }
 
 struct Caller {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use kenshin::app::boot::{Booted, boot};
 use kenshin::crypto::key::{KeyOctets, Link, Master};
 use kenshin::forward::{Attachment, Begin, Delivery, DeliveryError, Forwarder, LaneBatch, Sinks};
+use kenshin::ingest::history::Unreadable;
 use kenshin::ingest::intake::{Intake, Parts};
 use kenshin::ingest::load::Load;
 use kenshin::ingest::witness::Witness;
@@ -19,7 +20,7 @@ use kenshin::session::otl::machine::{MachineEvent, NoCommands, NoSigner};
 use kenshin::session::otl::refusal::{Reason, Refusal};
 use kenshin::session::otl::step::Commit;
 use kenshin::store::fs::SimFs;
-use kenshin::store::log::{LogOptions, ReadError};
+use kenshin::store::log::LogOptions;
 use kenshin::store::state::MeterTrack;
 use kenshin::store::state::hot::HotEntry;
 use kenshin::time::{Clock, TestClock, UtcSeconds};
@@ -55,7 +56,7 @@ impl Witness for Listening {
     fn machine(&self, _: TerminalId, _: &MachineEvent) {}
     fn steady_failures(&self, _: TerminalId, _: u8) {}
     fn no_randomness(&self) {}
-    fn unreadable_history(&self, _: &ReadError) {}
+    fn unreadable_history(&self, _: &Unreadable) {}
 }
 
 pub(crate) struct World {

@@ -35,6 +35,15 @@ impl RecordIndex for Contradicting {
     }
 }
 
+/// A store that cannot be read.
+struct Unreadable;
+
+impl RecordIndex for Unreadable {
+    fn compare(&self, _: RecordKey, _: &[u8]) -> Known {
+        Known::Unknown
+    }
+}
+
 static MARK: std::sync::LazyLock<NsMark> = std::sync::LazyLock::new(|| {
     NsMark::default()
         .started(START_UTC_S - 60)
@@ -219,6 +228,21 @@ fn a_contradiction_quarantines_the_record_and_acknowledges_no_part_of_the_frame(
     assert_eq!(link.committed(next).unwrap().map, 0, "nor does a later map");
 }
 
+// spec: REC-8, GEN-4
+#[test]
+fn a_frame_whose_records_cannot_be_judged_leaves_no_trace_and_is_new_again() {
+    let mut link = link();
+    let made = Made {
+        items: health(1),
+        ..Made::new(5)
+    };
+    let step = link.receive(opened(&made), &Unreadable, &around());
+    assert!(matches!(step, Step::Unsure));
+    assert_eq!(*link.state(), LinkState::default());
+    let again = commit(link.receive(opened(&made), &Empty, &around()));
+    assert_eq!(again.records.len(), 1);
+}
+
 // spec: REC-12, REC-7
 #[test]
 fn a_record_that_cannot_be_read_is_quarantined_and_its_frame_acknowledged() {
@@ -236,7 +260,7 @@ fn a_record_that_cannot_be_read_is_quarantined_and_its_frame_acknowledged() {
         &around(),
     ));
     assert_eq!((first.records.len(), first.damaged.len()), (2, 1));
-    assert_eq!(first.damaged[0].sequence, NonZeroU32::new(2));
+    assert_eq!(first.damaged[0].item.sequence, NonZeroU32::new(2));
     assert!(link.committed(first).unwrap().flags.ack);
 }
 

@@ -312,7 +312,7 @@ impl Server {
                 self.clones += 1;
                 None
             }
-            Step::Joined | Step::Silent | Step::Shed => None,
+            Step::Joined | Step::Silent | Step::Shed | Step::Unsure => None,
         };
         self.durable.link = *self.link.state();
         plan

@@ -78,7 +78,7 @@ pub(crate) fn event(event: MachineEvent) -> String {
         MachineEvent::Clone { counter } => format!("finds a clone of {counter}"),
         MachineEvent::CameBack { seconds } => format!("has no room: come back in {seconds} s"),
         MachineEvent::Shed { counter } => format!("drops {counter}"),
-        MachineEvent::Overlap { counter } => format!("drops {counter}: its records are under way"),
+        MachineEvent::Unsure { counter } => format!("drops {counter}: cannot tell what is kept"),
         MachineEvent::Moved => "moves the terminal to the newer connection".to_owned(),
         MachineEvent::Silent { counter } => format!("says nothing to {counter} in this second"),
         MachineEvent::CommitFailed => "could not make it durable, says nothing".to_owned(),

@@ -107,7 +107,6 @@ fn whatever_the_weather_nothing_told_safe_is_missing_and_all_arrives_once() {
         "Resync",
         "Silent",
         "Moved",
-        "Overlap",
     ];
     for name in wanted {
         assert!(tally.contains_key(name), "no storm had {name}: {tally:?}");

@@ -92,10 +92,13 @@ const AT_REST: &[(&str, &str)] = &[
         "joined",
         "a repeat in the few milliseconds of a commit: tests of the machine",
     ),
-    ("overlap", "the same"),
     (
         "silent",
         "the second of a start or of an earlier answer: tests of the machine",
+    ),
+    (
+        "unsure",
+        "needs a log that cannot be read or searched: tests of dedup",
     ),
     ("gave_up", "needs a disk that takes 30 seconds"),
     ("seal_failed", "a bug of the server"),

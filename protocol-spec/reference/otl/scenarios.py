@@ -185,6 +185,21 @@ def conflict_answer_lost(keys: Keyring) -> None:
     expect(w.terminal.memory.previous_epoch is None, "the previous epoch is named no longer")
 
 
+def frame_held_back_over_an_epoch(keys: Keyring) -> None:
+    """a frame of the epoch that was left comes after its records came under the new one"""
+    w = world(keys, "held back")
+    w.new_day()
+    w.session()
+    w.new_day()
+    w.session(lose_up=lose_all)
+    late = w.air.up[-1]
+    w.terminal._new_epoch()
+    expect(w.session() == "accepted", "accepted under the new epoch")
+    stored = len(w.own["stored"])
+    w.server.handle(late)
+    expect(len(w.own["stored"]) == stored and not w.stored_twice(), "a repeat")
+
+
 def unknown_critical(keys: Keyring) -> None:
     """an unknown critical item: the answer is refused, named, and left out next time"""
     w = world(keys, "critical")
@@ -244,5 +259,6 @@ def alarm_overtakes(keys: Keyring) -> None:
 
 SCENARIOS: list[Scenario] = [
     routine, lost_answer, two_answers, restart_in_the_same_second, memory_wiped, wiped_and_restored, power_cut,
-    batch_with_a_hole, stale_counter, clone, conflict, conflict_answer_lost, unknown_critical, downgrade, tampered,
+    batch_with_a_hole, stale_counter, clone, conflict, conflict_answer_lost, frame_held_back_over_an_epoch,
+    unknown_critical, downgrade, tampered,
     alarm_overtakes]

@@ -17,7 +17,8 @@ from .wire import Header, parse
 
 # Refusals that need a running server or two frames; the scenarios show them.
 _NOT_OF_A_DECODER = {"unknown_terminal", "counter_stale", "counter_clone", "record_conflict", "record_undecodable", "idle",
-                     "slow", "taken_over", "come_back", "shed", "stopping", "commit_failed", "rollback_suspected"}
+                     "slow", "taken_over", "come_back", "shed", "stopping", "commit_failed", "rollback_suspected",
+                     "history_unknown"}
 
 
 def run(keys: Keyring, vectors: Path) -> Iterator[tuple[str, str]]:

@@ -50,7 +50,7 @@ class Server:
         return self.state["terminals"].setdefault(identity, {
             "highest": 0, "window": {}, "safe": set(), "clones": set(), "conflicts": set(), "records": {}, "stored": [], "quarantine": [],
             "promoted": 0, "modes": [self.keys.terminals[identity].mode], "sequence": 0, "waiting": [], "handed": {},
-            "ended": {}, "slot": None})
+            "ended": {}, "slot": None, "epochs": []})
 
     # Before the tag
 
@@ -157,6 +157,8 @@ class Server:
         out["report"] = report
         previous = next((i["epoch"] for i in session if i["item"] == "previous_epoch"), None)
         out["refused"] = _refused(session)
+        if newest and own["epochs"][-1:] != [report["epoch"]]:
+            own["epochs"].append(report["epoch"])
         conflict = self._store(own, header, report, records, previous)
         out["new_epoch"] = conflict
         own["conflicts" if conflict else "safe"].add(counter)
@@ -186,6 +188,8 @@ class Server:
     def _store(self, own: Json, header: Header, report: Json, records: list[Json], previous: int | None) -> bool:
         """Store what is new; True if a record's key is known with other content."""  # spec: REC-8, REC-9
         fresh = []
+        # A frame that comes late is looked for under the epochs that came after it too.
+        others = ([previous] if previous else []) + _after(own["epochs"], report["epoch"])
         for record in records:
             key = (report["epoch"], record["sequence"])
             content = encode_body({**record, **({"mac": ""} if "mac" in record else {})})
@@ -194,7 +198,7 @@ class Server:
                 self.events.append("record_conflict")
                 own["quarantine"].append(("record_conflict", content))
                 return True
-            repeat = known is not None or (previous and own["records"].get((previous, record["sequence"])) == content)
+            repeat = known is not None or any(own["records"].get((e, record["sequence"])) == content for e in others)
             fresh.append((key, content, record, repeat))
         for key, content, record, repeat in fresh:
             own["records"][key] = content
@@ -335,6 +339,14 @@ class Server:
 def _refused(session: list[Json]) -> int | None:
     """The item that the terminal could not take."""  # spec: ANS-20
     return next((it["number"] for it in session if it["item"] == "answer_refused"), None)
+
+
+def _after(epochs: list[int], epoch: int) -> list[int]:
+    """The epochs that a terminal moved on to from this one."""  # spec: REC-8
+    if epoch not in epochs:
+        return []
+    last = len(epochs) - 1 - epochs[::-1].index(epoch)
+    return epochs[last + 1:]
 
 
 def _dangerous(command: Json) -> bool:

@@ -5,8 +5,6 @@
 //! once it is, and only that makes an answer with ACK. A commit that failed goes to
 //! [`Link::failed`], and nothing was said.
 
-use core::num::NonZeroU32;
-
 use crate::wire::otl::answer::{AnswerFlags, AnswerItem, ComeBack, WakeSlot};
 use crate::wire::otl::header::UplinkHeader;
 use crate::wire::otl::ident::{FrameCounter, Mode};
@@ -15,7 +13,7 @@ use crate::wire::otl::uplink::SessionItem;
 
 use super::hand_over::{CommandState, NotNow, UplinkFacts};
 use super::open::{OpenedUplink, Promotion, UnreadableUplink};
-use super::records::{self, RecordIndex, Sorted};
+use super::records::{self, RecordIndex, Sorted, Unsure};
 use super::step::{AnswerPlan, Commit, LinkChange, Step, Surroundings};
 use super::window::{CounterVerdict, Kept, ReplayWindow, TagDigest};
 
@@ -128,7 +126,9 @@ impl Link {
             None => Step::Joined,
             Some(CounterVerdict::New) if self.pending.len() >= PENDING_MAX => Step::Shed,
             Some(CounterVerdict::New) => {
-                let commit = self.commit(uplink, index, around);
+                let Ok(commit) = self.commit(uplink, index, around) else {
+                    return Step::Unsure;
+                };
                 self.pending.push(Pending {
                     counter,
                     digest,
@@ -240,11 +240,10 @@ impl Link {
         uplink: OpenedUplink,
         index: &dyn RecordIndex,
         around: &Surroundings<'_>,
-    ) -> Commit {
+    ) -> Result<Commit, Unsure> {
         let header = uplink.header;
         let counter = header.counter();
         let takes_report = header.mode() == Mode::Clear || self.is_highest(counter.get());
-        let previous_epoch = previous_epoch(&uplink);
         let refused_items = refused_items(&uplink);
         let facts = facts(&uplink, takes_report);
         // The report may end what is in doubt before a new command is judged.
@@ -262,21 +261,23 @@ impl Link {
             let may = commands.may_hand_over(waiting, &facts, around.now_utc_s, stopped);
             (waiting, may)
         });
-        let epoch = uplink.body.report.epoch;
+        let report = uplink.body.report;
         let Sorted {
             judged,
             new,
             conflicts,
             repeats,
-        } = records::sort(uplink.body.records, epoch, previous_epoch, index);
+            damaged,
+        } = records::sort(uplink.body, uplink.damaged, index)?;
         let digest = uplink.answered.tag.digest();
-        Commit {
-            report: Some(uplink.body.report),
+        Ok(Commit {
+            report: Some(report),
+            proves_new_epoch: index.proves_new(report.epoch),
             takes_report,
             judged,
             records: new,
             conflicts,
-            damaged: uplink.damaged,
+            damaged,
             repeats,
             freshness_unproven: is_unproven(&facts),
             rollback_suspected,
@@ -287,7 +288,7 @@ impl Link {
             asks_more: matches!(offered, Some((_, Err(NotNow::Unfresh)))),
             refused_items,
             ..Commit::empty(&header, digest, uplink.promotion)
-        }
+        })
     }
 
     /// Takes a commit back that is durable now. Gives the answer, if the frame asks for one.
@@ -468,20 +469,6 @@ fn facts(uplink: &OpenedUplink, is_highest: bool) -> UplinkFacts {
 // spec: FRS-2
 const fn is_unproven(facts: &UplinkFacts) -> bool {
     !facts.clear_mode && !facts.has_ticket
-}
-
-/// The epoch that the terminal says it left.
-// spec: REC-28, REC-8
-fn previous_epoch(uplink: &OpenedUplink) -> Option<NonZeroU32> {
-    uplink
-        .body
-        .session_items
-        .as_slice()
-        .iter()
-        .find_map(|item| match item {
-            SessionItem::PreviousEpoch(epoch) => Some(*epoch),
-            SessionItem::AnswerRefused(_) | SessionItem::Unknown(_) => None,
-        })
 }
 
 /// The answer items that the terminal says it refused.

@@ -190,6 +190,9 @@ refusals! {
     RollbackSuspected = 92, "rollback_suspected", Local, OnAir::Nothing,
         "a terminal knows more than the server's state: restored from an older copy",
         "サーバ状態の巻き戻りの疑い";
+    HistoryUnknown = 93, "history_unknown", Local, OnAir::Generic,
+        "it cannot be said now whether a record is kept already; nothing was acknowledged",
+        "既存記録との照合不能";
 }
 
 /// A frame that was refused: why, where, and whether it had verified by then.

@@ -5,13 +5,12 @@ use crate::wire::otl::header::UplinkHeader;
 use crate::wire::otl::ident::{FrameCounter, Mode};
 use crate::wire::otl::record::Record;
 use crate::wire::otl::report::Report;
-use crate::wire::otl::uplink::DamagedItem;
 
 use super::answer_gate::AnswerKey;
 use super::hand_over::{HandedOver, WaitingCommand};
 use super::ns_mark::NsMark;
 use super::open::Promotion;
-use super::records::JudgedRecord;
+use super::records::{JudgedDamage, JudgedRecord};
 use super::refusal::Refusal;
 use super::window::{Kept, ReplayWindow, TagDigest};
 
@@ -39,7 +38,10 @@ pub struct Commit {
     pub conflicts: Vec<Record>,
     /// Items that cannot be decoded, for quarantine.
     // spec: REC-12
-    pub damaged: Vec<DamagedItem>,
+    pub damaged: Vec<JudgedDamage>,
+    /// Whether all that is kept of the terminal was looked through, and holds no record of the
+    /// report's epoch.
+    pub proves_new_epoch: bool,
     /// How many records were repeats.
     // spec: REC-8
     pub repeats: usize,
@@ -80,6 +82,7 @@ impl Commit {
             records: Vec::new(),
             conflicts: Vec::new(),
             damaged: Vec::new(),
+            proves_new_epoch: false,
             repeats: 0,
             freshness_unproven: false,
             promotion,
@@ -192,6 +195,10 @@ pub enum Step {
     },
     /// Too many commits of this terminal are under way; the frame is dropped.
     Shed,
+    /// It cannot be said whether a record of the frame is kept already; the frame is dropped, and
+    /// nothing of it is noted.
+    // spec: GEN-4
+    Unsure,
 }
 
 /// What the caller knows beside the uplink.

@@ -90,7 +90,7 @@ pub struct LogOptions {
     /// Octets of payload that may wait in each of the two queues. 64 MiB unless set.
     pub queue_bytes: usize,
     /// Slots of guards. Each costs 4 octets once it or a higher one is used. 16,777,216 unless
-    /// set.
+    /// set; a server sets as many as its table of terminals has.
     pub guard_slots: u32,
     /// Free octets of the disk that frames leave. 64 MiB unless set.
     pub floor_bytes: u64,

@@ -40,6 +40,36 @@ impl OwnedFrame {
     }
 }
 
+/// Which frames of a terminal are shown, and what that may cost.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Walk {
+    /// The position of the terminal's last frame, if it is known: it is read without any index, and
+    /// no later segment is looked at. None shows all that is durable.
+    pub newest: Option<Lsn>,
+    /// Frames at or before this position are not shown.
+    pub after: Lsn,
+    /// Segments whose index may be looked at.
+    pub segments_max: usize,
+    /// Frames that may be read.
+    pub frames_max: usize,
+    /// Whether an index that was not used since the start may be checked, which reads it whole, or
+    /// made again, which reads its segment.
+    pub checks_indexes: bool,
+}
+
+impl Default for Walk {
+    /// All frames, at any cost.
+    fn default() -> Self {
+        Self {
+            newest: None,
+            after: Lsn::ZERO,
+            segments_max: usize::MAX,
+            frames_max: usize::MAX,
+            checks_indexes: true,
+        }
+    }
+}
+
 /// The segment that is being read, with the places that are left in it.
 #[derive(Debug)]
 struct Current {
@@ -59,19 +89,27 @@ pub struct History {
     /// Oldest first.
     segments: Vec<Arc<Segment>>,
     current: Option<Current>,
+    walk: Walk,
+    /// A frame that is read before any index is looked at.
+    newest: Option<Lsn>,
+    is_cut: bool,
 }
 
 impl History {
-    pub(super) fn new(shared: Arc<Shared>, terminal: TerminalId) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, terminal: TerminalId, walk: Walk) -> Self {
         // In this order: a segment that is made in between is beyond the end.
         let end = shared.durable_end();
         let segments = shared.segments.snapshot();
+        let newest = walk.newest.filter(|newest| newest.get() < end);
         Self {
             shared,
             terminal,
             end,
             segments,
             current: None,
+            walk,
+            newest,
+            is_cut: false,
         }
     }
 
@@ -82,22 +120,103 @@ impl History {
         self
     }
 
-    fn try_next(&mut self) -> Result<Option<OwnedFrame>, ReadError> {
-        loop {
-            if let Some(current) = &mut self.current {
-                while let Some(place) = current.places.pop() {
-                    let lsn = current.segment.base.saturating_add(u64::from(place));
-                    // The index of the active segment may be ahead of what is published.
-                    if lsn < self.end {
-                        let (segment, file) = (&current.segment, &current.file);
-                        return reader::read_frame(&self.shared, segment, file, lsn).map(Some);
-                    }
+    /// Whether it ended because going on would cost more than its [`Walk`] allows.
+    #[must_use]
+    pub const fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    fn end_here(&mut self) {
+        self.segments.clear();
+        self.current = None;
+    }
+
+    fn cut(&mut self) {
+        self.is_cut = true;
+        self.end_here();
+    }
+
+    /// Takes one from what is left of a bound; false if nothing is.
+    fn spend(left: &mut usize) -> bool {
+        let spent = left.checked_sub(1);
+        *left = spent.unwrap_or(0);
+        spent.is_some()
+    }
+
+    /// The frame at a position, if it is still kept and about the terminal.
+    fn frame_at(&mut self, lsn: Lsn) -> Result<Option<OwnedFrame>, ReadError> {
+        let Ok(segment) = self.shared.segments.holding(lsn.get()) else {
+            return Ok(None);
+        };
+        let file = match self.shared.fs.open(&segment.path, Access::Read) {
+            Ok(file) => file,
+            Err(cause) if self.is_dropped(&segment, &cause) => return Ok(None),
+            Err(cause) => return Err(segment.io(cause)),
+        };
+        let frame = reader::read_frame(&self.shared, &segment, &file, lsn.get())?;
+        Ok(Some(frame).filter(|frame| frame.terminal == Some(self.terminal)))
+    }
+
+    /// Whether a segment holds nothing that is wanted.
+    fn is_passed(&self, segment: &Segment) -> bool {
+        let sealed_end = segment.sealed_end.get().copied();
+        let is_before = sealed_end.is_some_and(|end| end <= self.walk.after.get());
+        is_before || segment.base >= self.end
+    }
+
+    fn may_look_at(&mut self, segment: &Segment) -> bool {
+        let is_cheap = self.walk.checks_indexes || segment.has_index_at_hand();
+        is_cheap && Self::spend(&mut self.walk.segments_max)
+    }
+
+    /// The next frame of the segment that is being read.
+    fn next_of_current(&mut self) -> Result<Option<OwnedFrame>, ReadError> {
+        let Some(current) = &mut self.current else {
+            return Ok(None);
+        };
+        while let Some(place) = current.places.pop() {
+            let lsn = current.segment.base.saturating_add(u64::from(place));
+            if lsn <= self.walk.after.get() {
+                self.end_here();
+                return Ok(None);
+            }
+            // The index of the active segment may be ahead of what is published.
+            if lsn < self.end {
+                if !Self::spend(&mut self.walk.frames_max) {
+                    self.cut();
+                    return Ok(None);
                 }
-                self.current = None;
+                let (segment, file) = (&current.segment, &current.file);
+                return reader::read_frame(&self.shared, segment, file, lsn).map(Some);
+            }
+        }
+        self.current = None;
+        Ok(None)
+    }
+
+    fn try_next(&mut self) -> Result<Option<OwnedFrame>, ReadError> {
+        if let Some(newest) = self.newest.take() {
+            self.end = newest.get();
+            if newest > self.walk.after
+                && let Some(frame) = self.frame_at(newest)?
+            {
+                return Ok(Some(frame));
+            }
+        }
+        loop {
+            if let Some(frame) = self.next_of_current()? {
+                return Ok(Some(frame));
             }
             let Some(segment) = self.segments.pop() else {
                 return Ok(None);
             };
+            if self.is_passed(&segment) {
+                continue;
+            }
+            if !self.may_look_at(&segment) {
+                self.cut();
+                return Ok(None);
+            }
             let fs = &*self.shared.fs;
             let opened = fs.open(&segment.path, Access::Read);
             let places = segment.places_of(fs, self.terminal);
@@ -126,8 +245,7 @@ impl Iterator for History {
     fn next(&mut self) -> Option<Self::Item> {
         let next = self.try_next();
         if next.is_err() {
-            self.segments.clear();
-            self.current = None;
+            self.end_here();
         }
         next.transpose()
     }

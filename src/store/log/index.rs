@@ -15,8 +15,9 @@ use super::segment::{BLOCK, Segment};
 use crate::model::{Lanes, TerminalId};
 use crate::store::fs::{Access, Fs, FsFile};
 
-/// Entries of a part of an index in memory that is not copied any more.
-const PART: usize = 16_384;
+/// Entries of a part of an index in memory that is not copied any more. What is copied, under a lock
+/// that the commit thread wants, is the last part and a pointer for each other one: some 15 KiB.
+const PART: usize = 1_024;
 /// The bit of an entry's place that says that the frame is of the alarm lane.
 const ALARM: u32 = 1 << 31;
 const MAGIC: [u8; 8] = *b"KENSHIDX";
@@ -254,6 +255,11 @@ fn read_places(file: &dyn FsFile, at: u64, count: u32) -> io::Result<Vec<u32>> {
 }
 
 impl Segment {
+    /// Whether its index can be used without reading it whole first.
+    pub(super) fn has_index_at_hand(&self) -> bool {
+        !matches!(&*self.index.lock(), IndexState::Unknown)
+    }
+
     /// The places of a terminal's frames, in the order of the log.
     pub(super) fn places_of(&self, fs: &dyn Fs, terminal: TerminalId) -> io::Result<Vec<u32>> {
         if terminal == TerminalId::default() {
@@ -277,10 +283,15 @@ impl Segment {
         in_memory: impl FnOnce(&Entries) -> Vec<u32>,
         on_disk: impl FnOnce(&IndexFile) -> io::Result<Vec<u32>>,
     ) -> io::Result<Vec<u32>> {
-        let mut state = self.index.lock();
-        if matches!(&*state, IndexState::Unknown) {
-            *state = self.find_index(fs)?;
+        if !self.has_index_at_hand() {
+            // Not under the lock of the state, which whoever only asks whether it is at hand takes.
+            let _one_at_a_time = self.index_making.lock();
+            if !self.has_index_at_hand() {
+                let found = self.find_index(fs)?;
+                *self.index.lock() = found;
+            }
         }
+        let state = self.index.lock();
         let (entries, file) = match &*state {
             IndexState::Memory(entries) => (entries.clone(), None),
             IndexState::Disk(index) => (Entries::default(), Some(index.clone())),

@@ -87,7 +87,7 @@ pub use error::{
     AppendError, OpenError, ReadError, Refused, RetainError, SubmitError, SubmitRefusal,
 };
 pub use frame::PAYLOAD_MAX;
-pub use history::{History, OwnedFrame};
+pub use history::{History, OwnedFrame, Walk};
 pub use reader::{Batch, FrameRef, LogReader};
 pub use retain::Retained;
 pub use room::Takes;
@@ -323,7 +323,13 @@ impl CommitLog {
     /// The frames of a terminal that are durable now, the newest first.
     #[must_use]
     pub fn history(&self, terminal: TerminalId) -> History {
-        History::new(Arc::clone(&self.shared), terminal)
+        self.walk(terminal, Walk::default())
+    }
+
+    /// Frames of a terminal, the newest first, within bounds.
+    #[must_use]
+    pub fn walk(&self, terminal: TerminalId, walk: Walk) -> History {
+        History::new(Arc::clone(&self.shared), terminal, walk)
     }
 
     /// Drops the sealed segments that end at or before a position, the oldest first. The segment

@@ -64,6 +64,8 @@ pub(super) struct Segment {
     /// The position after its last octet, once it is sealed.
     pub(super) sealed_end: OnceLock<u64>,
     pub(super) index: Mutex<IndexState>,
+    /// Held while an index is checked or made.
+    pub(super) index_making: Mutex<()>,
 }
 
 impl Segment {
@@ -74,6 +76,7 @@ impl Segment {
             index_path: dir.join(index_name(base)),
             sealed_end: OnceLock::new(),
             index: Mutex::new(index),
+            index_making: Mutex::new(()),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Folding a frame of the log into state.
 
+use core::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,8 +9,8 @@ use parking_lot::{RwLock, RwLockReadGuard};
 use crate::keyring::{KeyState, LinkKeyring, UtilityId};
 use crate::model::event::{EventError, TerminalEntry};
 use crate::model::ids::octets_of_hex;
-use crate::model::step::StepError;
-use crate::model::{Event, Lsn, RecordFlags, SessionStep, StepFlags, TerminalId};
+use crate::model::step::{StepEntry, StepError};
+use crate::model::{Event, Lsn, SessionStep, StepFlags, TerminalId};
 use crate::session::otl::ns_mark::NsMark;
 use crate::session::otl::step::LinkChange;
 use crate::session::otl::window::Kept;
@@ -235,7 +236,9 @@ impl State {
         let index = self.directory.read().index_of(utility);
         let what = "a terminal of an unknown utility";
         let index = index.ok_or(FoldError::Value { lsn, what })?;
-        for terminal in terminals {
+        // The log cannot name the terminal of all zeros: its steps would be about nobody.
+        let named = |terminal: &&TerminalEntry| terminal.id != TerminalId::default();
+        for terminal in terminals.iter().filter(named) {
             let mode = Mode::from_number(terminal.mode);
             let mode = mode.ok_or(FoldError::Value { lsn, what: "mode" })?;
             let new = HotEntry::new(terminal.id, index, mode);
@@ -435,19 +438,30 @@ fn take_step(
     }
     hot.last_contact_utc_s = hot.last_contact_utc_s.max(step.received_utc_s);
     if let Some(epoch) = step.epoch {
-        if takes_report {
-            hot.sequences.begin(epoch);
-        }
-        for record in &step.entries {
-            let is_kept = record.flags.is_new() && !record.flags.has(RecordFlags::UNDECODABLE);
-            if is_kept {
-                hot.sequences.note(epoch, record.sequence);
-            }
-        }
+        note_records(hot, step, epoch, takes_report);
     }
     for seen in &step.observations {
         entry.meter_mut(seen.meter).take(seen);
     }
+}
+
+/// Notes which records are durable now. Those that cannot be decoded count: the same octets must not
+/// come twice. A step that keeps none begins no epoch.
+// spec: REC-8
+fn note_records(hot: &mut HotEntry, step: &SessionStep<'_>, epoch: NonZeroU32, takes_report: bool) {
+    let is_kept = |entry: &&StepEntry| entry.flags.is_new() && entry.sequence != 0;
+    let mut kept = step.entries.iter().filter(is_kept).peekable();
+    if kept.peek().is_none() {
+        return;
+    }
+    let mut track = hot.sequences();
+    if takes_report {
+        track.begin(epoch, step.flags.has(StepFlags::NEW_EPOCH));
+    }
+    for entry in kept {
+        track.note(epoch, entry.sequence);
+    }
+    hot.set_sequences(&track);
 }
 
 // spec: ROT-5, ROT-7, ROT-11

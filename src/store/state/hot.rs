@@ -2,8 +2,6 @@
 //!
 //! An entry is flat and holds no pointer: a million of them are one copy of some 180 octets each.
 
-use core::num::NonZeroU32;
-
 use crate::keyring::Registration;
 use crate::model::step::Observation;
 use crate::model::{Lsn, TerminalId};
@@ -14,9 +12,7 @@ use crate::wire::otl::answer::WakeSlot;
 use crate::wire::otl::ident::Mode;
 
 use super::directory::UtilityIndex;
-
-/// How many sequences up to the highest are known one by one; of older ones the log is asked.
-pub const RECENT_SEQUENCES: u32 = 64;
+use super::sequences::SequenceTrack;
 
 /// The last register that was seen of a meter.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -47,71 +43,6 @@ impl MeterTrack {
             self.register = seen.register;
             self.at_utc_s = seen.at_utc_s;
             self.unit = seen.unit;
-        }
-    }
-}
-
-/// Which records of a terminal are durable, as far as that is known without the log.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct SequenceTrack {
-    /// The store epoch of the highest frame, 0 before the first.
-    pub epoch: u32,
-    /// The highest durable sequence of that epoch.
-    pub highest: u32,
-    /// Bit i: the sequence `highest - i` is durable.
-    pub recent: u64,
-}
-
-/// What is known of a sequence without asking the log.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum SequenceKnown {
-    /// No record of it is durable.
-    No,
-    /// One is, or may be: the log has it.
-    AskLog,
-}
-
-impl SequenceTrack {
-    /// Notes a durable record. Those of another epoch than the present one are left to the log.
-    pub fn note(&mut self, epoch: NonZeroU32, sequence: u32) {
-        if self.epoch != epoch.get() {
-            return;
-        }
-        if sequence > self.highest {
-            let by = sequence.saturating_sub(self.highest);
-            self.recent = self.recent.checked_shl(by).unwrap_or(0) | 1;
-            self.highest = sequence;
-        } else {
-            let age = self.highest.saturating_sub(sequence);
-            self.recent |= 1u64.checked_shl(age).unwrap_or(0);
-        }
-    }
-
-    /// Begins a new epoch, in which nothing is durable yet.
-    pub const fn begin(&mut self, epoch: NonZeroU32) {
-        if self.epoch != epoch.get() {
-            *self = Self {
-                epoch: epoch.get(),
-                highest: 0,
-                recent: 0,
-            };
-        }
-    }
-
-    /// What is known of a sequence.
-    #[must_use]
-    pub fn known(&self, epoch: NonZeroU32, sequence: u32) -> SequenceKnown {
-        if self.epoch == 0 {
-            return SequenceKnown::No;
-        }
-        if self.epoch != epoch.get() {
-            return SequenceKnown::AskLog;
-        }
-        match self.highest.checked_sub(sequence) {
-            None => SequenceKnown::No,
-            Some(age) if age >= RECENT_SEQUENCES => SequenceKnown::AskLog,
-            Some(age) if self.recent & 1u64.checked_shl(age).unwrap_or(0) == 0 => SequenceKnown::No,
-            Some(_) => SequenceKnown::AskLog,
         }
     }
 }
@@ -160,8 +91,8 @@ pub struct HotEntry {
     pub version: u32,
     /// When its last frame was received, UTC seconds; 0 if none was.
     pub last_contact_utc_s: u32,
-    /// Its records.
-    pub sequences: SequenceTrack,
+    /// Its records, flat: a track has no alignment to waste here.
+    sequences: [u8; SequenceTrack::OCTETS],
     /// Its first meter; further ones are kept beside the table.
     pub meter: MeterTrack,
 }
@@ -190,7 +121,7 @@ impl HotEntry {
             last_call: 0,
             version: 0,
             last_contact_utc_s: 0,
-            sequences: SequenceTrack::default(),
+            sequences: [0; SequenceTrack::OCTETS],
             meter: MeterTrack::default(),
         }
     }
@@ -210,6 +141,17 @@ impl HotEntry {
         self.slot = slot.map_or(0, |slot| {
             u32::from(slot.version()) << SLOT_VERSION_SHIFT | slot.second_of_day()
         });
+    }
+
+    /// Which of its records may be durable.
+    #[must_use]
+    pub fn sequences(&self) -> SequenceTrack {
+        SequenceTrack::from_octets(&self.sequences)
+    }
+
+    /// Takes back which of its records may be durable.
+    pub fn set_sequences(&mut self, track: &SequenceTrack) {
+        self.sequences = track.octets();
     }
 
     /// The state of its link, for a session to begin with.
@@ -254,36 +196,9 @@ impl HotEntry {
 mod tests {
     use super::*;
 
-    const EPOCH: NonZeroU32 = NonZeroU32::new(7).unwrap();
-
     #[test]
     fn an_entry_stays_within_the_memory_that_is_designed_for() {
         assert!(size_of::<HotEntry>() <= 184, "{}", size_of::<HotEntry>());
-    }
-
-    #[test]
-    fn sequences_that_were_never_durable_are_known_without_the_log() {
-        let mut track = SequenceTrack::default();
-        assert_eq!(track.known(EPOCH, 1), SequenceKnown::No);
-        track.begin(EPOCH);
-        for sequence in [1, 2, 5] {
-            track.note(EPOCH, sequence);
-        }
-        let known = |sequence| track.known(EPOCH, sequence);
-        assert_eq!(
-            [1, 2, 3, 4, 5, 6].map(known),
-            [
-                SequenceKnown::AskLog,
-                SequenceKnown::AskLog,
-                SequenceKnown::No,
-                SequenceKnown::No,
-                SequenceKnown::AskLog,
-                SequenceKnown::No
-            ]
-        );
-        track.note(EPOCH, 500);
-        assert_eq!(track.known(EPOCH, 3), SequenceKnown::AskLog);
-        assert_eq!(track.known(EPOCH, 499), SequenceKnown::No);
     }
 
     #[test]

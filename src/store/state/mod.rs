@@ -11,6 +11,7 @@
 pub mod directory;
 pub mod fold;
 pub mod hot;
+pub mod sequences;
 pub mod snapshot;
 pub mod sqlite;
 pub mod table;

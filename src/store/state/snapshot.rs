@@ -362,12 +362,14 @@ fn read(path: &Path, position: Lsn, fs: &dyn Fs) -> Result<(HotTable, Directory)
     let table = HotTable::default();
     let mut directory = Vec::new();
     let mut counts = Counts::default();
+    let version = reader.version();
     loop {
         let at = reader.at();
         match reader.next()? {
             (Kind::Directory, part) => directory.extend_from_slice(part),
             (Kind::Terminals, content) => {
-                read_entries(content, &table, &mut counts).ok_or(FileError::Damaged { at })?;
+                let read = read_entries(version, content, &table, &mut counts);
+                read.ok_or(FileError::Damaged { at })?;
             }
             (Kind::Customers, content) => {
                 customers::read(content, &table).ok_or(FileError::Damaged { at })?;
@@ -381,9 +383,14 @@ fn read(path: &Path, position: Lsn, fs: &dyn Fs) -> Result<(HotTable, Directory)
     Ok((table, directory))
 }
 
-fn read_entries(mut content: &[u8], table: &HotTable, counts: &mut Counts) -> Option<()> {
+fn read_entries(
+    version: u16,
+    mut content: &[u8],
+    table: &HotTable,
+    counts: &mut Counts,
+) -> Option<()> {
     while !content.is_empty() {
-        let (rest, (hot, further)) = entry::entry(content).ok()?;
+        let (rest, (hot, further)) = entry::entry(version, content).ok()?;
         content = rest;
         counts.terminals += 1;
         counts.further_meters += u64::try_from(further.len()).ok()?;

@@ -19,6 +19,16 @@ use super::hot::{HotEntry, MeterTrack};
 pub const SHARDS: usize = 64;
 const SHARD_BITS: u32 = 6;
 const CHUNK: usize = 512;
+/// Where in a hash the shard stands.
+const SHARD_SHIFT: u32 = 48;
+const SHARD_MASK: u64 = (1 << SHARD_BITS) - 1;
+/// The number that every slot is below: as many guards a log needs.
+pub const SLOTS: u32 = 1 << 28;
+/// Entries of a shard at most.
+const PLACES: u32 = SLOTS >> SHARD_BITS;
+/// Terminals that may be registered. Shards are filled by a hash that is another in each process,
+/// never evenly, and none of them may be too small for its share after a restart.
+pub const TERMINALS_MAX: usize = 200_000_000;
 
 /// A terminal's place in the table: the same for as long as the process lives.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -158,9 +168,12 @@ pub struct HotTable {
     hasher: RandomState,
 }
 
-/// More terminals than slots have numbers.
+/// More terminals than a server takes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the hot table is full: 67,108,864 terminals in one of its shards")]
+#[error(
+    "the table of terminals is full at 200,000,000: register these at another server, each with \
+     utilities of its own"
+)]
 pub struct TableFull;
 
 impl Default for HotTable {
@@ -185,11 +198,22 @@ impl HotTable {
         self.len() == 0
     }
 
-    /// The shard and the hash of a terminal. Shards go by the upper bits, so that the index of each
-    /// has the lower ones to itself.
+    /// Whether so many more terminals may be registered; to be asked before a registration is made
+    /// durable, since one that finds no place could not be taken up at a start.
+    ///
+    /// # Errors
+    ///
+    /// [`TableFull`].
+    pub fn room_for(&self, terminals: usize) -> Result<(), TableFull> {
+        let with_them = self.len().saturating_add(terminals);
+        (with_them <= TERMINALS_MAX).then_some(()).ok_or(TableFull)
+    }
+
+    /// The shard and the hash of a terminal. The index of a shard goes by the lower bits of the
+    /// hash and, to tell entries apart, by its upper seven; the shard goes by bits that are neither.
     fn place_of(&self, id: TerminalId) -> (usize, u64) {
         let hash = self.hasher.hash_one(id);
-        let shard = usize::try_from(hash >> 57).unwrap_or(0) % SHARDS;
+        let shard = usize::try_from(hash >> SHARD_SHIFT & SHARD_MASK).unwrap_or(0);
         (shard, hash)
     }
 
@@ -229,7 +253,7 @@ impl HotTable {
 
     fn insert(&self, shard: &mut Shard, hash: u64, new: &HotEntry) -> Result<u32, TableFull> {
         let place = u32::try_from(shard.len()).map_err(|_| TableFull)?;
-        if place >> (u32::BITS - SHARD_BITS) != 0 {
+        if place >= PLACES {
             return Err(TableFull);
         }
         if shard.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
@@ -318,6 +342,30 @@ mod tests {
             assert_eq!(table.with_slot(slot, |entry| entry.hot.id), Some(id));
         }
         assert_eq!(table.with(TerminalId::new([0xFF; 8]), |_| ()), None);
+    }
+
+    #[test]
+    fn every_slot_is_below_the_number_of_guards_and_the_limit_leaves_shards_uneven() {
+        let last = slot_of(SHARDS - 1, PLACES - 1).unwrap();
+        assert_eq!(last.get(), SLOTS - 1);
+        let mean = TERMINALS_MAX / SHARDS;
+        assert!(mean + mean / 4 < usize::try_from(PLACES).unwrap());
+        let table = HotTable::default();
+        assert_eq!(table.room_for(TERMINALS_MAX), Ok(()));
+        table.with_or_insert(&entry(1), |_| ()).unwrap();
+        let full = table.room_for(TERMINALS_MAX).unwrap_err().to_string();
+        assert!(full.contains("200,000,000"), "{full}");
+    }
+
+    #[test]
+    fn entries_of_one_shard_have_all_tags_of_its_index() {
+        let table = HotTable::default();
+        let mut tags: Vec<std::collections::BTreeSet<u64>> = vec![Default::default(); SHARDS];
+        for number in 0..200_000u64 {
+            let (shard, hash) = table.place_of(TerminalId::new(number.to_be_bytes()));
+            tags[shard].insert(hash >> 57);
+        }
+        assert!(tags.iter().all(|tags| tags.len() == 128));
     }
 
     #[test]

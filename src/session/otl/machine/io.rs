@@ -212,9 +212,9 @@ pub enum MachineEvent {
         /// Its counter; 0 for a RESYNC.
         counter: u32,
     },
-    /// A new frame was dropped because a record of it is under way in another frame; its terminal
-    /// sends it again.
-    Overlap {
+    /// A new frame was dropped because nobody can say now whether a record of it is kept already;
+    /// its terminal sends it again.
+    Unsure {
         /// Its counter.
         counter: u32,
     },
@@ -286,7 +286,7 @@ ids! {
     Self::Conflicts { .. } => "conflicts",
     Self::CameBack { .. } => "come_back",
     Self::Shed { .. } => "shed",
-    Self::Overlap { .. } => "overlap",
+    Self::Unsure { .. } => "unsure",
     Self::HandedOver { .. } => "handed_over",
     Self::LeftOut { .. } => "left_out",
     Self::Moved => "moved",

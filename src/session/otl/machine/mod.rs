@@ -15,8 +15,8 @@
 //!   or mode that a repeat or a RESYNC proves, a call counter.
 //! - What its commits decided holds only in the order in which they were given out. Each names the
 //!   version that the terminal must have in the log; if one fails, the machine takes nothing more
-//!   until [`Machine::resume`] hands it what is durable. A frame that repeats a record which is
-//!   still under way in another frame is dropped, since the fate of that other frame is not known.
+//!   until [`Machine::resume`] hands it what is durable. So a record that is under way in another
+//!   frame counts as kept: if that frame fails, what was decided after it fails too.
 //! - One sealed answer a second for a frame, and none under a mark that is not durable.
 //! - An answer goes to where its frame came from; a terminal has one connection at a time.
 //!
@@ -29,6 +29,7 @@
 //! this second must be known for [`ANSWERED_MS`], and [`Carried`] is worth keeping longer.
 
 mod commands;
+mod in_flight;
 mod io;
 mod order;
 mod paths;
@@ -45,15 +46,15 @@ use crate::crypto::otl::CALL_HEADER_OCTETS;
 use crate::wire::otl::answer::ComeBack;
 use crate::wire::otl::header::{CallNowHeader, HeaderOctets, Mode, UplinkHeader};
 use crate::wire::otl::record::RecordBody;
-use crate::wire::otl::uplink::SessionItem;
 
 use super::answer_gate::{AnswerGate, AnswerKey, Answered};
 use super::link::{Link, LinkState, PENDING_MAX};
 use super::open::{FrameTag, Opened, OpenedResync, OpenedUplink, Promotion, UnreadableUplink};
-use super::records::RecordKey;
+use super::records::{Question, RecordIndex, open_questions};
 use super::refusal::{OnAir, Reason};
 use super::step::{Step, Surroundings};
 use super::window::CounterVerdict;
+use in_flight::InFlight;
 use order::{Asked, Destinations, Reply, Work};
 use paths::Paths;
 
@@ -260,6 +261,32 @@ impl<P: PathKey> Machine<P> {
         output
     }
 
+    /// What `index` would have to know before it can judge this input, and does not know yet. An
+    /// input that is handled while there are such questions is dropped with
+    /// [`MachineEvent::Unsure`].
+    #[must_use]
+    pub fn open_questions(
+        &self,
+        input: &Input<P>,
+        admission: Admission,
+        index: &dyn RecordIndex,
+    ) -> Vec<Question> {
+        let Input::Frame { opened, .. } = input else {
+            return Vec::new();
+        };
+        let Opened::Uplink(uplink) = opened else {
+            return Vec::new();
+        };
+        let counter = uplink.header.counter().get();
+        let digest = uplink.answered.tag.digest();
+        let verdict = self.link.judge(uplink.header.mode(), counter, digest);
+        let is_served = admission != Admission::Shed && sent_away(admission, uplink).is_none();
+        if self.failed || self.is_full() || !is_served || verdict != Some(CounterVerdict::New) {
+            return Vec::new();
+        }
+        open_questions(uplink, &InFlight::new(&self.works, counter, index))
+    }
+
     /// Takes an input. Everything that follows from it is in [`Self::poll`].
     pub fn handle(&mut self, ctx: &mut Context<'_>, input: Input<P>) {
         match input {
@@ -379,9 +406,6 @@ impl<P: PathKey> Machine<P> {
         if let (Some(time), true) = (sent_away(ctx.admission, &uplink), is_new) {
             return self.come_back(time, uplink, path, len);
         }
-        if is_new && self.overlaps(&uplink) {
-            return self.event(MachineEvent::Overlap { counter });
-        }
         let asked = Box::new(Asked::take(&mut uplink, len));
         let plaintext = core::mem::take(&mut uplink.plaintext);
         let waiting = ctx.commands.waiting(header.identity());
@@ -392,7 +416,8 @@ impl<P: PathKey> Machine<P> {
             mark: ctx.mark,
         };
         let judged = self.judged(counter, verdict, is_served_always(&uplink));
-        let step = self.link.receive(uplink, ctx.index, &around);
+        let index = InFlight::new(&self.works, counter, ctx.index);
+        let step = self.link.receive(uplink, &index, &around);
         self.step(step, asked, plaintext, path, judged);
     }
 
@@ -477,6 +502,7 @@ impl<P: PathKey> Machine<P> {
             Step::Joined => self.event(MachineEvent::Joined { counter }),
             Step::Silent => self.event(MachineEvent::Repeat { counter }),
             Step::Shed => self.shed(&header),
+            Step::Unsure => self.event(MachineEvent::Unsure { counter }),
         }
     }
 
@@ -518,25 +544,6 @@ impl<P: PathKey> Machine<P> {
         } else {
             self.order(CommitOrder::Promotion(promotion), true, reply, to);
         }
-    }
-
-    /// Whether a record of the frame is under way in another frame.
-    fn overlaps(&self, uplink: &OpenedUplink) -> bool {
-        let before = uplink.body.session_items.as_slice().iter();
-        let mut before = before.filter_map(|item| match item {
-            SessionItem::PreviousEpoch(epoch) => Some(*epoch),
-            SessionItem::AnswerRefused(_) | SessionItem::Unknown(_) => None,
-        });
-        let epochs = [Some(uplink.body.report.epoch), before.next()];
-        uplink.body.records.iter().any(|record| {
-            epochs.iter().flatten().any(|epoch| {
-                let key = RecordKey {
-                    epoch: *epoch,
-                    sequence: record.sequence,
-                };
-                self.works.iter().any(|work| work.holds(key))
-            })
-        })
     }
 
     // spec: SES-12, SES-13, SEC-8

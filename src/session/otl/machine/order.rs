@@ -1,10 +1,12 @@
 //! What a machine orders to be durable, and what it says afterwards.
 
+use core::num::NonZeroU32;
+
 use crate::wire::otl::header::UplinkHeader;
 
 use super::super::answer_gate::AnswerKey;
 use super::super::open::{Answered, FrameTag, OpenedResync, OpenedUplink, Promotion};
-use super::super::records::RecordKey;
+use super::super::records::{self, JudgedDamage, Known, RecordKey, compare_contents};
 use super::super::step::{AnswerPlan, Commit, LinkChange};
 use super::io::{PathKey, Token};
 
@@ -52,17 +54,27 @@ impl StepOrder {
         self.commit.change(false)
     }
 
-    /// Whether a record under this key is in the frame.
-    fn holds(&self, key: RecordKey) -> bool {
-        let Some(report) = &self.commit.report else {
-            return false;
-        };
-        report.epoch == key.epoch
-            && self
-                .commit
-                .records
-                .iter()
-                .any(|record| record.sequence == key.sequence)
+    /// Compares `content` with what this frame adds under a key; none if it adds nothing.
+    // spec: REC-8, REC-9
+    fn compare(&self, key: RecordKey, content: &[u8]) -> Option<Known> {
+        if self.epoch() != Some(key.epoch) {
+            return None;
+        }
+        let commit = &self.commit;
+        let records = commit.records.iter();
+        let records = records.filter(|record| record.sequence == key.sequence);
+        let is_it = |one: &&JudgedDamage| !one.is_repeat && one.item.sequence == Some(key.sequence);
+        let damaged = commit.damaged.iter().filter(is_it);
+        let kept = records.map(records::content);
+        let kept = kept.chain(damaged.map(|one| records::damaged_content(&one.item)));
+        let known = kept.map(|kept| compare_contents(&kept, content));
+        let known = known.filter(|known| *known != Known::No);
+        known.reduce(|a, b| if a == Known::Same { a } else { b })
+    }
+
+    /// The store epoch of its records.
+    fn epoch(&self) -> Option<NonZeroU32> {
+        self.commit.report.map(|report| report.epoch)
     }
 }
 
@@ -175,9 +187,20 @@ impl<P> Work<P> {
         self.reply.answers() == Some((key, tag))
     }
 
-    /// Whether its order holds a record under this key.
-    pub(super) fn holds(&self, key: RecordKey) -> bool {
-        matches!(&self.order, Some(CommitOrder::Step(step)) if step.holds(key))
+    /// Compares `content` with what its order adds under a key; none if it adds nothing.
+    pub(super) fn compare(&self, key: RecordKey, content: &[u8]) -> Option<Known> {
+        match &self.order {
+            Some(CommitOrder::Step(step)) => step.compare(key, content),
+            _ => None,
+        }
+    }
+
+    /// The counter and the store epoch of the step that it orders.
+    pub(super) fn counter_and_epoch(&self) -> Option<(u32, NonZeroU32)> {
+        match &self.order {
+            Some(CommitOrder::Step(step)) => Some((step.commit.counter.get(), step.epoch()?)),
+            _ => None,
+        }
     }
 
     /// Whether its order is the step of this counter.

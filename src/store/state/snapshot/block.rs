@@ -127,6 +127,7 @@ pub(super) struct BlockReader {
     file: Arc<dyn FsFile>,
     at: u64,
     crc: u32,
+    version: u16,
     block: Vec<u8>,
 }
 
@@ -152,12 +153,18 @@ impl BlockReader {
                     file,
                     at: len_u64(&header),
                     crc: crc32c::crc32c(&header),
+                    version,
                     block: Vec::new(),
                 };
                 Ok((reader, Lsn::new(position)))
             }
             _ => Err(FileError::Damaged { at: 0 }),
         }
+    }
+
+    /// The version of the file.
+    pub(super) const fn version(&self) -> u16 {
+        self.version
     }
 
     /// The offset of the next block.

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! [8]  terminal                [76] replay window      u32  last contact, UTC seconds
-//! u64  applied                 u32  highest command    u32  store epoch
-//! u16  utility                 u8   hand-over          u32  highest sequence
-//! u8   mode                    u8   outcome            u64  recent sequences
-//! u8   pending mode, 255 none  u32  command sequence   [16] first meter
+//! u64  applied                 u32  highest command    [37] which records may be durable
+//! u16  utility                 u8   hand-over          [16] first meter
+//! u8   mode                    u8   outcome
+//! u8   pending mode, 255 none  u32  command sequence
 //! u8   promoted version        u32  bound counter
 //! u8   readmitted version      u32  wake slot
 //! u8   registered              u32  last call counter
@@ -15,6 +15,8 @@
 //! A meter is u64 register, u32 UTC seconds, then unit, meter, bound and used, an octet each. A
 //! hand-over is 0 for none, 1 in doubt, 2 reported without an outcome, 3 reported with one. A wake
 //! slot has its version in the upper octet and its second of the day below, 0 for none.
+//! Instead of the 37 octets of [`SequenceTrack::octets`], version 1 has u32 store epoch, u32 highest
+//! sequence and u64 recent sequences.
 
 use core::num::NonZeroU32;
 
@@ -23,7 +25,8 @@ use nom::number::complete::{le_u8, le_u16, le_u32, le_u64};
 use nom::{IResult, Parser as _};
 
 use super::super::directory::UtilityIndex;
-use super::super::hot::{HotEntry, MeterTrack, SequenceTrack};
+use super::super::hot::{HotEntry, MeterTrack};
+use super::super::sequences::SequenceTrack;
 use crate::model::{Lsn, TerminalId};
 use crate::session::otl::hand_over::{CommandState, HandOver};
 use crate::session::otl::link::LinkState;
@@ -33,7 +36,7 @@ use crate::wire::otl::ident::Mode;
 use crate::wire::otl::registry::commands::Outcome;
 
 /// Octets of an entry without its further meters.
-pub(super) const ENTRY_LEN: usize = 158;
+pub(super) const ENTRY_LEN: usize = 142 + SequenceTrack::OCTETS;
 /// Octets of a further meter.
 pub(super) const METER_LEN: usize = 16;
 
@@ -60,16 +63,10 @@ pub(super) fn put(out: &mut Vec<u8>, entry: &HotEntry, further: &[MeterTrack]) {
     let slot = entry.wake_slot().map_or(0, |slot| {
         u32::from(slot.version()) << SLOT_VERSION_SHIFT | slot.second_of_day()
     });
-    for number in [
-        slot,
-        entry.last_call,
-        entry.last_contact_utc_s,
-        entry.sequences.epoch,
-        entry.sequences.highest,
-    ] {
+    for number in [slot, entry.last_call, entry.last_contact_utc_s] {
         out.extend_from_slice(&number.to_le_bytes());
     }
-    out.extend_from_slice(&entry.sequences.recent.to_le_bytes());
+    out.extend_from_slice(&entry.sequences().octets());
     put_meter(out, &entry.meter);
     for meter in further.iter().take(usize::from(u8::MAX)) {
         put_meter(out, meter);
@@ -98,8 +95,8 @@ fn put_meter(out: &mut Vec<u8>, meter: &MeterTrack) {
     out.extend_from_slice(&[meter.unit, meter.meter, bound, used]);
 }
 
-/// Reads what [`put`] wrote.
-pub(super) fn entry(input: &[u8]) -> IResult<&[u8], (HotEntry, Vec<MeterTrack>)> {
+/// Reads what [`put`] wrote, or wrote in an earlier version of the form.
+pub(super) fn entry(version: u16, input: &[u8]) -> IResult<&[u8], (HotEntry, Vec<MeterTrack>)> {
     let (input, id) = octets(input)?;
     let (input, (applied, utility)) = (le_u64, le_u16).parse(input)?;
     let (input, (mode, pending_mode)) = (mode, pending_mode).parse(input)?;
@@ -108,7 +105,7 @@ pub(super) fn entry(input: &[u8]) -> IResult<&[u8], (HotEntry, Vec<MeterTrack>)>
     let (input, window) = octets(input)?;
     let (input, commands) = commands(input)?;
     let (input, (slot, last_call, last_contact_utc_s)) = (le_u32, le_u32, le_u32).parse(input)?;
-    let (input, (epoch, highest, recent)) = (le_u32, le_u32, le_u64).parse(input)?;
+    let (input, track) = track(version, input)?;
     let (mut input, first) = meter(input)?;
     let mut further = Vec::with_capacity(usize::from(count));
     for _ in 0..count {
@@ -130,13 +127,18 @@ pub(super) fn entry(input: &[u8]) -> IResult<&[u8], (HotEntry, Vec<MeterTrack>)>
         last_call,
     });
     entry.last_contact_utc_s = last_contact_utc_s;
-    entry.sequences = SequenceTrack {
-        epoch,
-        highest,
-        recent,
-    };
+    entry.set_sequences(&track);
     entry.meter = first;
     Ok((input, (entry, further)))
+}
+
+fn track(version: u16, input: &[u8]) -> IResult<&[u8], SequenceTrack> {
+    if version == 1 {
+        let (input, (epoch, highest, recent)) = (le_u32, le_u32, le_u64).parse(input)?;
+        return Ok((input, SequenceTrack::of_version_1(epoch, highest, recent)));
+    }
+    let (input, found) = octets(input)?;
+    Ok((input, SequenceTrack::from_octets(&found)))
 }
 
 fn octets<const N: usize>(input: &[u8]) -> IResult<&[u8], [u8; N]> {

@@ -81,8 +81,8 @@ fn terminal(known: Option<TerminalRow>, hot: &HotEntry, directory: &Directory) -
     row.key_version = hot.pinned.promoted;
     row.readmitted_version = hot.pinned.readmitted;
     row.counter = hot.window.highest();
-    row.epoch = hot.sequences.epoch;
-    row.highest_sequence = hot.sequences.highest;
+    row.epoch = hot.sequences().epoch;
+    row.highest_sequence = hot.sequences().highest;
     row.last_contact_utc_s = hot.last_contact_utc_s;
     row
 }

@@ -201,8 +201,8 @@ proptest! {
             prop_assert_eq!(row.key_version, hot.pinned.promoted);
             prop_assert_eq!(row.readmitted_version, hot.pinned.readmitted);
             prop_assert_eq!(row.counter, hot.window.highest());
-            prop_assert_eq!(row.epoch, hot.sequences.epoch);
-            prop_assert_eq!(row.highest_sequence, hot.sequences.highest);
+            prop_assert_eq!(row.epoch, hot.sequences().epoch);
+            prop_assert_eq!(row.highest_sequence, hot.sequences().highest);
             prop_assert_eq!(row.last_contact_utc_s, hot.last_contact_utc_s);
             let rows = place.reader().meters(id).unwrap().value;
             for track in meters {
