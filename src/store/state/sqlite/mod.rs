@@ -26,6 +26,7 @@ use crate::store::fs::{Access as FileAccess, Fs};
 
 mod cells;
 mod delta;
+mod extract;
 mod facts;
 mod file;
 mod meter_rows;
