@@ -14,6 +14,7 @@
 )]
 
 #[path = "support/serve.rs"]
+#[allow(dead_code, reason = "each test crate uses a part of it")]
 mod serve;
 
 use std::process::Stdio;
