@@ -162,7 +162,7 @@ impl Keeper {
             return false;
         }
         self.rounds_stopped = self.rounds_stopped.saturating_add(1);
-        self.rounds_stopped % PROBE_ROUNDS == 0 && self.log.has_room_again()
+        self.rounds_stopped.is_multiple_of(PROBE_ROUNDS) && self.log.has_room_again()
     }
 
     /// Octets in use, and octets in all.
