@@ -102,6 +102,6 @@ impl Witness for Telling {
     }
 
     fn unreadable_history(&self, what: &Unreadable) {
-        tracing::error!(%what, "The log cannot be read where a repeat was looked for; its frame was dropped.");
+        tracing::error!(%what, "A repeat was looked for in what cannot be read; its frame was dropped.");
     }
 }

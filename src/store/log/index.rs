@@ -15,8 +15,8 @@ use super::segment::{BLOCK, Segment};
 use crate::model::{Lanes, TerminalId};
 use crate::store::fs::{Access, Fs, FsFile};
 
-/// Entries of a part of an index in memory that is not copied any more. What is copied, under a lock
-/// that the commit thread wants, is the last part and a pointer for each other one: some 15 KiB.
+/// Entries of a part of an index in memory that is not copied any more. What is copied, under a
+/// lock that the commit thread wants, is the last part and a pointer for each other one: 15 KiB.
 const PART: usize = 1_024;
 /// The bit of an entry's place that says that the frame is of the alarm lane.
 const ALARM: u32 = 1 << 31;

@@ -445,8 +445,8 @@ fn take_step(
     }
 }
 
-/// Notes which records are durable now. Those that cannot be decoded count: the same octets must not
-/// come twice. A step that keeps none begins no epoch.
+/// Notes which records are durable now. Those that cannot be decoded count: the same octets must
+/// not come twice. A step that keeps none begins no epoch.
 // spec: REC-8
 fn note_records(hot: &mut HotEntry, step: &SessionStep<'_>, epoch: NonZeroU32, takes_report: bool) {
     let is_kept = |entry: &&StepEntry| entry.flags.is_new() && entry.sequence != 0;

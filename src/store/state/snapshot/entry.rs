@@ -15,8 +15,8 @@
 //! A meter is u64 register, u32 UTC seconds, then unit, meter, bound and used, an octet each. A
 //! hand-over is 0 for none, 1 in doubt, 2 reported without an outcome, 3 reported with one. A wake
 //! slot has its version in the upper octet and its second of the day below, 0 for none.
-//! Instead of the 37 octets of [`SequenceTrack::octets`], version 1 has u32 store epoch, u32 highest
-//! sequence and u64 recent sequences.
+//! Instead of the 37 octets of [`SequenceTrack::octets`], version 1 has u32 store epoch, u32
+//! highest sequence and u64 recent sequences.
 
 use core::num::NonZeroU32;
 
