@@ -4,6 +4,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use kenshin::cli::{self, Cli};
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     cli::run(Cli::parse())

@@ -14,7 +14,6 @@ use crate::session::otl::records::{
     Known, Question, RecordIndex, RecordKey, compare_contents, content, damaged_content,
 };
 use crate::store::log::{CommitLog, ReadError, Walk};
-use crate::store::state::HotEntry;
 use crate::store::state::fold::KIND_STEP;
 use crate::store::state::sequences::{SequenceKnown, SequenceTrack};
 use crate::wire::otl::ident::Mode;
@@ -33,12 +32,13 @@ pub struct DurableRecords<'a> {
 }
 
 impl<'a> DurableRecords<'a> {
-    /// The records of an entry; `answers` count only if no later frame of it is durable.
+    /// The records that a hot entry knows of; `answers` count only if `applied`, the position of
+    /// the terminal's last frame, is still the one that they were found with.
     #[must_use]
-    pub fn new(hot: &HotEntry, answers: Option<&'a Answers>) -> Self {
+    pub fn new(track: SequenceTrack, applied: Lsn, answers: Option<&'a Answers>) -> Self {
         Self {
-            track: hot.sequences(),
-            answers: answers.filter(|answers| answers.newest == hot.applied),
+            track,
+            answers: answers.filter(|answers| answers.newest == applied),
         }
     }
 

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::keyring::{CommandSigner, KeyError, OpeningKey, UtilityId};
 use crate::model::step::StepTooLong;
-use crate::model::{Event, TerminalId};
+use crate::model::{Event, Lsn, TerminalId};
 use crate::net::contract::{FrameHandler, Outgoing, PathId, Verdict};
 use crate::session::otl::failures::FailedOpens;
 use crate::session::otl::machine::{
@@ -20,6 +20,7 @@ use crate::session::otl::refusal::{FaultGroup, Refusal};
 use crate::store::log::{Append, CommitLog, Guard, Ticket};
 use crate::store::state::fold::{KIND_EVENT, KIND_STEP};
 use crate::store::state::hot::HotEntry;
+use crate::store::state::sequences::SequenceTrack;
 use crate::store::state::{Slot, State};
 use crate::time::Clock;
 use crate::wire::otl::ident::{Identity, KeyVersion, Mode};
@@ -252,12 +253,14 @@ impl Intake {
     }
 
     fn found_of(&self, slot: Slot) -> Option<Found> {
-        let hot = self.parts.state.table.with_slot(slot, |entry| *entry.hot)?;
+        let table = &self.parts.state.table;
+        let known = table.with_slot(slot, |entry| (entry.hot.id, entry.hot.utility));
+        let (terminal, utility) = known?;
         let directory = self.parts.state.directory();
-        let utility = directory.utility(hot.utility)?;
+        let utility = directory.utility(utility)?;
         Some(Found {
             slot,
-            terminal: hot.id,
+            terminal,
             utility: utility.octets(),
             commands_stopped: utility.commands_stopped,
         })
@@ -282,7 +285,7 @@ impl Intake {
             let made_of = Cell::new(None);
             let make = |rest| {
                 let hot = self.hot(found.slot).filter(|_| may_make)?;
-                made_of.set(Some(hot));
+                made_of.set(Some((hot.sequences(), hot.applied)));
                 Some(Live {
                     machine: Machine::new(hot.link(), hot.version, self.started_utc_s, rest),
                     ordered: Vec::new(),
@@ -290,14 +293,15 @@ impl Intake {
             };
             let served = self.live.with_or_make(found.slot, make, |live, room| {
                 // Read under the lock of the machine: what is durable is here or still under way.
-                let hot = made_of.take().or_else(|| self.hot(found.slot))?;
+                let known = made_of.take().or_else(|| self.records_of(found.slot));
+                let (track, applied) = known?;
                 let admission = self.parts.load.admission(room, || randoms.draw_one());
-                let index = DurableRecords::new(&hot, answers.as_ref());
+                let index = DurableRecords::new(track, applied, answers.as_ref());
                 let may_search = searches_left > 0 && !index.was_searched();
                 if let Some(input) = input.as_ref().filter(|_| may_search) {
                     let questions = live.machine.open_questions(input, admission, &index);
                     if !questions.is_empty() {
-                        return Some((questions, hot.applied));
+                        return Some((questions, applied));
                     }
                 }
                 let input = input.take()?;
@@ -333,6 +337,12 @@ impl Intake {
         }
         let at = live.ordered.iter().position(|(of, _)| *of == token)?;
         live.ordered.swap_remove(at).1
+    }
+
+    /// Which records of a terminal may be durable, and the position of its last frame.
+    fn records_of(&self, slot: Slot) -> Option<(SequenceTrack, Lsn)> {
+        let table = &self.parts.state.table;
+        table.with_slot(slot, |entry| (entry.hot.sequences(), entry.hot.applied))
     }
 
     fn hot(&self, slot: Slot) -> Option<HotEntry> {
@@ -385,7 +395,7 @@ impl Intake {
                     .with_slot(found.slot, |entry| *entry.hot);
                 let Some(hot) = entry else { break };
                 let failed = Input::CommitFailed(token);
-                let index = DurableRecords::new(&hot, None);
+                let index = DurableRecords::new(hot.sequences(), hot.applied, None);
                 self.handle(&index, found, live, randoms, Admission::Serve, failed);
                 continue;
             };

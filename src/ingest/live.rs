@@ -5,9 +5,9 @@
 //! some seconds which uplinks were answered, for some minutes what is worth carrying.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use hashbrown::hash_map::Entry;
 use parking_lot::Mutex;
 
 use crate::net::contract::PathId;
@@ -34,13 +34,14 @@ pub struct Live {
 /// What is remembered of terminals that are not: the last generation, and the one before it.
 #[derive(Debug, Default)]
 struct Memory {
-    young: HashMap<u32, Carried<PathId>>,
-    old: HashMap<u32, Carried<PathId>>,
+    young: BySlot<Carried<PathId>>,
+    old: BySlot<Carried<PathId>>,
     began_ms: u64,
 }
 
-/// Terminals that one generation of memory holds at most; with their addresses some 3 MiB.
-const REMEMBERED_MAX: usize = 32_768;
+/// Terminals of one shard that a generation of memory holds at most; in all shards with their
+/// addresses some 3 MiB.
+const REMEMBERED_MAX: usize = 512;
 /// How long a generation lasts, in milliseconds: network address translators forget as fast.
 const GENERATION_MS: u64 = 150_000;
 
@@ -58,10 +59,14 @@ pub enum Room {
     Crowded,
 }
 
+/// By slot. Slots are numbers of this process, which nobody outside chooses.
+type BySlot<T> = hashbrown::HashMap<u32, T>;
+
 #[derive(Debug, Default)]
 struct Shard {
-    machines: HashMap<u32, Box<Live>>,
-    answered: HashMap<u32, LateAnswers>,
+    machines: BySlot<Box<Live>>,
+    answered: BySlot<LateAnswers>,
+    memory: Memory,
 }
 
 /// Terminals that are told when a connection ends. A terminal has a connection of its own; some
@@ -72,7 +77,6 @@ pub const SPEAKERS_MAX: usize = 8;
 #[derive(Debug)]
 pub struct LiveTable {
     shards: Vec<Mutex<Shard>>,
-    memory: Mutex<Memory>,
     /// Who spoke on a connection, the latest last; at most [`SPEAKERS_MAX`].
     connections: Mutex<HashMap<u64, Vec<Slot>>>,
     count: AtomicUsize,
@@ -85,7 +89,6 @@ impl LiveTable {
     pub fn new(live_max: usize) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            memory: Mutex::default(),
             connections: Mutex::default(),
             count: AtomicUsize::new(0),
             live_max,
@@ -102,13 +105,17 @@ impl LiveTable {
         work: impl FnOnce(&mut Live, Room) -> R,
     ) -> Option<R> {
         let mut shard = self.shards.get(slot.shard())?.lock();
-        let Shard { machines, answered } = &mut *shard;
+        let Shard {
+            machines,
+            answered,
+            memory,
+        } = &mut *shard;
         let (mut entry, room) = match machines.entry(slot.get()) {
             Entry::Occupied(entry) => (entry, Room::Free),
             Entry::Vacant(entry) => {
                 let room = self.room()?;
                 let rest = Rest {
-                    carried: self.memory.lock().look_up(slot),
+                    carried: memory.look_up(slot),
                     answers: answered.get(&slot.get()).copied(),
                 };
                 let made = Box::new(make(rest)?);
@@ -122,7 +129,7 @@ impl LiveTable {
         {
             entry.remove();
             self.count.fetch_sub(1, Ordering::Relaxed);
-            self.memory.lock().remember(slot.get(), rest.carried);
+            memory.remember(slot.get(), rest.carried);
         }
         Some(done)
     }
@@ -143,9 +150,13 @@ impl LiveTable {
         let Some(shard) = self.shards.get(shard) else {
             return;
         };
-        self.memory.lock().age(now_ms);
         let mut shard = shard.lock();
-        let Shard { machines, answered } = &mut *shard;
+        let Shard {
+            machines,
+            answered,
+            memory,
+        } = &mut *shard;
+        memory.age(now_ms);
         answered.retain(|_, answers| !answers.are_over(now_ms, now_utc_s));
         // Machines that found no room for their answers.
         machines.retain(|slot, live| {
@@ -224,7 +235,7 @@ impl LiveTable {
 }
 
 /// Keeps the answers of a machine that is about to be dropped. False if there is no room for them.
-fn put(known: &mut HashMap<u32, LateAnswers>, slot: Slot, answers: Option<LateAnswers>) -> bool {
+fn put(known: &mut BySlot<LateAnswers>, slot: Slot, answers: Option<LateAnswers>) -> bool {
     let Some(answers) = answers else { return true };
     let fits = known.len() < ANSWERED_MAX || known.contains_key(&slot.get());
     if fits {

@@ -46,6 +46,11 @@ pub trait RecordIndex {
         true
     }
 
+    /// The same, for what is under way as well.
+    fn may_be_known(&self, key: RecordKey) -> bool {
+        self.may_be_durable(key)
+    }
+
     /// The epochs that the terminal moved on to from `epoch`, as far as they are remembered.
     fn later_epochs(&self, _: NonZeroU32) -> Vec<NonZeroU32> {
         Vec::new()
@@ -229,20 +234,25 @@ pub fn open_questions(uplink: &OpenedUplink, index: &dyn RecordIndex) -> Vec<Que
     questions
 }
 
-/// What is known of one content under all epochs of a frame.
+/// What is known of one content under all epochs of a frame. The content is made only if there may
+/// be another to compare it with: for most records there is none.
 fn known_under(
     sequence: NonZeroU32,
-    content: &[u8],
+    content: impl FnOnce() -> Vec<u8>,
     epochs: &[NonZeroU32],
     index: &dyn RecordIndex,
 ) -> Known {
+    let key_in = |epoch: &NonZeroU32| RecordKey {
+        epoch: *epoch,
+        sequence,
+    };
+    if !epochs.iter().any(|epoch| index.may_be_known(key_in(epoch))) {
+        return Known::No;
+    }
+    let content = content();
     let mut known = Known::No;
     for (place, epoch) in epochs.iter().enumerate() {
-        let key = RecordKey {
-            epoch: *epoch,
-            sequence,
-        };
-        match index.compare(key, content) {
+        match index.compare(key_in(epoch), &content) {
             Known::Same => return Known::Same,
             Known::Other if place == 0 => return Known::Other,
             // Of another epoch, other content is another fact.
@@ -266,14 +276,11 @@ pub fn sort(
 ) -> Result<Sorted, Unsure> {
     let epochs = epochs_of(&body, index);
     let mut sorted = Sorted::default();
-    let mut in_frame: Vec<(NonZeroU32, Vec<u8>)> = Vec::with_capacity(body.records.len());
     for record in body.records {
-        let content = content(&record);
-        let mut within = in_frame.iter();
-        let within = within.find(|(sequence, _)| *sequence == record.sequence);
-        let known = match within {
-            Some((_, kept)) => compare_contents(kept, &content),
-            None => known_under(record.sequence, &content, &epochs, index),
+        let mut before = sorted.new.iter();
+        let known = match before.find(|before| before.sequence == record.sequence) {
+            Some(before) => compare_contents(&content(before), &content(&record)),
+            None => known_under(record.sequence, || content(&record), &epochs, index),
         };
         let verdict = match known {
             Known::Same => RecordVerdict::Repeat,
@@ -288,10 +295,7 @@ pub fn sort(
         });
         match verdict {
             RecordVerdict::Repeat => sorted.repeats = sorted.repeats.saturating_add(1),
-            RecordVerdict::New => {
-                in_frame.push((record.sequence, content));
-                sorted.new.push(record);
-            }
+            RecordVerdict::New => sorted.new.push(record),
             RecordVerdict::Conflict => sorted.conflicts.push(record),
         }
     }
@@ -318,9 +322,9 @@ fn sort_damaged(
                     (other.number, other.sequence) == (item.number, item.sequence)
                         && other.octets == item.octets
                 };
-                let content = damaged_content(&item);
+                let content = || damaged_content(&item);
                 before.any(same)
-                    || match known_under(sequence, &content, epochs, index) {
+                    || match known_under(sequence, content, epochs, index) {
                         Known::Same => true,
                         Known::No | Known::Other => false,
                         Known::Unknown => return Err(Unsure),

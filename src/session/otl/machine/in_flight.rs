@@ -51,6 +51,10 @@ impl<P> RecordIndex for InFlight<'_, P> {
         self.durable.may_be_durable(key)
     }
 
+    fn may_be_known(&self, key: RecordKey) -> bool {
+        !self.works.is_empty() || self.durable.may_be_known(key)
+    }
+
     fn later_epochs(&self, epoch: NonZeroU32) -> Vec<NonZeroU32> {
         let mut later = self.durable.later_epochs(epoch);
         let steps = self.works.iter().filter_map(Work::counter_and_epoch);
