@@ -116,7 +116,12 @@ fn urgent_frames_go_before_what_waits() {
     }
     drop(held);
     log.close().unwrap();
-    let order: Vec<u64> = told.durable.lock().iter().map(|(_, t)| t.token).collect();
+    let order: Vec<u64> = told
+        .durable
+        .lock()
+        .iter()
+        .map(|(_, t)| t.unwrap().token)
+        .collect();
     assert_eq!(order, [100, 4, 5, 0, 1, 2, 3]);
     assert_eq!(*told.batches.lock(), [1, 6]);
 }

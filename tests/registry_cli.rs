@@ -281,14 +281,8 @@ fn questions_are_answered(world: &World, terminal: &str) {
     }
 }
 
-#[test]
-fn a_terminal_that_was_registered_through_the_socket_is_served_at_once() {
-    let world = World::new();
-    let plan = FleetPlan {
-        seed: 5,
-        terminals: 8,
-        utilities: 1,
-    };
+/// Starts a server and registers a fleet through its socket; gives the identity of its utility.
+fn serve_fleet(world: &World, plan: &FleetPlan) -> (Running, String) {
     let utility = &plan.utilities().unwrap()[0];
     let hex = |octets: &[u8]| -> String { octets.iter().map(|o| format!("{o:02x}")).collect() };
     let id = hex(&utility.id);
@@ -319,7 +313,18 @@ fn a_terminal_that_was_registered_through_the_socket_is_served_at_once() {
     }
     let file = world.write("fleet.csv", &text);
     assert_eq!(world.counts(&["terminal", "import", &file]), (8, 0, 0));
+    (server, id)
+}
 
+#[test]
+fn a_terminal_that_was_registered_through_the_socket_is_served_at_once() {
+    let world = World::new();
+    let plan = FleetPlan {
+        seed: 5,
+        terminals: 8,
+        utilities: 1,
+    };
+    let (server, id) = serve_fleet(&world, &plan);
     let ledger = run_fleet(&world.site, &plan);
     let listed = world.json(0, &["terminal", "list"]);
     let terminals = listed["terminals"].as_array().unwrap();

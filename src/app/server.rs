@@ -233,30 +233,14 @@ impl Server {
         };
         let booted = Arc::new(boot(fs, &config.data_dir, options, owners, keys)?);
         tell_boot(&booted);
-        let names = config.sinks.iter().map(|sink| sink.name.as_str());
-        let consumers = config.consumers.iter().map(|one| one.name.as_str());
-        let metrics = Arc::new(Metrics::new(names.chain(consumers)));
-        let counted = Arc::clone(&metrics);
-        let count = move |frames, octets| counted.committed(frames, octets);
-        booted.completions.set_count(Box::new(count));
+        let metrics = metrics_of(config, &booted);
         let is_mark_taken_up = booted.take_up_mark(&**clock)?;
         // Before terminals can call, so that whoever sees the server up finds the socket too.
         let socket = Socket::bind(&config.admin_socket())?;
         let bound = bind(&listener_options(config, workers, connections))?;
         booted.completions.set_wakers(bound.wakers());
         let load = Arc::new(Load::default());
-        let intake = Arc::new(Intake::new(Parts {
-            state: Arc::clone(&booted.state),
-            log: Arc::clone(&booted.log),
-            completions: Arc::clone(&booted.completions),
-            load: Arc::clone(&load),
-            clock: Arc::clone(clock),
-            commands: Arc::new(NoCommands),
-            signer: Arc::new(NoSigner),
-            witness: Arc::new(Telling::new(Arc::clone(&metrics))),
-            allow_mode0: config.keys.allow_mode0,
-            live_max: usize::try_from(config.sessions.live_max).unwrap_or(usize::MAX),
-        }));
+        let intake = Arc::new(intake_of(config, &booted, &load, clock, &metrics));
         if !is_mark_taken_up {
             intake.take_up_mark_later();
             tracing::error!("The disk is full: nothing is taken until there is room.");
@@ -568,6 +552,38 @@ fn tell_boot(booted: &Booted) {
     }
     let frames = booted.replayed_frames;
     tracing::info!(frames, "Took up what is durable.");
+}
+
+/// The metrics of a configuration, which count what becomes durable from now on.
+fn metrics_of(config: &Config, booted: &Booted) -> Arc<Metrics> {
+    let names = config.sinks.iter().map(|sink| sink.name.as_str());
+    let consumers = config.consumers.iter().map(|one| one.name.as_str());
+    let metrics = Arc::new(Metrics::new(names.chain(consumers)));
+    let counted = Arc::clone(&metrics);
+    let count = move |frames, octets| counted.committed(frames, octets);
+    booted.completions.set_count(Box::new(count));
+    metrics
+}
+
+fn intake_of(
+    config: &Config,
+    booted: &Booted,
+    load: &Arc<Load>,
+    clock: &Arc<dyn Clock>,
+    metrics: &Arc<Metrics>,
+) -> Intake {
+    Intake::new(Parts {
+        state: Arc::clone(&booted.state),
+        log: Arc::clone(&booted.log),
+        completions: Arc::clone(&booted.completions),
+        load: Arc::clone(load),
+        clock: Arc::clone(clock),
+        commands: Arc::new(NoCommands),
+        signer: Arc::new(NoSigner),
+        witness: Arc::new(Telling::new(Arc::clone(metrics))),
+        allow_mode0: config.keys.allow_mode0,
+        live_max: usize::try_from(config.sessions.live_max).unwrap_or(usize::MAX),
+    })
 }
 
 fn workers_of(config: &Config) -> u16 {

@@ -233,6 +233,7 @@ mod tests {
         let fs = SimFs::new();
         let booted = booted(&fs);
         let mut snapshots = Snapshots::new(&booted, &options());
+        snapshots.at = booted.state.folded();
         snapshots.start_thread();
         assert!(snapshots.round(true).is_none(), "nothing is due");
         mark(&booted, 7);

@@ -102,6 +102,9 @@ impl Witness for Telling {
     }
 
     fn unreadable_history(&self, what: &Unreadable) {
-        tracing::error!(%what, "A repeat was looked for in what cannot be read; its frame was dropped.");
+        tracing::error!(
+            %what,
+            "A repeat was looked for in what cannot be read; its frame was dropped."
+        );
     }
 }

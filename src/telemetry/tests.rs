@@ -127,7 +127,7 @@ fn levels_are_those_of_the_moment_of_asking() {
     ] {
         assert!(text.lines().any(|found| found == line), "{line}");
     }
-    assert!(!text.contains("unknown\""));
+    assert!(!text.contains("=\"unknown\""));
     assert!(text.contains("\nkenshin_log_durable_position 4096\n"));
     assert!(text.contains("\nkenshin_disk_level 2\n"));
     assert!(has_line(&metrics, "kenshin_disk_level 0"));

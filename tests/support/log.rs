@@ -24,7 +24,7 @@ pub(crate) struct Seen {
 /// What an observer was told.
 #[derive(Clone, Default)]
 pub(crate) struct Told {
-    pub(crate) durable: Arc<Mutex<Vec<(Seen, Ticket)>>>,
+    pub(crate) durable: Arc<Mutex<Vec<(Seen, Option<Ticket>)>>>,
     pub(crate) refused: Arc<Mutex<Vec<(Ticket, Refused)>>>,
     /// Frames of each batch.
     pub(crate) batches: Arc<Mutex<Vec<usize>>>,
@@ -42,7 +42,7 @@ impl CommitObserver for Told {
                 terminal: frame.terminal,
                 payload: frame.payload.to_vec(),
             };
-            (seen, frame.ticket.unwrap())
+            (seen, frame.ticket)
         }));
     }
 

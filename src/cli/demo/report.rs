@@ -185,8 +185,8 @@ mod tests {
 
     #[test]
     fn what_a_shell_would_take_apart_is_quoted() {
-        assert_eq!(word("/tmp/kenshin-demo-1/data"), "/tmp/kenshin-demo-1/data");
-        assert_eq!(word("/tmp/it's a $x"), "'/tmp/it'\\''s a $x'");
+        assert_eq!(word("/srv/kenshin-demo-1/data"), "/srv/kenshin-demo-1/data");
+        assert_eq!(word("/srv/it's a $x"), "'/srv/it'\\''s a $x'");
     }
 }
 

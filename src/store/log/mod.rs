@@ -44,9 +44,9 @@
 //! guards, writes once, syncs once, and tells the [`CommitObserver`]. There is no timer: what came
 //! during the last sync is the next batch. A write or sync that failed is never tried again, also
 //! if it failed for want of room: the log takes nothing any more until it is opened again. A file
-//! that cannot be made for the next segment is no such failure: nothing was written, and the present
-//! segment goes on. The observer is told "durable" after the sync and never otherwise (P1 of the
-//! architecture).
+//! that cannot be made for the next segment is no such failure: nothing was written, and the
+//! present segment goes on. The observer is told "durable" after the sync and never otherwise (P1
+//! of the architecture).
 //!
 //! What frames mean is not known here.
 

@@ -455,7 +455,8 @@ fn note_records(hot: &mut HotEntry, step: &SessionStep<'_>, epoch: NonZeroU32, t
         return;
     }
     let mut track = hot.sequences();
-    if takes_report {
+    // A late frame may be the first that has a record.
+    if takes_report || track.epoch == 0 {
         track.begin(epoch, step.flags.has(StepFlags::NEW_EPOCH));
     }
     for entry in kept {

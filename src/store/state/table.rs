@@ -209,8 +209,8 @@ impl HotTable {
         (with_them <= TERMINALS_MAX).then_some(()).ok_or(TableFull)
     }
 
-    /// The shard and the hash of a terminal. The index of a shard goes by the lower bits of the hash
-    /// and, to tell entries apart, by its upper seven; the shard goes by bits that are neither.
+    /// The shard and the hash of a terminal. The index of a shard goes by the lower bits of the
+    /// hash and, to tell entries apart, by its upper seven; the shard goes by bits that are neither.
     fn place_of(&self, id: TerminalId) -> (usize, u64) {
         let hash = self.hasher.hash_one(id);
         let shard = usize::try_from(hash >> SHARD_SHIFT & SHARD_MASK).unwrap_or(0);

@@ -25,8 +25,8 @@
 //! A machine is made when a frame of its terminal verified, and is dropped as soon as
 //! [`Machine::rest`] gives what is left of it: nothing is under way and no connection is held. So
 //! the machines that are live are those of the commits that are under way, some milliseconds of the
-//! fleet. [`Rest`] is what the next machine of the terminal takes up: that an uplink was answered in
-//! this second must be known for [`ANSWERED_MS`], and [`Carried`] is worth keeping longer.
+//! fleet. [`Rest`] is what the next machine of the terminal takes up: that an uplink was answered
+//! in this second must be known for [`ANSWERED_MS`], and [`Carried`] is worth keeping longer.
 
 mod commands;
 mod in_flight;

@@ -7,10 +7,8 @@ use super::rows::{AuditRow, MetaRow};
 use crate::model::event::UtilityEntry;
 use crate::model::ids::octets_of_hex;
 use crate::model::record::Content;
-use crate::model::step::command_of;
-use crate::model::{
-    Event, Lanes, Lsn, RecordFlags, SessionStep, StepFlags, TerminalId, Zone, records_of,
-};
+use crate::model::step::{StepEntry, command_of};
+use crate::model::{Event, Lanes, Lsn, SessionStep, StepFlags, TerminalId, Zone, records_of};
 use crate::store::state::fold::{FoldFrame, KIND_EVENT, KIND_STEP};
 
 /// Facts in a delta from which on it is full: an everyday session has four, of 56 octets each. The
@@ -223,16 +221,17 @@ impl Delta {
 }
 
 fn session_of(step: &SessionStep<'_>) -> Session {
-    let kept = step
-        .entries
-        .iter()
-        .filter(|record| record.flags.is_new() && !record.flags.has(RecordFlags::UNDECODABLE));
+    let is_kept = |entry: &&StepEntry| entry.flags.is_new() && entry.sequence != 0;
+    let kept = step.entries.iter().filter(is_kept);
+    let highest_sequence = kept.map(|entry| entry.sequence).max();
+    // A frame without a new record begins no epoch.
+    let epoch = step.epoch.filter(|_| highest_sequence.is_some());
     let offers = command_of(step.command).and_then(|command| command.offers_mode);
     Session {
         received_utc_s: step.received_utc_s,
         counter: step.counter,
-        epoch: step.epoch.map_or(0, NonZeroU32::get),
-        highest_sequence: kept.map(|record| record.sequence).max().unwrap_or(0),
+        epoch: epoch.map_or(0, NonZeroU32::get),
+        highest_sequence: highest_sequence.unwrap_or(0),
         takes_report: step.flags.has(StepFlags::TAKES_REPORT),
         version: step.promoted_version,
         mode: step.promoted_mode,

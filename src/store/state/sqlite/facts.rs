@@ -108,7 +108,8 @@ impl TerminalRow {
         if session.epoch == 0 {
             return;
         }
-        if session.takes_report && self.epoch != session.epoch {
+        let may_begin = session.takes_report || self.epoch == 0;
+        if may_begin && self.epoch != session.epoch {
             self.epoch = session.epoch;
             self.highest_sequence = 0;
         }

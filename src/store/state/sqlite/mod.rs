@@ -11,8 +11,8 @@
 //! decides (registration, keys) has the order of the log.
 //!
 //! Damage is seen: SQLite's own check is made when a file is opened, and each row has a check over
-//! its cells, which is made then and whenever it is read. A file that is damaged, of another schema, or ahead of the log is moved aside under a
-//! name that tells why.
+//! its cells, which is made then and whenever it is read. A file that is damaged, of another
+//! schema, or ahead of the log is moved aside under a name that tells why.
 
 use std::io;
 use std::path::{Path, PathBuf};
