@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::keyring::{KeyState, UtilityId};
 use crate::model::TerminalId;
 use crate::model::event::EventError;
+use crate::store::state::table::TableFull;
 use crate::store::log::AppendError;
 
 use super::command::{CUSTOMER_MAX, LIST_MAX, ROWS_PER_IMPORT};
@@ -126,6 +127,9 @@ pub enum Refusal {
         #[source]
         cause: AppendError,
     },
+    /// No place for another terminal.
+    #[error(transparent)]
+    Full(#[from] TableFull),
 }
 
 impl Refusal {

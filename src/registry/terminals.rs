@@ -76,6 +76,7 @@ impl Registry {
     fn put_one(&self, id: TerminalId, planned: Planned) -> Result<Reply, Refusal> {
         let change = planned.change;
         if change != Change::Unchanged {
+            self.state.table.room_for(1)?;
             self.append(&Event::TerminalsPut {
                 utility: planned.utility.to_string(),
                 terminals: vec![planned.entry],
@@ -211,6 +212,7 @@ impl Registry {
         planned: Vec<Planned>,
         counts: ImportCounts,
     ) -> Result<ImportCounts, Refusal> {
+        self.state.table.room_for(planned.len())?;
         let mut by_utility: BTreeMap<UtilityId, Vec<Planned>> = BTreeMap::new();
         for plan in planned {
             by_utility.entry(plan.utility).or_default().push(plan);
