@@ -222,17 +222,10 @@ impl Server {
         clock: &Arc<dyn Clock>,
         runtime: &Handle,
     ) -> Result<Self, StartError> {
-        let fs = Arc::new(RealFs);
-        let data_lock = lock(&*fs, &config.data_dir)?;
+        let data_lock = lock(&RealFs, &config.data_dir)?;
         let workers = workers_of(config);
-        let owners = workers.saturating_add(2);
         let connections = descriptors::provide(config, workers)?;
-        let options = LogOptions {
-            known_durable: followers::known_durable(config, &*fs),
-            ..log_options(config)
-        };
-        let booted = Arc::new(boot(fs, &config.data_dir, options, owners, keys)?);
-        tell_boot(&booted);
+        let booted = take_up(config, workers, keys)?;
         let metrics = metrics_of(config, &booted);
         let is_mark_taken_up = booted.take_up_mark(&**clock)?;
         // Before terminals can call, so that whoever sees the server up finds the socket too.
@@ -552,6 +545,19 @@ fn tell_boot(booted: &Booted) {
     }
     let frames = booted.replayed_frames;
     tracing::info!(frames, "Took up what is durable.");
+}
+
+/// Takes up what is durable, and tells of it.
+fn take_up(config: &Config, workers: u16, keys: LinkKeyring) -> Result<Arc<Booted>, BootError> {
+    let fs = Arc::new(RealFs);
+    let options = LogOptions {
+        known_durable: followers::known_durable(config, &*fs),
+        ..log_options(config)
+    };
+    let owners = workers.saturating_add(2);
+    let booted = boot(fs, &config.data_dir, options, owners, keys)?;
+    tell_boot(&booted);
+    Ok(Arc::new(booted))
 }
 
 /// The metrics of a configuration, which count what becomes durable from now on.

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::keyring::{KeyState, UtilityId};
 use crate::model::TerminalId;
 use crate::model::event::EventError;
-use crate::store::state::table::TableFull;
 use crate::store::log::AppendError;
+use crate::store::state::table::TableFull;
 
 use super::command::{CUSTOMER_MAX, LIST_MAX, ROWS_PER_IMPORT};
 use super::reply::ImportCounts;

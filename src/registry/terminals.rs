@@ -248,8 +248,10 @@ impl Registry {
             return Err(RowProblem::Zero);
         }
         let known = self.known(utilities, id);
-        let utility = wanted.utility.or(known.as_ref().map(|known| known.utility));
-        let utility = utility.unwrap_or(UtilityId::new([0; 8]));
+        let utility = wanted
+            .utility
+            .or_else(|| known.as_ref().map(|known| known.utility));
+        let utility = utility.unwrap_or_else(|| UtilityId::new([0; 8]));
         let allows_mode0 = utilities.by_id.get(&utility);
         let allows_mode0 = *allows_mode0.ok_or(RowProblem::UnknownUtility(utility))?;
         if let Some(known) = known.as_ref().filter(|_| !moves)

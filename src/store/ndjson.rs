@@ -367,7 +367,9 @@ pub fn delivered_to(fs: &dyn Fs, dir: &Path) -> io::Result<Option<Lsn>> {
 
 /// The first position of a file, by its name.
 fn first_of(name: &str) -> Option<u64> {
-    let stem = name.strip_suffix(GROWING).or(name.strip_suffix(ENDED))?;
+    let stem = name
+        .strip_suffix(GROWING)
+        .or_else(|| name.strip_suffix(ENDED))?;
     stem.rsplit('-').next()?.parse().ok()
 }
 

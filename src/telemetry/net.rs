@@ -23,6 +23,9 @@ pub(super) struct NetMetrics {
     send_failures: Counter,
     connections_accepted: Counter,
     connections_refused: Counter,
+    connections_evicted: Counter,
+    ended_unverified: Counter,
+    budget_drops: Counter,
     accept_failures: Counter,
     connections: Gauge,
 }
@@ -76,6 +79,18 @@ impl NetMetrics {
                 "connections_refused",
                 "Connections closed at once, because as many as configured were open",
             ),
+            connections_evicted: counter(
+                "connections_evicted",
+                "Connections cut before a frame verified on them, to make room for newer ones",
+            ),
+            ended_unverified: counter(
+                "connections_ended_unverified",
+                "Connections that ended before a frame verified on them",
+            ),
+            budget_drops: counter(
+                "budget_drops",
+                "Frames dropped before any cryptography, because too much fails on their port",
+            ),
             accept_failures: counter("accept_failures", "Calls of accept that failed"),
             connections,
         }
@@ -115,6 +130,9 @@ impl NetMetrics {
             (&self.send_failures, net.send_failures),
             (&self.connections_accepted, net.connections_accepted),
             (&self.connections_refused, net.connections_refused),
+            (&self.connections_evicted, net.connections_evicted),
+            (&self.ended_unverified, net.ended_unverified),
+            (&self.budget_drops, net.budget_refused),
             (&self.accept_failures, net.accept_failures),
         ] {
             set_total(counter, total);

@@ -19,7 +19,7 @@ fn records(hand: &Hand) -> Vec<Item> {
         };
         let at_utc_s = START_UTC_S - 100_000 + sequence * 3_600;
         let reading = Hand::reading_of(meter, at_utc_s, Unit::LITRE, u64::from(sequence) * 10);
-        let record = if sequence % 5 == 0 {
+        let record = if sequence.is_multiple_of(5) {
             hand.alarm()
         } else {
             reading

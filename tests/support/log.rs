@@ -21,10 +21,13 @@ pub(crate) struct Seen {
     pub(crate) payload: Vec<u8>,
 }
 
+/// A frame that is durable, and its ticket.
+pub(crate) type Durable = (Seen, Option<Ticket>);
+
 /// What an observer was told.
 #[derive(Clone, Default)]
 pub(crate) struct Told {
-    pub(crate) durable: Arc<Mutex<Vec<(Seen, Option<Ticket>)>>>,
+    pub(crate) durable: Arc<Mutex<Vec<Durable>>>,
     pub(crate) refused: Arc<Mutex<Vec<(Ticket, Refused)>>>,
     /// Frames of each batch.
     pub(crate) batches: Arc<Mutex<Vec<usize>>>,

@@ -143,12 +143,13 @@ impl Site {
         ["serve".to_owned(), "--config".to_owned(), config]
     }
 
-    /// Starts a command that starts the server, and waits until its TCP port takes connections.
+    /// Starts a command that starts the server, and waits until its ports take connections.
     pub(crate) fn start_by(&self, command: &mut Command) -> Child {
         let quiet = command.stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = quiet.spawn().unwrap();
         for _ in 0..3_000 {
-            if std::net::TcpStream::connect(self.tcp).is_ok() {
+            let is_up = |address| std::net::TcpStream::connect(address).is_ok();
+            if is_up(self.tcp) && is_up(self.http) {
                 return child;
             }
             std::thread::sleep(Duration::from_millis(10));

@@ -157,10 +157,20 @@ fn series(of: &Series) -> Value {
     segments.collect()
 }
 
+fn put(value: &mut Value, key: &str, of: Value) {
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert(key.to_owned(), of);
+    }
+}
+
 fn health(of: &Health) -> Value {
     let mut value = json!({"sends": of.sends});
     if of.battery != 255 {
-        value["battery_mv"] = (u32::from(of.battery) * 20).into();
+        put(
+            &mut value,
+            "battery_mv",
+            (u32::from(of.battery) * 20).into(),
+        );
     }
     value
 }
@@ -171,16 +181,16 @@ fn everyday(of: &Everyday) -> Value {
     });
     let last = of.registers.as_ref().and_then(|series| series.at(24));
     if let Some(daily) = of.daily.or(last) {
-        value["daily_register"] = daily.into();
+        put(&mut value, "daily_register", daily.into());
     }
     if let Some(registers) = &of.registers {
-        value["hourly_registers"] = series(registers);
+        put(&mut value, "hourly_registers", series(registers));
     }
     if let Some(gauges) = &of.pressures {
-        value["hourly_pressures"] = json!(gauges.marks());
+        put(&mut value, "hourly_pressures", json!(gauges.marks()));
     }
     if let Some(of) = &of.health {
-        value["health"] = health(of);
+        put(&mut value, "health", health(of));
     }
     value
 }
@@ -196,7 +206,7 @@ fn alarm_notice(of: &AlarmNotice) -> Value {
         "snapshot": of.snapshot, "alarms": alarms.collect::<Value>(),
     });
     if let Some(of) = &of.register {
-        value["register"] = register(of);
+        put(&mut value, "register", register(of));
     }
     value
 }

@@ -179,17 +179,6 @@ fn show_ways(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
     Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::word;
-
-    #[test]
-    fn what_a_shell_would_take_apart_is_quoted() {
-        assert_eq!(word("/srv/kenshin-demo-1/data"), "/srv/kenshin-demo-1/data");
-        assert_eq!(word("/srv/it's a $x"), "'/srv/it'\\''s a $x'");
-    }
-}
-
 /// What is counted, with its name and its meaning.
 const fn rows(custody: &Custody, sessions: u64) -> [(&'static str, u64, &'static str); 10] {
     [
@@ -224,4 +213,15 @@ const fn rows(custody: &Custody, sessions: u64) -> [(&'static str, u64, &'static
             "the same id again, which is allowed",
         ),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::word;
+
+    #[test]
+    fn what_a_shell_would_take_apart_is_quoted() {
+        assert_eq!(word("/srv/kenshin-demo-1/data"), "/srv/kenshin-demo-1/data");
+        assert_eq!(word("/srv/it's a $x"), "'/srv/it'\\''s a $x'");
+    }
 }

@@ -229,7 +229,7 @@ fn no_file(path: &Path) -> io::Error {
 }
 
 fn parent(path: &Path) -> PathBuf {
-    plain(path.parent().unwrap_or(Path::new("")))
+    plain(path.parent().unwrap_or_else(|| Path::new("")))
 }
 
 /// A directory under one name, the working directory under none.

@@ -210,7 +210,8 @@ impl HotTable {
     }
 
     /// The shard and the hash of a terminal. The index of a shard goes by the lower bits of the
-    /// hash and, to tell entries apart, by its upper seven; the shard goes by bits that are neither.
+    /// hash and, to tell entries apart, by its upper seven; the shard goes by bits that are
+    /// neither.
     fn place_of(&self, id: TerminalId) -> (usize, u64) {
         let hash = self.hasher.hash_one(id);
         let shard = usize::try_from(hash >> SHARD_SHIFT & SHARD_MASK).unwrap_or(0);

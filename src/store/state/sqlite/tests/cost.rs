@@ -19,6 +19,10 @@ fn written() -> u64 {
 }
 
 /// Everyday sessions of many terminals, in the order of chance.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a measurement takes its size from the caller"
+)]
 #[test]
 #[ignore = "a measurement: run it in release with --nocapture"]
 fn cost_of_a_session() {

@@ -471,12 +471,11 @@ pub(super) fn state_of(frames: &[Frame]) -> State {
 }
 
 pub(super) fn hot_of(state: &State, id: TerminalId) -> Option<(HotEntry, Vec<MeterTrack>)> {
-    let found = state.table.with(id, |entry| {
+    state.table.with(id, |entry| {
         let all = (0..=u8::MAX).filter_map(|meter| entry.meter(meter));
         let meters = all.filter(|track| track.used).collect();
         (*entry.hot, meters)
-    });
-    found
+    })
 }
 
 /// Terminals by number, registered in one event.
