@@ -43,7 +43,7 @@ pub enum Refusal {
     /// Rows of an import are refused, and so it was not begun.
     #[error("{total} rows are refused, and nothing was imported")]
     Rows {
-        /// The first ones, at most [`ROWS_NAMED_MAX`].
+        /// The first ones, at most 1,000.
         named: Vec<RowRefusal>,
         /// How many there are.
         total: u64,

@@ -52,7 +52,7 @@ pub struct MeterRow {
     pub mounted: Mounted,
     /// Its latest register.
     pub latest: Latest,
-    /// When [`Self::valve`] was said.
+    /// When the valve state was said.
     pub valve_at: Moment,
     /// The code of the state of its valve; none if that was never said.
     pub valve: Option<u8>,
