@@ -108,7 +108,16 @@ const AT_REST: &[(&str, &str)] = &[
         "unsure",
         "needs a log that cannot be read or searched: tests of dedup",
     ),
+    ("history_unknown", "the same"),
     ("gave_up", "needs a disk that takes 30 seconds"),
+    (
+        "live_sessions",
+        "a level: a session is over with its answer, and nobody is being served",
+    ),
+    (
+        "log_torn_octets",
+        "needs an end that is torn: tests of the log",
+    ),
     ("seal_failed", "a bug of the server"),
     ("handed_over", "there is no queue of commands yet"),
     ("left_out", "there is no queue of commands yet"),
