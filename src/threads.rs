@@ -3,9 +3,9 @@
 use rustix::process::setpriority_process;
 use rustix::thread::gettid;
 
-/// The niceness of work that can wait: a tenth of the share of a thread that serves terminals,
+/// The niceness of work that can wait: a sixtieth of the share of a thread that serves terminals,
 /// where both want to run, and all of an idle core.
-const CAN_WAIT: i32 = 10;
+const CAN_WAIT: i32 = 19;
 
 /// Lets the calling thread run behind those that serve terminals: for what is read back from the
 /// log, whose lag is shown and bounded by nothing but the log's retention.
