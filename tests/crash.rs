@@ -23,11 +23,12 @@ mod serve;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use serve::{Registered, Site, terminate};
+use serve::running::{Running, terminate};
+use serve::{Registered, Site};
 use simulator::custody::{Custody, check_directory};
 use simulator::fleet::{self, Counters, FleetPlan, FleetSettings};
 use simulator::random::{Random as _, Seeded};
@@ -103,7 +104,7 @@ fn names(dir: &Path) -> Vec<String> {
 }
 
 /// A fleet at work while `disturb` does something to the server.
-fn run(run: Duration, disturb: impl FnOnce(&Site, &Counters) -> Child) -> Outcome {
+fn run(run: Duration, disturb: impl FnOnce(&Site, &Counters) -> Running) -> Outcome {
     let calls = (run.as_secs() / CALL_EVERY_S).clamp(2, CALLS_MAX);
     let terminals = (run.as_secs() * CALLS_PER_S).div_ceil(calls);
     let plan = FleetPlan {

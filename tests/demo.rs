@@ -8,11 +8,16 @@
     reason = "a test stops at the first surprise"
 )]
 
+#[path = "support/running.rs"]
+#[allow(dead_code, reason = "each test crate uses a part of it")]
+mod running;
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use running::Running;
 use serde_json::Value;
 
 fn demo(more: &[&str]) -> Output {
@@ -84,15 +89,6 @@ fn shell(line: &str) -> Output {
     Command::new("sh").args(["-c", line]).output().unwrap()
 }
 
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
-
 fn is_private(path: &Path) -> bool {
     path.metadata().unwrap().permissions().mode() & 0o077 == 0
 }
@@ -137,7 +133,7 @@ fn progress_can_be_read_and_the_commands_at_the_end_show_a_reading() {
     let serve = format!("exec {}", line(" serve "));
     let mut server = Command::new("sh");
     let server = server.args(["-c", &serve]).stderr(Stdio::null());
-    let _server = Killed(server.spawn().unwrap());
+    let _server = Running(server.spawn().unwrap());
     let pull = line("curl ");
     let pulled = (0..300).find_map(|_| {
         std::thread::sleep(Duration::from_millis(100));

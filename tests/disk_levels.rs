@@ -17,7 +17,6 @@ mod caller;
 #[allow(dead_code, reason = "each test crate uses a part of it")]
 mod serve;
 
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -28,7 +27,8 @@ use kenshin::model::Event;
 use kenshin::model::event::UtilityEntry;
 use kenshin::store::fs::RealFs;
 use kenshin::store::log::LogOptions;
-use serve::{Site, terminate};
+use serve::Site;
+use serve::running::{Running, terminate};
 use simulator::fleet::FleetPlan;
 use simulator::keys::Mode;
 
@@ -46,19 +46,13 @@ fn utc_s() -> u32 {
 }
 
 /// A server whose log may hold 64 MiB, 8 of them set aside for alarms and results.
-fn start(site: &Site) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kenshin"));
-    let command = command
-        .args(site.arguments())
-        .env("KENSHIN_DISK__QUOTA_MIB", QUOTA_MIB.to_string())
-        .env("KENSHIN_DISK__RESERVE_MIB", "8")
-        .env("KENSHIN_DISK__COME_BACK_PERCENT", "85")
-        .env("KENSHIN_DISK__ALARMS_ONLY_PERCENT", "95")
-        .stderr(Stdio::null());
-    let child = site.start_by(command);
-    // Nothing is answered in the second of a start.
-    std::thread::sleep(Duration::from_millis(1_100));
-    child
+fn start(site: &Site) -> Running {
+    site.start_serving(&[
+        ("KENSHIN_DISK__QUOTA_MIB", &QUOTA_MIB.to_string()),
+        ("KENSHIN_DISK__RESERVE_MIB", "8"),
+        ("KENSHIN_DISK__COME_BACK_PERCENT", "85"),
+        ("KENSHIN_DISK__ALARMS_ONLY_PERCENT", "95"),
+    ])
 }
 
 /// Lets the log of a server that is stopped grow to so many octets, and no more.

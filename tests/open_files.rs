@@ -12,11 +12,13 @@
 #[allow(dead_code, reason = "each test crate uses a part of it")]
 mod serve;
 
+use std::io::Read as _;
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use serve::{Registered, Site, terminate};
+use serve::running::{Running, terminate};
+use serve::{Registered, Site};
 
 fn utility() -> Registered {
     Registered {
@@ -28,10 +30,11 @@ fn utility() -> Registered {
 }
 
 /// The server under a hard limit of open files.
-fn limited(site: &Site, files: u32) -> Child {
+fn limited(site: &Site, files: u32) -> Running {
     let binary = env!("CARGO_BIN_EXE_kenshin");
     let config = site.dir.join("kenshin.toml");
-    Command::new("sh")
+    let mut command = Command::new("sh");
+    let command = command
         .arg("-c")
         .arg(format!(
             "ulimit -n {files} && exec \"$0\" serve --config \"$1\""
@@ -39,18 +42,23 @@ fn limited(site: &Site, files: u32) -> Child {
         .args([binary.as_ref(), config.as_os_str()])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+        .stderr(Stdio::piped());
+    Running(command.spawn().unwrap())
 }
 
 #[test]
 fn a_limit_of_open_files_without_room_for_terminals_is_told_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let site = Site::new(folder.path(), &[utility()], "");
-    let ended = limited(&site, 300).wait_with_output().unwrap();
-    assert_eq!(ended.status.code(), Some(2));
-    let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+    let mut ended = limited(&site, 300);
+    let mut told = String::new();
+    ended
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut told)
+        .unwrap();
+    assert_eq!(ended.wait().unwrap().code(), Some(2));
     assert!(told.contains("the limit of open files is 300"), "{told}");
     assert!(told.contains("LimitNOFILE"), "{told}");
 }

@@ -18,12 +18,13 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
-use serve::{Site, terminate};
+use serve::Site;
+use serve::running::{Running, terminate};
 use simulator::custody::{Ledger, check_directory};
 use simulator::fleet::{self, Counters, FleetPlan, FleetSettings};
 
@@ -36,28 +37,13 @@ struct World {
     _dir: tempfile::TempDir,
 }
 
-/// A server that does not outlive its test.
-struct Running(Option<Child>);
-
-impl Running {
-    fn kill(mut self) {
-        let mut child = self.0.take().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-
-    fn stop(mut self) {
-        assert_eq!(terminate(self.0.take().unwrap()), Some(0));
-    }
+fn kill(mut server: Running) {
+    server.kill().unwrap();
+    server.wait().unwrap();
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.0.take() {
-            child.kill().ok();
-            child.wait().ok();
-        }
-    }
+fn stop(server: Running) {
+    assert_eq!(terminate(server), Some(0));
 }
 
 impl World {
@@ -83,7 +69,7 @@ impl World {
     }
 
     fn serve(&self) -> Running {
-        Running(Some(self.site.start(Stdio::null())))
+        self.site.start(Stdio::null())
     }
 
     fn write(&self, name: &str, text: &str) -> String {
@@ -215,14 +201,14 @@ fn what_a_server_answered_survives_its_kill() {
     assert_eq!(world.counts(&["terminal", "import", &file]), (600, 0, 0));
     let set = ["terminal", "set", "7:600", "--customer", "", "--mode", "1"];
     assert_eq!(world.json(0, &set)["change"], "changed");
-    server.kill();
+    kill(server);
     assert!(world.socket().exists(), "a killed server leaves its socket");
     let shown = world.json(0, &["terminal", "show", "7:600"]);
     assert_eq!(shown["terminal"]["mode"], 1);
     assert_eq!(shown["terminal"]["customer"], Value::Null);
     let server = world.serve();
     assert_eq!(world.counts(&["terminal", "import", &file]), (0, 1, 599));
-    server.stop();
+    stop(server);
     assert!(!world.socket().exists(), "a server that stops removes it");
     let shown = world.json(0, &["terminal", "show", "7:600"]);
     assert_eq!(
@@ -350,7 +336,7 @@ fn a_terminal_that_was_registered_through_the_socket_is_served_at_once() {
         0,
         &["terminal", "readings", keyed["terminal"].as_str().unwrap()],
     );
-    server.stop();
+    stop(server);
     let direct = world.json(
         0,
         &["terminal", "readings", keyed["terminal"].as_str().unwrap()],
@@ -374,7 +360,7 @@ fn the_socket_is_its_owners_alone() {
     let taken = world.run(&["serve"]);
     assert_eq!(taken.status.code(), Some(2), "one server a data folder");
     assert_eq!(world.json(0, &["utility", "list"])["did"], "utilities");
-    server.stop();
+    stop(server);
     fs::write(world.socket(), "kept").unwrap();
     let in_the_way = world.run(&["serve"]);
     assert_eq!(in_the_way.status.code(), Some(2));
@@ -419,7 +405,7 @@ fn whatever_the_socket_is_sent_it_answers_and_goes_on() {
     assert_eq!(world.json(0, &["utility", "list"])["did"], "utilities");
     // A connection that is silent does not hold the server up when it stops.
     let silent = UnixStream::connect(world.socket()).unwrap();
-    server.stop();
+    stop(server);
     let mut rest = Vec::new();
     (&silent).read_to_end(&mut rest).ok();
     assert_eq!(rest, b"");
@@ -452,7 +438,7 @@ fn a_sink_skips_only_if_that_is_meant_and_the_log_keeps_the_range() {
     );
     let unknown = world.json(1, &["sink", "skip", "cloud", "--yes"]);
     assert_eq!(unknown["error"]["kind"], "refused");
-    server.stop();
+    stop(server);
     let remove = world.json(1, &["sink", "remove", "slow", "--yes"]);
     assert!(
         remove["error"]["message"]

@@ -17,12 +17,12 @@ mod caller;
 mod serve;
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use caller::{Caller, assert_delivered, ids_in, registered};
 use nix::sys::signal::Signal;
-use serve::{Site, signal, terminate};
+use serve::Site;
+use serve::running::{Running, signal, terminate};
 use simulator::fleet::FleetPlan;
 use simulator::keys::Mode;
 
@@ -40,17 +40,11 @@ struct World {
     caller: Caller,
 }
 
-fn start(site: &Site) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kenshin"));
-    let command = command
-        .args(site.arguments())
-        .env("KENSHIN_SHUTDOWN__SESSIONS_S", "1")
-        .env("KENSHIN_SHUTDOWN__STORE_S", STORE_S.to_string())
-        .stderr(Stdio::null());
-    let child = site.start_by(command);
-    // Nothing is answered in the second of a start.
-    std::thread::sleep(Duration::from_millis(1_100));
-    child
+fn start(site: &Site) -> Running {
+    site.start_serving(&[
+        ("KENSHIN_SHUTDOWN__SESSIONS_S", "1"),
+        ("KENSHIN_SHUTDOWN__STORE_S", &STORE_S.to_string()),
+    ])
 }
 
 /// The file that the sink's bulk lane writes, once there is one.
@@ -72,7 +66,7 @@ fn growing(site: &Site) -> PathBuf {
 
 /// A server whose sink hangs: its file has become a pipe that nobody writes, which it opens to see
 /// whether the file still has its name.
-fn with_hung_sink() -> (World, Child, PathBuf) {
+fn with_hung_sink() -> (World, Running, PathBuf) {
     let plan = FleetPlan {
         seed: 22,
         terminals: 10,
@@ -100,7 +94,7 @@ fn with_hung_sink() -> (World, Child, PathBuf) {
     (world, server, path)
 }
 
-fn wait(child: &mut Child, at_most: Duration) -> (Option<i32>, Duration) {
+fn wait(child: &mut Running, at_most: Duration) -> (Option<i32>, Duration) {
     let began = Instant::now();
     while began.elapsed() < at_most {
         if let Some(status) = child.try_wait().unwrap() {
@@ -108,8 +102,6 @@ fn wait(child: &mut Child, at_most: Duration) -> (Option<i32>, Duration) {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
     panic!("the server is still there after {at_most:?}");
 }
 

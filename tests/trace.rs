@@ -23,14 +23,16 @@ mod serve;
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use caller::{Caller, assert_delivered, registered};
 use calls::{acknowledgements, first_pid};
 use nix::sys::signal::Signal;
-use serve::{Site, signal, terminate};
+use serve::Site;
+use serve::running::{Running, signal, terminate};
 use simulator::fleet::FleetPlan;
 use simulator::keys::Mode;
 
@@ -73,7 +75,7 @@ fn world(terminals: usize) -> (tempfile::TempDir, Site, Vec<Caller>) {
     (dir, site, callers)
 }
 
-fn start(site: &Site, trace: &Path, more: &[&str], stderr: Stdio) -> Child {
+fn start(site: &Site, trace: &Path, more: &[&str], stderr: Stdio) -> Running {
     let mut command = Command::new("strace");
     let command = command
         .args(["-f", "-y", "-xx", "-s", "65536", "-e", CALLS, "-o"])
@@ -81,6 +83,7 @@ fn start(site: &Site, trace: &Path, more: &[&str], stderr: Stdio) -> Child {
         .args(more)
         .arg(env!("CARGO_BIN_EXE_kenshin"))
         .args(site.arguments())
+        .process_group(0)
         .stderr(stderr);
     let child = site.start_by(command);
     // Nothing is answered in the second of a start.

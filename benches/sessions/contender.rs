@@ -1,13 +1,14 @@
 //! Who is measured: a process with two addresses; and the folder of a server.
 
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::frames::{LINK_MASTER, UTILITY, identity};
 use crate::process::Process;
+use crate::serve::running::Running;
 use crate::serve::{Registered, Site};
 
 /// How long a start may take.
@@ -25,8 +26,7 @@ pub(crate) struct Contender {
 /// A server's folder, its registry and its ports. Removed when it is dropped: drop the contender
 /// before.
 pub(crate) struct Home {
-    site: Site,
-    pub(crate) http: SocketAddr,
+    pub(crate) site: Site,
 }
 
 impl Drop for Home {
@@ -47,15 +47,12 @@ impl Home {
             link_master: LINK_MASTER.to_vec(),
             terminals: (0..terminals).map(|number| (identity(number), 1)).collect(),
         };
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let http = free.local_addr().unwrap();
-        drop(free);
         let site = Site::new(&folder, &[utility], "");
         println!(
             "  {label}: {terminals} terminals registered in {:.1?}",
             begun.elapsed()
         );
-        Self { site, http }
+        Self { site }
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -77,7 +74,6 @@ impl Home {
             .arg("serve")
             .arg("--config")
             .arg(self.site.dir.join("kenshin.toml"))
-            .env("KENSHIN_API__LISTEN", self.http.to_string())
             .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -88,7 +84,7 @@ impl Home {
             name: "kenshin",
             udp: self.site.udp,
             tcp: self.site.tcp,
-            process: Process(child),
+            process: Process(Running(child)),
         }
     }
 

@@ -83,7 +83,7 @@ pub(crate) fn measure(frames: &mut Frames, args: &Args, report: &mut Report) {
     settle(&server);
     std::thread::sleep(REST);
     let after = server.process.resident();
-    let open = Metrics::of(home.http).sum("kenshin_tcp_connections");
+    let open = Metrics::of(home.site.http).sum("kenshin_tcp_connections");
     let each = after.saturating_sub(before) as f64 / held.len() as f64;
     let note = format!(
         "{} held ({} open as /metrics tells), limit of open files {limit}; resident {:.1} MB \

@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use crate::contender::Contender;
 use crate::frames::{ANSWER, FRAME};
 use crate::process::Process;
+use crate::serve::running::Running;
 use crate::{args, udp_load};
 
 /// Datagrams of one system call.
@@ -34,7 +35,7 @@ pub(crate) fn start() -> Contender {
         name: "bare peer",
         udp: addresses.next().unwrap(),
         tcp: addresses.next().unwrap(),
-        process: Process(child),
+        process: Process(Running(child)),
     }
 }
 

@@ -1,23 +1,17 @@
 //! What the system knows of a process that is measured.
 
 use std::collections::BTreeMap;
-use std::process::Child;
 use std::time::{Duration, Instant};
+
+use crate::serve::running::{Running, terminate};
 
 /// How often a process is looked at while it is waited for.
 const LOOK: Duration = Duration::from_millis(250);
 /// Hundredths of a second of processor time in two looks, below which a process is quiet.
 const QUIET_TICKS: u64 = 5;
 
-/// A process, ended when it is dropped.
-pub(crate) struct Process(pub(crate) Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
+/// A process that is measured.
+pub(crate) struct Process(pub(crate) Running);
 
 /// The number of a line `name: number …`, 0 if there is none.
 fn field(text: &str, name: &str) -> u64 {
@@ -89,9 +83,7 @@ impl Process {
     }
 
     /// Asks the process to stop and waits for it.
-    pub(crate) fn terminate(mut self) {
-        let id = nix::unistd::Pid::from_raw(i32::try_from(self.0.id()).unwrap());
-        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
-        assert!(self.0.wait().unwrap().success(), "the server stops cleanly");
+    pub(crate) fn terminate(self) {
+        assert_eq!(terminate(self.0), Some(0), "the server stops cleanly");
     }
 }

@@ -87,7 +87,7 @@ impl Written {
 }
 
 fn lag(home: &Home) -> Lag {
-    let metrics = Metrics::of(home.http);
+    let metrics = Metrics::of(home.site.http);
     Lag {
         sink_octets: metrics.sum("kenshin_sink_lag_bytes"),
         sqlite_octets: metrics.sum("kenshin_sqlite_lag_bytes"),

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::serve::terminate;
+use super::serve::running::terminate;
 use super::town::{Town, until};
 
 pub(crate) struct Answer {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::Value;
 
 use super::http::get;
-use super::serve::terminate;
+use super::serve::running::terminate;
 use super::town::{MASTERS, TOKENS, Town, hex, until};
 
 /// Servers that were started.

@@ -10,7 +10,7 @@ use simulator::codec::record::Unit;
 
 use super::hand::{Hand, damaged, item};
 use super::http::get;
-use super::serve::terminate;
+use super::serve::running::terminate;
 use super::town::{GAS, MASTERS, TERMINALS, TOKENS, Town, identity, socket, until, utc_s};
 
 /// Failures that an address may have here: enough for the alarm on failed opens.

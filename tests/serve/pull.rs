@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::http::{Answer, get};
-use super::serve::terminate;
+use super::serve::running::terminate;
 use super::town::{GAS, TOKENS, Town, WATER, hex, until};
 
 struct Page {

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,11 @@ use kenshin::model::event::{TERMINALS_PER_EVENT, TerminalEntry, UtilityEntry};
 use kenshin::model::{Event, TerminalId};
 use kenshin::store::fs::RealFs;
 use kenshin::store::log::LogOptions;
+
+#[path = "running.rs"]
+pub(crate) mod running;
+
+use running::Running;
 
 fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
@@ -125,16 +130,24 @@ impl Site {
         booted.log.close().unwrap();
     }
 
-    /// Starts the server and waits until its TCP port takes connections.
-    pub(crate) fn start(&self, stderr: Stdio) -> Child {
+    /// Starts the server and waits until its ports take connections.
+    pub(crate) fn start(&self, stderr: Stdio) -> Running {
         self.start_with(stderr, &[])
     }
 
     /// The same, with variables in its environment.
-    pub(crate) fn start_with(&self, stderr: Stdio, variables: &[(&str, &str)]) -> Child {
+    pub(crate) fn start_with(&self, stderr: Stdio, variables: &[(&str, &str)]) -> Running {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kenshin"));
         command.envs(variables.iter().copied());
         self.start_by(command.args(self.arguments()).stderr(stderr))
+    }
+
+    /// The same, without standard error; gives it when the second of its start is over, in which
+    /// nothing is answered.
+    pub(crate) fn start_serving(&self, variables: &[(&str, &str)]) -> Running {
+        let running = self.start_with(Stdio::null(), variables);
+        std::thread::sleep(Duration::from_millis(1_100));
+        running
     }
 
     /// What the binary is told to serve.
@@ -144,18 +157,16 @@ impl Site {
     }
 
     /// Starts a command that starts the server, and waits until its ports take connections.
-    pub(crate) fn start_by(&self, command: &mut Command) -> Child {
+    pub(crate) fn start_by(&self, command: &mut Command) -> Running {
         let quiet = command.stdin(Stdio::null()).stdout(Stdio::null());
-        let mut child = quiet.spawn().unwrap();
+        let running = Running(quiet.spawn().unwrap());
         for _ in 0..3_000 {
             let is_up = |address| std::net::TcpStream::connect(address).is_ok();
             if is_up(self.tcp) && is_up(self.http) {
-                return child;
+                return running;
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
         panic!("the server does not listen within 30 s");
     }
 }
@@ -175,16 +186,4 @@ impl Site {
         let status = text.get(9..12).unwrap().parse().unwrap();
         (status, text)
     }
-}
-
-/// Sends a signal to a process.
-pub(crate) fn signal(pid: u32, signal: nix::sys::signal::Signal) {
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap());
-    nix::sys::signal::kill(pid, signal).unwrap();
-}
-
-/// Asks a server to stop and gives its exit code.
-pub(crate) fn terminate(mut child: Child) -> Option<i32> {
-    signal(child.id(), nix::sys::signal::Signal::SIGTERM);
-    child.wait().unwrap().code()
 }
