@@ -1,5 +1,6 @@
 //! What is durable, taken up: the lock, the latest snapshot, the log, and the frames after it.
 
+use core::num::NonZeroUsize;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,17 +10,20 @@ use crate::keyring::LinkKeyring;
 use crate::model::{Event, Lanes, Lsn};
 use crate::store::fs::{DataDirLock, Fs, LockError};
 use crate::store::log::{
-    Append, AppendError, CommitLog, DIRECTORY, LogOptions, OpenError, ReadError, Refused,
+    Append, AppendError, Batch, CommitLog, DIRECTORY, FrameRef, LogOptions, LogReader, OpenError,
+    ReadError, Refused,
 };
 use crate::store::state::fold::{FoldFrame, KIND_EVENT};
+use crate::store::state::replay::fold_all;
 use crate::store::state::snapshot::{self, PassedOver};
 use crate::store::state::{FoldError, State};
 use crate::time::Clock;
 
 /// The folder of state in the data folder.
 pub const STATE_DIRECTORY: &str = "state";
-/// Octets of the log that replay reads at a time.
-const REPLAY_BATCH_OCTETS: usize = 4 << 20;
+/// Octets of the log that are folded again at a time: enough that each shard of the table has
+/// hundreds of steps among them.
+const REPLAY_BATCH_OCTETS: u64 = 32 << 20;
 
 /// Why the server cannot take up what is durable.
 #[derive(Debug, thiserror::Error)]
@@ -168,25 +172,43 @@ fn replay(log: &CommitLog, state: &State, from: Lsn) -> Result<u64, BootError> {
         });
     }
     let mut reader = log.reader(from.max(first));
+    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let mut frames = 0u64;
     loop {
-        let batch = reader.next_batch(REPLAY_BATCH_OCTETS)?;
+        let batches = next_batches(&mut reader)?;
+        let batch: Vec<_> = batches.iter().flat_map(Batch::iter).map(folded).collect();
         if batch.is_empty() {
             break;
         }
-        for frame in batch.iter() {
-            state.fold(&FoldFrame {
-                lsn: frame.lsn,
-                kind: frame.kind,
-                terminal: frame.terminal,
-                payload: frame.payload,
-                raises_version: false,
-            })?;
-            frames = frames.saturating_add(1);
-        }
+        fold_all(state, &batch, threads)?;
+        frames = frames.saturating_add(u64::try_from(batch.len()).unwrap_or(u64::MAX));
     }
     state.note_folded(reader.position());
     Ok(frames)
+}
+
+/// The next frames of the log, [`REPLAY_BATCH_OCTETS`] of them or all that are left.
+fn next_batches(reader: &mut LogReader) -> Result<Vec<Batch>, ReadError> {
+    let from = reader.position();
+    let mut batches = Vec::new();
+    while reader.position().get().saturating_sub(from.get()) < REPLAY_BATCH_OCTETS {
+        let batch = reader.next_batch(usize::MAX)?;
+        if batch.is_empty() {
+            break;
+        }
+        batches.push(batch);
+    }
+    Ok(batches)
+}
+
+const fn folded(frame: FrameRef<'_>) -> FoldFrame<'_> {
+    FoldFrame {
+        lsn: frame.lsn,
+        kind: frame.kind,
+        terminal: frame.terminal,
+        payload: frame.payload,
+        raises_version: false,
+    }
 }
 
 impl Booted {

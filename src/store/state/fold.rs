@@ -151,9 +151,10 @@ impl State {
         let lsn = frame.lsn;
         match frame.kind {
             KIND_STEP => {
-                let step = SessionStep::decode(frame.payload)
-                    .map_err(|cause| FoldError::Step { lsn, cause })?;
-                self.fold_step(frame, &step)
+                if let Some(utility) = self.fold_step(frame)? {
+                    self.stop_commands(lsn, utility);
+                }
+                Ok(())
             }
             KIND_EVENT => {
                 let event = Event::decode(frame.payload)
@@ -164,8 +165,12 @@ impl State {
         }
     }
 
-    fn fold_step(&self, frame: &FoldFrame<'_>, step: &SessionStep<'_>) -> Result<(), FoldError> {
+    /// Folds a step into its terminal's entry. What remains is to stop the commands of the utility
+    /// that it returns, in the order of the log.
+    pub(super) fn fold_step(&self, frame: &FoldFrame<'_>) -> Result<Option<UtilityId>, FoldError> {
         let lsn = frame.lsn;
+        let step = SessionStep::decode(frame.payload);
+        let step = step.map_err(|cause| FoldError::Step { lsn, cause })?;
         let mode = Mode::from_number(step.mode);
         let mode = mode.ok_or(FoldError::Value { lsn, what: "mode" })?;
         let kept = kept_of(step.kept).ok_or(FoldError::Value { lsn, what: "kept" })?;
@@ -182,22 +187,20 @@ impl State {
             if entry.hot.applied >= lsn {
                 return;
             }
-            take_step(&mut entry, step, mode, kept, counter);
+            take_step(&mut entry, &step, mode, kept, counter);
             entry.hot.applied = lsn;
             if frame.raises_version {
                 entry.hot.version = entry.hot.version.wrapping_add(1);
             }
         });
-        // Judged by what the directory has seen, not the entry: in a snapshot, one of them may be
-        // ahead of the other.
-        if step.flags.has(StepFlags::ROLLBACK_SUSPECTED) {
-            self.stop_commands(lsn, step.utility);
-        }
-        Ok(())
+        // Whether the entry has seen the step or not: in a snapshot, the directory may be behind.
+        let stops = step.flags.has(StepFlags::ROLLBACK_SUSPECTED);
+        Ok(stops.then_some(step.utility))
     }
 
+    /// Stops a utility's commands, if the directory has not seen the step that says so.
     // spec: ROL-1
-    fn stop_commands(&self, lsn: Lsn, utility: UtilityId) {
+    pub(super) fn stop_commands(&self, lsn: Lsn, utility: UtilityId) {
         let id = utility.to_string();
         let mut directory = self.directory.write();
         if directory.applied >= lsn {

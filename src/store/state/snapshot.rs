@@ -359,7 +359,7 @@ fn read(path: &Path, position: Lsn, fs: &dyn Fs) -> Result<(HotTable, Directory)
     if found != position {
         return Err(FileError::Damaged { at: 0 });
     }
-    let table = HotTable::default();
+    let table = HotTable::with_room(reader.entries_at_most()?);
     let mut directory = Vec::new();
     let mut counts = Counts::default();
     let version = reader.version();

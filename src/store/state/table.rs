@@ -178,14 +178,26 @@ pub struct TableFull;
 
 impl Default for HotTable {
     fn default() -> Self {
-        Self {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            hasher: RandomState::new(),
-        }
+        Self::with_room(0)
     }
 }
 
 impl HotTable {
+    /// A table that takes about so many terminals before an index of it grows.
+    #[must_use]
+    pub fn with_room(terminals: usize) -> Self {
+        let even = terminals / SHARDS;
+        let shard = || Shard {
+            // No shard has exactly its share.
+            index: HashTable::with_capacity(even.saturating_add(even / 16)),
+            ..Shard::default()
+        };
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::new(shard())).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
     /// How many terminals it holds, removed ones included.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -216,6 +228,12 @@ impl HotTable {
         let hash = self.hasher.hash_one(id);
         let shard = usize::try_from(hash >> SHARD_SHIFT & SHARD_MASK).unwrap_or(0);
         (shard, hash)
+    }
+
+    /// The shard that a terminal is in, or would be, 0 to 63.
+    #[must_use]
+    pub fn shard_of(&self, id: TerminalId) -> usize {
+        self.place_of(id).0
     }
 
     /// Looks a terminal up and works on its entry, under the lock of its shard.

@@ -167,6 +167,13 @@ impl BlockReader {
         self.version
     }
 
+    /// Entries that a file of this length has at most.
+    pub(super) fn entries_at_most(&self) -> Result<usize, FileError> {
+        let octets = self.file.len().map_err(FileError::Io)?;
+        let octets = usize::try_from(octets).unwrap_or(usize::MAX);
+        Ok(octets / super::entry::ENTRY_LEN)
+    }
+
     /// The offset of the next block.
     pub(super) const fn at(&self) -> u64 {
         self.at

@@ -1,11 +1,12 @@
-use core::num::NonZeroU32;
+use core::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use proptest::prelude::*;
 
-use super::super::fold::{FoldFrame, KIND_EVENT, KIND_STEP};
+use super::super::fold::{FoldError, FoldFrame, KIND_EVENT, KIND_STEP};
 use super::super::hot::{HotEntry, MeterTrack};
+use super::super::replay::fold_all;
 use super::super::sequences::SequenceTrack;
 use super::*;
 use crate::keyring::UtilityId;
@@ -155,15 +156,20 @@ fn log(happenings: &[[u8; 5]]) -> Vec<Frame> {
     frames.collect()
 }
 
+impl Frame {
+    fn folded(&self) -> FoldFrame<'_> {
+        FoldFrame {
+            lsn: self.lsn,
+            kind: self.kind,
+            terminal: self.terminal,
+            payload: &self.payload,
+            raises_version: false,
+        }
+    }
+}
+
 fn fold(state: &State, frame: &Frame) {
-    let frame = FoldFrame {
-        lsn: frame.lsn,
-        kind: frame.kind,
-        terminal: frame.terminal,
-        payload: &frame.payload,
-        raises_version: false,
-    };
-    state.fold(&frame).unwrap();
+    state.fold(&frame.folded()).unwrap();
 }
 
 fn content(state: &State) -> (Vec<(HotEntry, Vec<MeterTrack>)>, Directory) {
@@ -301,6 +307,54 @@ proptest! {
         prop_assert_eq!(content(&loaded.state), content(&whole));
         prop_assert_eq!(customers(&loaded.state), customers(&whole));
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(24)
+    })]
+
+    #[test]
+    fn many_frames_folded_at_once_end_in_the_state_of_one_after_the_other(
+        events in prop::collection::vec(any::<[u8; 5]>(), 1..4),
+        steps in prop::collection::vec(any::<[u8; 5]>(), 2_000..2_400),
+        threads in 1..4usize,
+    ) {
+        // Of what happens from 85 on, all are steps: runs that are worth threads, between events.
+        let steps = steps.iter().map(|[what, rest @ ..]| {
+            let [whom, a, b, c] = rest;
+            [85 + what % 171, *whom, *a, *b, *c]
+        });
+        let mut happenings: Vec<_> = steps.collect();
+        for (number, event) in events.iter().enumerate() {
+            happenings.insert(number * 600, *event);
+        }
+        let frames = log(&happenings);
+        let one_by_one = State::new(LinkKeyring::new());
+        frames.iter().for_each(|frame| fold(&one_by_one, frame));
+        let at_once = State::new(LinkKeyring::new());
+        let folded: Vec<_> = frames.iter().map(Frame::folded).collect();
+        fold_all(&at_once, &folded, NonZeroUsize::new(threads).unwrap()).unwrap();
+        prop_assert_eq!(content(&at_once), content(&one_by_one));
+        prop_assert_eq!(customers(&at_once), customers(&one_by_one));
+    }
+}
+
+#[test]
+fn of_many_frames_the_first_that_cannot_be_folded_is_told() {
+    let mut frames = log(&vec![[200, 1, 2, 3, 4]; 2_000]);
+    for damaged in [1_500, 1_000] {
+        frames[damaged].terminal = None;
+    }
+    let folded: Vec<_> = frames.iter().map(Frame::folded).collect();
+    let state = State::new(LinkKeyring::new());
+    let error = fold_all(&state, &folded, NonZeroUsize::new(2).unwrap()).unwrap_err();
+    let first = frames[1_000].lsn;
+    assert!(
+        matches!(error, FoldError::Value { lsn, .. } if lsn == first),
+        "{error}"
+    );
 }
 
 fn sample_state() -> State {
