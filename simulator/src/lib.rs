@@ -9,7 +9,8 @@
 //! at which it wants to be polled again. [`terminal::Terminal`] is the entry point.
 //!
 //! Around the machine stand [`fleet`], many terminals over real sockets, and [`custody`], which
-//! compares what they were told is safe with what a server passed on.
+//! compares what they were told is safe with what a server passed on. [`json`] is the form in which
+//! both it and the tests compare values.
 
 pub mod call_now;
 pub mod clock;
@@ -19,6 +20,7 @@ pub mod crypto;
 pub mod custody;
 pub mod fleet;
 pub mod household;
+pub mod json;
 pub mod keys;
 pub mod marks;
 pub mod meter;

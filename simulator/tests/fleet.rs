@@ -170,7 +170,7 @@ async fn run(forgets_each: Option<usize>) -> (Custody, Arc<Counters>) {
     let dir = tempfile::tempdir().unwrap();
     let lines = std::mem::take(&mut head_end.lock().unwrap().lines);
     std::fs::write(dir.path().join("all.ndjson"), lines).unwrap();
-    let checker = Checker::new(&ledger).octets_only();
+    let checker = Checker::octets_only(&ledger);
     let custody = check_directory_with(checker, dir.path()).unwrap();
     assert_eq!(ledger.terminals.len(), 64);
     (custody, counters)

@@ -14,21 +14,15 @@ mod from_json;
 #[path = "../examples/emit/keys.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the example")]
 mod keys;
-#[path = "../examples/emit/names.rs"]
-mod names;
-
-mod support {
-    pub(crate) use super::{keys, names};
-}
 
 use keys::{Entry, unhex};
-use names::Names;
 use serde_json::Value;
 use simulator::codec::answer::{self, Downlink, split};
 use simulator::codec::frame::{ResyncHeader, UplinkHeader, aead_nonce, ladder, resync, uplink};
 use simulator::codec::wire::Writer;
 use simulator::codec::{EncodeError, Refusal};
 use simulator::crypto::{SecretKey, cmac, derive, open, seal, unwrap, wrap};
+use simulator::json::{self, List, Names, hex};
 use simulator::keys::{Direction, Identity, Mode, Purpose, command_key, traffic_key, wrap_key};
 
 fn read(path: &str) -> String {
@@ -141,7 +135,7 @@ fn series_and_gauges_are_written_as_in_the_vectors() {
         } else {
             from_json::gauges(&value).unwrap().encode(&mut w).unwrap();
         }
-        assert_eq!(keys::hex(&w.into_vec()), text(&v, "hex"), "{name}");
+        assert_eq!(hex(&w.into_vec()), text(&v, "hex"), "{name}");
     }
 }
 
@@ -227,7 +221,7 @@ fn rebuilt(json: &Value, len: usize, all: &[Entry], names: &Names) -> Option<Vec
 // spec: GEN-1, GEN-3, FRM-8, FRM-9, FRM-13, FRM-14, FRM-18, NON-1, SEC-6, REC-1, EXT-2, EXT-7
 #[test]
 fn uplinks_and_resyncs_are_rebuilt_octet_by_octet() {
-    let (all, names) = (terminals(), Names::load());
+    let (all, names) = (terminals(), Names::load().unwrap());
     let mut rebuilt_count = 0;
     for file in ["uplink", "records", "resync", "commands", "rotation"] {
         for v in vectors(&format!("otl/{file}.toml")) {
@@ -237,13 +231,55 @@ fn uplinks_and_resyncs_are_rebuilt_octet_by_octet() {
                 continue;
             }
             let expected = text(&v, "hex");
-            if let Some(octets) = rebuilt(&json, expected.len() / 2, &all, &names) {
+            if let Some(octets) = rebuilt(&json, expected.len() / 2, &all, names) {
                 rebuilt_count += 1;
-                assert_eq!(keys::hex(&octets), expected, "{}", text(&v, "name"));
+                assert_eq!(hex(&octets), expected, "{}", text(&v, "name"));
             }
         }
     }
     assert!(rebuilt_count > 100, "{rebuilt_count}");
+}
+
+/// Whether a record is of a type that a terminal makes.
+fn is_made(record: &Value) -> bool {
+    record["critical"] != true
+        && record["number"]
+            .as_u64()
+            .is_none_or(|number| number >= 0x60)
+}
+
+#[test]
+fn reports_and_records_have_the_form_of_the_vectors() {
+    let names = Names::load().unwrap();
+    let (mut reports, mut kinds) = (0, std::collections::BTreeMap::new());
+    for file in ["uplink", "records", "resync", "commands", "rotation"] {
+        for v in vectors(&format!("otl/{file}.toml")) {
+            let (name, text) = (text(&v, "name"), text(&v, "json"));
+            let mut json: Value = serde_json::from_str(text).unwrap();
+            if let Some(expected) = json.get_mut("report") {
+                expected
+                    .as_object_mut()
+                    .unwrap()
+                    .shift_remove("resync_reason");
+                let report = json::report(&from_json::report(expected, names), names);
+                assert_eq!(report.to_string(), expected.to_string(), "{name}");
+                reports += 1;
+            }
+            for expected in json["records"].as_array().into_iter().flatten() {
+                if !is_made(expected) {
+                    continue;
+                }
+                let sequence = u32::try_from(expected["sequence"].as_u64().unwrap()).unwrap();
+                let record = from_json::record(expected, names).unwrap();
+                let record = json::record(&record, sequence, names);
+                // As text, so that the order of fields is compared too.
+                assert_eq!(record.to_string(), expected.to_string(), "{name}");
+                *kinds.entry(expected["type"].to_string()).or_insert(0) += 1;
+            }
+        }
+    }
+    assert!(reports > 100, "{reports}");
+    assert_eq!(kinds.len(), 15, "{kinds:?}");
 }
 
 /// Opens an answer as the terminal does, from the frame that it answers.
@@ -304,17 +340,17 @@ fn items_json(items: &answer::Items, names: &Names) -> Vec<Value> {
             5,
             serde_json::json!({
             "item":"command","key_version":c.key_version,"sequence":c.sequence,
-            "kind":names.id("command", c.kind),
+            "kind":names.id(List::Command, c.kind),
             "meter":{"slot":c.meter.slot,"generation":c.meter.generation},
             "bound":c.bound,"precondition":c.precondition,"not_after_utc_s":c.not_after,
-            "parameters":keys::hex(&c.parameters),"mac":keys::hex(&c.mac)}),
+            "parameters":hex(&c.parameters),"mac":hex(&c.mac)}),
         ));
     }
     for (number, body) in &items.skipped {
         out.push((
             *number,
             serde_json::json!({
-            "item":"unknown","number":number,"critical":false,"body":keys::hex(body)}),
+            "item":"unknown","number":number,"critical":false,"body":hex(body)}),
         ));
     }
     out.sort_by_key(|(number, _)| *number);
@@ -324,7 +360,7 @@ fn items_json(items: &answer::Items, names: &Names) -> Vec<Value> {
 // spec: NON-1, SEC-7, ANS-11, ANS-12, ANS-13
 #[test]
 fn answers_open_and_read_as_in_the_vectors() {
-    let (all, names) = (terminals(), Names::load());
+    let (all, names) = (terminals(), Names::load().unwrap());
     let mut read_count = 0;
     for file in ["answer", "resync", "commands", "rotation"] {
         for v in vectors(&format!("otl/{file}.toml")) {
@@ -336,12 +372,12 @@ fn answers_open_and_read_as_in_the_vectors() {
             let (mode, head, plain) = opened(&unhex(text(&v, "hex")), &asked, &all).expect(name);
             let got = if matches!(head, Downlink::ResyncAnswer { .. }) {
                 let (floor, items) = answer::resync_answer(&plain).expect(name);
-                serde_json::json!({"floor":floor,"items":items_json(&items, &names)})
+                serde_json::json!({"floor":floor,"items":items_json(&items, names)})
             } else {
                 let a = answer::answer(mode, &plain).expect(name);
                 serde_json::json!({"ack":a.ack,"final":a.finished,"more":a.more,
                     "new_epoch":a.new_epoch,"unproven":a.unproven,"map":a.map,
-                    "items":items_json(&a.items, &names)})
+                    "items":items_json(&a.items, names)})
             };
             assert_eq!(got, *expected, "{name}");
             read_count += 1;

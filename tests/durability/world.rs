@@ -545,7 +545,7 @@ impl World {
             let first: u64 = parts.nth(1).unwrap().parse().unwrap();
             (lane, first, name.clone())
         });
-        let mut checker = Checker::new(&ledger);
+        let mut checker = Checker::new(&ledger).unwrap();
         for name in names {
             let content = self.fs.content(&dir.join(&name)).unwrap();
             let end = content.iter().rposition(|octet| *octet == b'\n');

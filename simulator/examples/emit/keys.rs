@@ -25,10 +25,6 @@ pub fn unhex(text: &str) -> Vec<u8> {
         .collect()
 }
 
-pub fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|o| format!("{o:02x}")).collect()
-}
-
 fn octets8(value: &toml::Value) -> [u8; 8] {
     unhex(value.as_str().unwrap()).try_into().unwrap()
 }

@@ -14,21 +14,19 @@
     reason = "a test tool stops at the first surprise"
 )]
 
-mod json;
 mod keys;
-mod names;
 mod shapes;
 
 use std::io::Write;
 
-use keys::{Entry, hex};
-use names::Names;
+use keys::Entry;
 use serde_json::{Value, json};
 use shapes::Shapes;
 use simulator::codec::frame::{MAX_FRAME, ResyncHeader, UplinkHeader, resync, uplink};
 use simulator::codec::record::Record;
 use simulator::codec::report::Report;
 use simulator::codec::wire::Writer;
+use simulator::json::{self, Names, hex};
 use simulator::keys::{Direction, Mode, Purpose, traffic_key};
 use simulator::random::Seeded;
 
@@ -52,15 +50,15 @@ fn main() -> std::io::Result<()> {
         .into_iter()
         .filter(|t| t.mode != Mode::Clear || t.allow_mode0)
         .collect();
-    let names = Names::load();
+    let names = Names::load().expect("the registries are as they were built in");
     let mut shapes = Shapes(Seeded::new(seed));
     let mut out = std::io::stdout().lock();
     for index in 0..count {
         let of = usable[usize::try_from(index).unwrap() % usable.len()];
         let (frame, json) = if of.mode != Mode::Clear && shapes.one_in(20) {
-            make_resync(of, &mut shapes, &names)
+            make_resync(of, &mut shapes, names)
         } else {
-            make_uplink(of, &mut shapes, &names)
+            make_uplink(of, &mut shapes, names)
         };
         writeln!(
             out,

@@ -5,18 +5,30 @@ use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use super::{Checker, Custody, Ledger};
+use crate::json::NamesError;
 
 /// What a file's name holds that has outward records in it, whatever follows.
 const NAME_PART: &str = ".ndjson";
+
+/// Why a sink was not compared. None says anything about what is in it.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The directory or a file cannot be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The registries that this program carries cannot be read.
+    #[error(transparent)]
+    Names(#[from] NamesError),
+}
 
 /// Compares all files under a directory whose names hold `.ndjson` with a ledger: those of each
 /// lane in the order of the positions in their names. A last line without an end is counted as torn
 /// and read no further.
 ///
 /// # Errors
-/// The directory or a file cannot be read.
-pub fn check_directory(ledger: &Ledger, directory: &Path) -> io::Result<Custody> {
-    check_directory_with(Checker::new(ledger), directory)
+/// The directory or a file cannot be read, or the registries of names.
+pub fn check_directory(ledger: &Ledger, directory: &Path) -> Result<Custody, CheckError> {
+    Ok(check_directory_with(Checker::new(ledger)?, directory)?)
 }
 
 /// As [`check_directory`], with a checker that may have read other lines.

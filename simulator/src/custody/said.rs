@@ -1,11 +1,10 @@
-//! What a record says, as its outward form must say it: `protocol-spec/record-json.md` and
-//! `decode-json.md`. Names of registries are left out; the octets have their codes.
+//! What a record says, as its outward form must say it: `protocol-spec/record-json.md`.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::codec::record::{AlarmNotice, Everyday, Health, MeterRef, Record, Register, Unit};
-use crate::codec::report::{Stamp, uncertainty_seconds};
-use crate::codec::series::Series;
+use crate::codec::record::Record;
+use crate::codec::report::Stamp;
+use crate::json::{self, Names};
 
 const DAY_S: i64 = 86_400;
 const QUARTER_HOUR_S: i64 = 900;
@@ -15,28 +14,19 @@ const ZONES: std::ops::RangeInclusive<i64> = -48..=56;
 const ASSUMED: i64 = 36;
 
 /// The first part of a line's value or times that is not what the record says; none if all is.
-pub(super) fn difference(record: &Record, line: &Value) -> Option<&'static str> {
-    let value = line.get("value").unwrap_or(&Value::Null);
-    if !holds(value, &expected(record)) {
+pub(super) fn difference(
+    record: &Record,
+    sequence: u32,
+    names: &Names,
+    line: &Value,
+) -> Option<&'static str> {
+    if line.get("value") != Some(&json::record(record, sequence, names)) {
         return Some("value");
     }
     if text(line, "received_at").and_then(instant).is_none() {
         return Some("received_at");
     }
     (!is_dated(record, line)).then_some("measured_at")
-}
-
-/// Whether all that is expected is there; of objects, more may be.
-fn holds(found: &Value, expected: &Value) -> bool {
-    match (found, expected) {
-        (Value::Object(found), Value::Object(expected)) => expected
-            .iter()
-            .all(|(name, value)| found.get(name).is_some_and(|found| holds(found, value))),
-        (Value::Array(found), Value::Array(expected)) => {
-            found.len() == expected.len() && found.iter().zip(expected).all(|(f, e)| holds(f, e))
-        }
-        _ => found == expected,
-    }
 }
 
 fn text<'a>(line: &'a Value, name: &str) -> Option<&'a str> {
@@ -121,208 +111,6 @@ fn instant(text: &str) -> Option<i64> {
     let day_of_year = (153 * months + 2) / 5 + day - 1;
     let days = years * 365 + years / 4 - years / 100 + years / 400 + day_of_year - 719_468;
     Some(days * DAY_S + hour * 3_600 + minute * 60 + second)
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
-fn stamp(of: &Stamp) -> Value {
-    match of {
-        Stamp::Set { utc_s, uncertainty } => match uncertainty_seconds(*uncertainty) {
-            Some(seconds) => json!({"utc_s": utc_s, "uncertainty_s": seconds}),
-            None => json!({"utc_s": utc_s}),
-        },
-        Stamp::Unset { uptime_s, boot } => json!({"uptime_s": uptime_s, "boot": boot}),
-    }
-}
-
-fn meter(of: MeterRef) -> Value {
-    json!({"slot": of.slot, "generation": of.generation})
-}
-
-fn unit(of: Unit) -> Value {
-    json!({"code": of.0})
-}
-
-fn register(of: &Register) -> Value {
-    json!({"unit": unit(of.unit), "value": of.value})
-}
-
-fn series(of: &Series) -> Value {
-    let segments = of
-        .segments()
-        .iter()
-        .map(|segment| json!({"first_mark": segment.first, "registers": segment.registers}));
-    segments.collect()
-}
-
-fn put(value: &mut Value, key: &str, of: Value) {
-    if let Some(fields) = value.as_object_mut() {
-        fields.insert(key.to_owned(), of);
-    }
-}
-
-fn health(of: &Health) -> Value {
-    let mut value = json!({"sends": of.sends});
-    if of.battery != 255 {
-        put(
-            &mut value,
-            "battery_mv",
-            (u32::from(of.battery) * 20).into(),
-        );
-    }
-    value
-}
-
-fn everyday(of: &Everyday) -> Value {
-    let mut value = json!({
-        "type": "everyday", "meter": meter(of.meter), "unit": unit(of.unit), "day": of.day,
-    });
-    let last = of.registers.as_ref().and_then(|series| series.at(24));
-    if let Some(daily) = of.daily.or(last) {
-        put(&mut value, "daily_register", daily.into());
-    }
-    if let Some(registers) = &of.registers {
-        put(&mut value, "hourly_registers", series(registers));
-    }
-    if let Some(gauges) = &of.pressures {
-        put(&mut value, "hourly_pressures", json!(gauges.marks()));
-    }
-    if let Some(of) = &of.health {
-        put(&mut value, "health", health(of));
-    }
-    value
-}
-
-fn alarm_notice(of: &AlarmNotice) -> Value {
-    let states = ["", "raised", "cleared", "present"];
-    let alarms = of.alarms.iter().map(|alarm| {
-        let state = states.get(usize::from(alarm.state));
-        json!({"state": state, "code": hex(&alarm.code)})
-    });
-    let mut value = json!({
-        "type": "alarm_notice", "stamp": stamp(&of.stamp), "meter": meter(of.meter),
-        "snapshot": of.snapshot, "alarms": alarms.collect::<Value>(),
-    });
-    if let Some(of) = &of.register {
-        put(&mut value, "register", register(of));
-    }
-    value
-}
-
-fn expected(record: &Record) -> Value {
-    match record {
-        Record::Everyday(record) => everyday(record),
-        Record::AlarmNotice(record) => alarm_notice(record),
-        Record::RegisterReading {
-            stamp: at,
-            meter: of,
-            cause,
-            register: value,
-        } => json!({
-            "type": "register_reading", "stamp": stamp(at), "meter": meter(*of), "cause": cause,
-            "register": register(value),
-        }),
-        Record::IntervalSeries {
-            stamp: at,
-            meter: of,
-            unit: in_unit,
-            step_min,
-            series: all,
-        } => {
-            json!({
-                "type": "interval_series", "stamp": stamp(at), "meter": meter(*of),
-                "unit": unit(*in_unit), "step_min": step_min, "count": all.count(),
-                "series": series(all),
-            })
-        }
-        Record::IntervalGauges {
-            stamp: at,
-            meter: of,
-            unit: in_unit,
-            step_min,
-            gauges,
-        } => json!({
-            "type": "interval_gauges", "stamp": stamp(at), "meter": meter(*of),
-            "unit": unit(*in_unit), "step_min": step_min, "gauges": gauges.marks(),
-        }),
-        Record::Health {
-            stamp: at,
-            health: of,
-            sends_total,
-            uptime_s,
-        } => json!({
-            "type": "health", "stamp": stamp(at), "health": health(of),
-            "sends_total": sends_total, "uptime_s": uptime_s,
-        }),
-        other => rare(other),
-    }
-}
-
-fn rare(record: &Record) -> Value {
-    match record {
-        Record::ValveState(of) => json!({
-            "type": "valve_state", "stamp": stamp(&of.stamp), "meter": meter(of.meter),
-            "cause": of.cause, "command": of.command,
-        }),
-        Record::CommandResult(of) => json!({
-            "type": "command_result", "stamp": stamp(&of.stamp), "command": of.command,
-            "meter": meter(of.meter), "data": hex(&of.data),
-        }),
-        Record::MeterTable(of) => json!({
-            "type": "meter_table", "stamp": stamp(&of.stamp), "meter": meter(of.meter),
-            "medium": of.medium, "unit": unit(of.unit), "digits": of.digits,
-        }),
-        Record::ResidualGas {
-            stamp: at,
-            meter: of,
-            level,
-            ..
-        } => json!({
-            "type": "residual_gas", "stamp": stamp(at), "meter": meter(*of), "level": level,
-        }),
-        Record::MeterExchange {
-            stamp: at,
-            old,
-            new,
-            ..
-        } => json!({
-            "type": "meter_exchange", "stamp": stamp(at), "old_meter": meter(*old),
-            "new_meter": meter(*new),
-        }),
-        Record::ClockChange {
-            before,
-            after,
-            cause,
-        } => json!({
-            "type": "clock_change", "before": stamp(before), "after": stamp(after),
-            "cause": cause,
-        }),
-        Record::OpaquePayload {
-            stamp: at,
-            maker,
-            payload_type,
-            payload,
-        } => json!({
-            "type": "opaque_payload", "stamp": stamp(at), "maker": maker,
-            "payload_type": payload_type, "payload": hex(payload),
-        }),
-        Record::TerminalInfo {
-            stamp: at,
-            model,
-            firmware,
-            capabilities,
-            zone,
-        } => json!({
-            "type": "terminal_info", "stamp": stamp(at), "model": model, "firmware": firmware,
-            "capabilities": capabilities, "zone_quarter_hours": zone,
-        }),
-        Record::Maker { number, body } => json!({
-            "type": "opaque", "number": number, "body": hex(body),
-        }),
-        _ => Value::Null,
-    }
 }
 
 #[cfg(test)]

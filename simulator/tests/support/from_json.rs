@@ -5,12 +5,19 @@ use simulator::codec::gauges::Gauges;
 use simulator::codec::record::*;
 use simulator::codec::report::{Report, Stamp, uncertainty_code};
 use simulator::codec::series::{Reason, Segment, Series};
+use simulator::json::{List, Names};
 
-use super::support::keys::unhex;
-use super::support::names::Names;
+use super::keys::unhex;
 
 fn n<T: TryFrom<i64>>(v: &Value) -> T {
     T::try_from(v.as_i64().unwrap()).ok().unwrap()
+}
+
+/// The code of a name, or of `unknown_<code>`.
+fn code(names: &Names, list: List, id: &Value) -> u8 {
+    (0..=u8::MAX)
+        .find(|code| *id == *names.id(list, *code))
+        .unwrap()
 }
 
 pub(crate) fn stamp(v: &Value) -> Stamp {
@@ -33,7 +40,7 @@ pub(crate) fn report(v: &Value, names: &Names) -> Report {
         epoch: n(&v["epoch"]),
         slot_version: n(&v["wake_slot_version"]),
         following: n(&v["frames_following"]),
-        command: (command != 0).then(|| (command, names.code("outcome", &v["outcome"]))),
+        command: (command != 0).then(|| (command, code(names, List::Outcome, &v["outcome"]))),
     }
 }
 
@@ -121,7 +128,7 @@ fn alarm(v: &Value, names: &Names) -> Alarm {
     let states = ["", "raised", "cleared", "present"];
     let state = states.iter().position(|s| v["state"] == *s).unwrap();
     Alarm {
-        alarm: names.code("alarm", &v["alarm"]),
+        alarm: code(names, List::Alarm, &v["alarm"]),
         state: u8::try_from(state).unwrap(),
         code: unhex(v["code"].as_str().unwrap()).try_into().unwrap(),
     }
@@ -144,7 +151,7 @@ pub(crate) fn record(v: &Value, names: &Names) -> Option<Record> {
     let at = || stamp(&v["stamp"]);
     Some(match v["type"].as_str()? {
         "everyday" => Record::Everyday(Everyday {
-            valve: names.code("valve", &v["valve"]),
+            valve: code(names, List::Valve, &v["valve"]),
             meter: meter(&v["meter"]),
             unit: unit(&v["unit"]),
             day: n(&v["day"]),
@@ -177,7 +184,7 @@ pub(crate) fn record(v: &Value, names: &Names) -> Option<Record> {
             stamp: at(),
             meter: meter(&v["meter"]),
             snapshot: v["snapshot"].as_bool()?,
-            valve: names.code("valve", &v["valve"]),
+            valve: code(names, List::Valve, &v["valve"]),
             flow_category: v.get("flow_category").map_or(0, |f| text(f)[0]),
             register: register(&v["register"]),
             panel: text(&v["panel"]),
@@ -190,7 +197,7 @@ pub(crate) fn record(v: &Value, names: &Names) -> Option<Record> {
         "valve_state" => Record::ValveState(ValveState {
             stamp: at(),
             meter: meter(&v["meter"]),
-            valve: names.code("valve", &v["valve"]),
+            valve: code(names, List::Valve, &v["valve"]),
             cause: n(&v["cause"]),
             command: n(&v["command"]),
             proof: proof(v),
@@ -198,10 +205,10 @@ pub(crate) fn record(v: &Value, names: &Names) -> Option<Record> {
         "command_result" => Record::CommandResult(CommandResult {
             stamp: at(),
             command: n(&v["command"]),
-            kind: names.code("command", &v["kind"]),
+            kind: code(names, List::Command, &v["kind"]),
             meter: meter(&v["meter"]),
-            valve: names.code("valve", &v["valve"]),
-            outcome: names.code("outcome", &v["outcome"]),
+            valve: code(names, List::Valve, &v["valve"]),
+            outcome: code(names, List::Outcome, &v["outcome"]),
             data: unhex(v["data"].as_str()?),
             proof: proof(v),
         }),
