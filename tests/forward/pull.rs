@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kenshin::api::pull::{Consumer, router};
 use kenshin::api::serve::{self, HttpLimits};
@@ -230,6 +230,28 @@ async fn a_poll_wakes_up_for_a_record_and_not_for_anothers() {
         .unwrap()
         .unwrap();
     assert_eq!(answer.records.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_that_waits_looks_at_a_busy_log_some_times_a_second_with_one_open_file() {
+    let server = Arc::new(serve().await);
+    add(&server.log, WATER, &everyday());
+    let polling = Arc::clone(&server);
+    let poll = tokio::spawn(async move { polling.get("?wait_s=30", GAS_TOKEN).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let before = server.fs.counts();
+    let (plaintext, began) = (everyday(), Instant::now());
+    while began.elapsed() < Duration::from_secs(1) {
+        add(&server.log, WATER, &plaintext);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let after = server.fs.counts();
+    add(&server.log, GAS, &plaintext);
+    let answer = poll.await.unwrap();
+    assert_eq!(answer.records.len(), 1);
+    assert_eq!(after.opens, before.opens, "the log was opened again");
+    let reads = after.reads - before.reads;
+    assert!((5..50).contains(&reads), "{reads} reads in a second");
 }
 
 #[tokio::test(flavor = "multi_thread")]
