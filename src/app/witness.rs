@@ -1,7 +1,6 @@
 //! What the intake sees, counted and told.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::ingest::history::Unreadable;
 use crate::ingest::witness::Witness;
@@ -59,9 +58,8 @@ impl Witness for Telling {
         }
     }
 
-    fn answered(&self, took_us: u64) {
-        self.metrics
-            .acknowledged_after(Duration::from_micros(took_us));
+    fn answered(&self, took_us: &[u64]) {
+        self.metrics.acknowledged_after(took_us);
     }
 
     fn not_taken(&self) {
@@ -79,7 +77,7 @@ impl Witness for Telling {
             MachineEvent::RollbackSuspected => {
                 events::rollback_suspected(&self.metrics, terminal);
             }
-            MachineEvent::CameBack { .. } => self.metrics.come_back(),
+            MachineEvent::CameBack { .. } => self.metrics.refused(Reason::ComeBack),
             MachineEvent::Behind { .. } => self.metrics.refused(Reason::CounterStale),
             MachineEvent::Moved => self.metrics.refused(Reason::TakenOver),
             MachineEvent::CommitFailed => self.metrics.refused(Reason::CommitFailed),

@@ -48,7 +48,7 @@ impl Witness for Watching {
     fn durable(&self, _: TerminalId, commit: &Commit) {
         self.0.lock().conflicts += commit.conflicts.len();
     }
-    fn answered(&self, _: u64) {}
+    fn answered(&self, _: &[u64]) {}
     fn not_taken(&self) {}
     fn machine(&self, _: TerminalId, event: &MachineEvent) {
         if matches!(event, MachineEvent::Unsure { .. }) {

@@ -58,7 +58,7 @@ struct Silent;
 impl Witness for Silent {
     fn refused(&self, _: &Refusal) {}
     fn durable(&self, _: TerminalId, _: &Commit) {}
-    fn answered(&self, _: u64) {}
+    fn answered(&self, _: &[u64]) {}
     fn not_taken(&self) {}
     fn machine(&self, _: TerminalId, _: &MachineEvent) {}
     fn steady_failures(&self, _: TerminalId, _: u8) {}

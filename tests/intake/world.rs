@@ -51,7 +51,7 @@ impl Witness for Listening {
     fn durable(&self, _: TerminalId, commit: &Commit) {
         *self.0.quarantined.lock() += commit.damaged.len();
     }
-    fn answered(&self, _: u64) {}
+    fn answered(&self, _: &[u64]) {}
     fn not_taken(&self) {}
     fn machine(&self, _: TerminalId, _: &MachineEvent) {}
     fn steady_failures(&self, _: TerminalId, _: u8) {}
