@@ -58,7 +58,7 @@ fn a_limit_of_open_files_without_room_for_terminals_is_told_at_the_start() {
         .unwrap()
         .read_to_string(&mut told)
         .unwrap();
-    assert_eq!(ended.wait().unwrap().code(), Some(2));
+    assert_eq!(ended.ended(), Some(2));
     assert!(told.contains("the limit of open files is 300"), "{told}");
     assert!(told.contains("LimitNOFILE"), "{told}");
 }

@@ -159,8 +159,10 @@ impl Site {
     /// Starts a command that starts the server, and waits until its ports take connections.
     pub(crate) fn start_by(&self, command: &mut Command) -> Running {
         let quiet = command.stdin(Stdio::null()).stdout(Stdio::null());
-        let running = Running(quiet.spawn().unwrap());
+        let mut running = Running(quiet.spawn().unwrap());
         for _ in 0..3_000 {
+            let ended = running.try_wait().unwrap();
+            assert_eq!(ended, None, "the server ended at its start");
             let is_up = |address| std::net::TcpStream::connect(address).is_ok();
             if is_up(self.tcp) && is_up(self.http) {
                 return running;
@@ -176,6 +178,7 @@ impl Site {
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
         use std::io::{Read as _, Write as _};
         let mut stream = std::net::TcpStream::connect(self.http).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         write!(
             stream,
             "GET {path} HTTP/1.1\r\nHost: kenshin\r\nConnection: close\r\n\r\n"
