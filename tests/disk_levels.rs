@@ -18,17 +18,18 @@ mod caller;
 mod serve;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use caller::{Caller, Outcome, registered};
+use caller::{Caller, Outcome};
 use kenshin::app::boot::{boot, lock};
 use kenshin::keyring::LinkKeyring;
 use kenshin::model::Event;
 use kenshin::model::event::UtilityEntry;
 use kenshin::store::fs::RealFs;
 use kenshin::store::log::LogOptions;
-use serve::Site;
+use serve::plan::registered;
 use serve::running::{Running, terminate};
+use serve::{Site, utc_s};
 use simulator::fleet::FleetPlan;
 use simulator::keys::Mode;
 
@@ -39,11 +40,6 @@ const NOTHING: Outcome = Outcome {
     came_back: false,
     answers: 0,
 };
-
-fn utc_s() -> u32 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    u32::try_from(since.unwrap().as_secs()).unwrap()
-}
 
 /// A server whose log may hold 64 MiB, 8 of them set aside for alarms and results.
 fn start(site: &Site) -> Running {

@@ -17,22 +17,18 @@ mod caller;
 mod serve;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use caller::{Caller, assert_delivered, ids_in, registered};
+use caller::{Caller, assert_delivered, ids_in};
 use nix::sys::signal::Signal;
-use serve::Site;
+use serve::plan::registered;
 use serve::running::{Running, terminate};
+use serve::{Site, utc_s};
 use simulator::fleet::FleetPlan;
 use simulator::keys::Mode;
 
 /// Seconds of the stage in which sinks and log end.
 const STORE_S: u64 = 4;
-
-fn utc_s() -> u32 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    u32::try_from(since.unwrap().as_secs()).unwrap()
-}
 
 struct World {
     _dir: tempfile::TempDir,

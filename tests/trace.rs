@@ -28,13 +28,14 @@ use std::os::unix::process::CommandExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use caller::{Caller, assert_delivered, registered};
+use caller::{Caller, assert_delivered};
 use calls::{acknowledgements, first_pid};
 use nix::sys::signal::Signal;
-use serve::Site;
+use serve::plan::registered;
 use serve::running::{Running, terminate};
+use serve::{Site, utc_s};
 use simulator::fleet::FleetPlan;
 use simulator::keys::Mode;
 
@@ -56,11 +57,6 @@ fn can_trace() -> bool {
         std::io::stderr().write_all(text.as_bytes()).unwrap();
     }
     can
-}
-
-fn utc_s() -> u32 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    u32::try_from(since.unwrap().as_secs()).unwrap()
 }
 
 fn world(terminals: usize) -> (tempfile::TempDir, Site, Vec<Caller>) {

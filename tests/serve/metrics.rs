@@ -9,9 +9,10 @@ use std::time::Duration;
 use simulator::codec::record::Unit;
 
 use super::hand::{Hand, damaged, item};
-use super::http::get;
+use super::serve::http::get;
 use super::serve::running::terminate;
-use super::town::{GAS, MASTERS, TERMINALS, TOKENS, Town, identity, socket, until, utc_s};
+use super::serve::utc_s;
+use super::town::{GAS, MASTERS, TERMINALS, TOKENS, Town, identity, socket, until};
 
 /// Failures that an address may have here: enough for the alarm on failed opens.
 const BURST: usize = 1_400;
