@@ -147,7 +147,9 @@ fn a_held_connection_lives_by_its_keep_alives_and_is_closed_after_an_hour_of_sil
     terminal.assert_silent();
     rig.clock.advance_s(1);
     assert_eq!(terminal.rest(), [0, 2, 0x1F, 1]);
-    assert_eq!(rig.listeners().counters().timeouts_idle.get(), 1);
+    let counters = rig.listeners().counters();
+    assert_eq!(counters.timeouts_idle.get(), 1);
+    assert_eq!((counters.shed.get(), counters.verified.get()), (1, 0));
 }
 
 #[test]
@@ -309,6 +311,19 @@ fn connections_that_time_out_unverified_count_against_their_address() {
     let mut one = rig.connect();
     let _another = rig.connect();
     assert!(one.rest().is_empty(), "it has one place in four");
+}
+
+#[test]
+fn an_answer_whose_connection_is_gone_is_counted_as_not_sent() {
+    let rig = Rig::new(&options());
+    let mut terminal = rig.connect();
+    terminal.send(&[HOLD]);
+    wait_until("it is held", || rig.handler.held() == 1);
+    drop(terminal);
+    let counters = rig.listeners().counters();
+    wait_until("it has ended", || counters.connections_open.get() == 0);
+    rig.handler.release();
+    wait_until("it is counted", || counters.send_failures.get() == 1);
 }
 
 #[test]
