@@ -5,7 +5,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test stops at the first surprise"
+    clippy::disallowed_methods,
+    reason = "a test stops at the first surprise, and reads clocks"
 )]
 
 #[path = "support/serve.rs"]

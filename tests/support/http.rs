@@ -28,7 +28,7 @@ pub(crate) fn get(address: SocketAddr, target: &str, headers: &str) -> std::io::
         body = unchunked(&body);
     }
     Ok(Answer {
-        status: head[9..12].parse().unwrap(),
+        status: head.get(9..12).unwrap().parse().unwrap(),
         head,
         body: String::from_utf8(body).unwrap(),
     })
