@@ -20,39 +20,18 @@
 #[allow(dead_code, reason = "each test crate uses a part of it")]
 mod serve;
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
+use serve::http::get;
+use serve::plan::registered;
 use serve::running::{Running, terminate};
-use serve::{Registered, Site};
+use serve::{Site, utc_s};
 use simulator::custody::{Custody, check_directory};
 use simulator::fleet::{self, Counters, FleetPlan, FleetSettings};
 use simulator::random::{Random as _, Seeded};
-
-fn registered(plan: &FleetPlan) -> Vec<Registered> {
-    let utilities = plan.utilities().unwrap();
-    let of_plan = |id: [u8; 8]| plan.terminals().filter(move |one| one.utility == id);
-    utilities
-        .into_iter()
-        .map(|utility| Registered {
-            id: utility.id,
-            name: utility.name,
-            link_master: utility.link_master.expose().to_vec(),
-            terminals: of_plan(utility.id)
-                .map(|one| (one.identity, one.mode.code()))
-                .collect(),
-        })
-        .collect()
-}
-
-fn utc_s() -> u32 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    u32::try_from(since.unwrap().as_secs()).unwrap()
-}
 
 /// Small files, so that they change and are written often.
 const SMALL: &str = "[store]\nsegment_mib = 1\nsnapshot_every_mib = 1\n";
@@ -75,7 +54,8 @@ struct Outcome {
 /// gets after the next start. Two minutes at most.
 fn wait_for_sinks(site: &Site) {
     for _ in 0..1_200 {
-        let metrics = metrics(site).unwrap_or_default();
+        let metrics =
+            get(site.http, "/metrics", "").map_or_else(|_| String::new(), |page| page.body);
         let mut lags = metrics
             .lines()
             .filter(|line| line.starts_with("kenshin_sink_lag_bytes{"));
@@ -85,14 +65,6 @@ fn wait_for_sinks(site: &Site) {
         std::thread::sleep(Duration::from_millis(100));
     }
     panic!("the sink lags for two minutes");
-}
-
-fn metrics(site: &Site) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(site.http)?;
-    stream.write_all(b"GET /metrics HTTP/1.0\r\nHost: x\r\n\r\n")?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
-    Ok(text)
 }
 
 fn names(dir: &Path) -> Vec<String> {

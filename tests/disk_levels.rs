@@ -18,17 +18,18 @@ mod caller;
 mod serve;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use caller::{Caller, Outcome, registered};
+use caller::{Caller, Outcome};
 use kenshin::app::boot::{boot, lock};
 use kenshin::keyring::LinkKeyring;
 use kenshin::model::Event;
 use kenshin::model::event::UtilityEntry;
 use kenshin::store::fs::RealFs;
 use kenshin::store::log::LogOptions;
-use serve::Site;
+use serve::plan::registered;
 use serve::running::{Running, terminate};
+use serve::{Site, utc_s};
 use simulator::fleet::FleetPlan;
 use simulator::keys::Mode;
 
@@ -39,11 +40,6 @@ const NOTHING: Outcome = Outcome {
     came_back: false,
     answers: 0,
 };
-
-fn utc_s() -> u32 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    u32::try_from(since.unwrap().as_secs()).unwrap()
-}
 
 /// A server whose log may hold 64 MiB, 8 of them set aside for alarms and results.
 fn start(site: &Site) -> Running {
@@ -78,15 +74,22 @@ fn fill(site: &Site, octets: u64) {
     booted.log.close().unwrap();
 }
 
-fn disk_level(site: &Site) -> u64 {
+/// The value of a series.
+fn metric(site: &Site, series: &str) -> u64 {
     let (status, text) = site.get("/metrics");
     assert_eq!(status, 200);
-    let line = text.lines().find(|line| {
-        let name = line.split(' ').next().unwrap_or_default();
-        name.ends_with("disk_level")
-    });
-    let line = line.unwrap_or_else(|| panic!("no level of the disk in {text}"));
-    line.rsplit(' ').next().unwrap().parse().unwrap()
+    let mut pairs = text.lines().filter_map(|line| line.rsplit_once(' '));
+    let found = pairs.find(|(name, _)| name.strip_prefix("kenshin_") == Some(series));
+    let (_, value) = found.unwrap_or_else(|| panic!("no {series} in {text}"));
+    value.parse().unwrap()
+}
+
+fn disk_level(site: &Site) -> u64 {
+    metric(site, "disk_level")
+}
+
+fn refusals(site: &Site, reason: &str) -> u64 {
+    metric(site, &format!("refusals_total{{reason=\"{reason}\"}}"))
 }
 
 // spec: OVL-1, OVL-4
@@ -122,6 +125,11 @@ fn a_filling_disk_takes_less_and_less_and_a_full_one_keeps_the_server_up() {
     let outcome = one.reading(&site);
     assert!(outcome.came_back, "85 %: {outcome:?}");
     assert_eq!(outcome.told_safe, 0, "85 %: a reading was taken");
+    assert!(metric(&site, "come_backs_total") > 0, "85 %");
+    assert_eq!(
+        refusals(&site, "come_back"),
+        metric(&site, "come_backs_total")
+    );
     assert!(other.alarm(&site).told_safe > 0, "85 %: no alarm was taken");
     assert_eq!(site.get("/readyz").0, 200);
     assert_eq!(terminate(server), Some(0));
@@ -151,6 +159,7 @@ fn a_filling_disk_takes_less_and_less_and_a_full_one_keeps_the_server_up() {
             caller.patience = 1;
             assert_eq!(caller.alarm(&site), NOTHING, "full: something was said");
         }
+        assert!(refusals(&site, "shed") >= 2, "full");
         assert_eq!(server.try_wait().unwrap(), None, "the server is gone");
         assert_eq!(terminate(server), Some(0), "it stops in order");
     }

@@ -147,7 +147,9 @@ fn a_held_connection_lives_by_its_keep_alives_and_is_closed_after_an_hour_of_sil
     terminal.assert_silent();
     rig.clock.advance_s(1);
     assert_eq!(terminal.rest(), [0, 2, 0x1F, 1]);
-    assert_eq!(rig.listeners().counters().timeouts_idle.get(), 1);
+    let counters = rig.listeners().counters();
+    assert_eq!(counters.timeouts_idle.get(), 1);
+    assert_eq!((counters.shed.get(), counters.verified.get()), (1, 0));
 }
 
 #[test]
@@ -221,7 +223,7 @@ fn whoever_only_holds_places_loses_them_to_a_terminal() {
     held.send(&[ECHO, 2]);
     assert_eq!(held.frame(), [ECHO, 2], "a verified one stays");
     assert_eq!(counters.connections_evicted.get(), 1);
-    assert_eq!(rig.listeners().failing_addresses(), 0, "it is no failure");
+    assert_eq!(counters.ended_unverified.get(), 0, "it is no failure");
 }
 
 #[test]
@@ -239,6 +241,32 @@ fn at_the_cap_an_unverified_connection_makes_room() {
 }
 
 #[test]
+fn a_connection_that_was_told_its_end_gives_its_place_at_once_to_another() {
+    let rig = Rig::new(&ListenerOptions {
+        connections_max: 2,
+        ..options()
+    });
+    let mut told = [rig.connect(), rig.connect()];
+    for terminal in &mut told {
+        terminal.send(&[FORGED]);
+        assert_eq!(terminal.rest(), GENERIC);
+    }
+    // They stay, and time stands still.
+    for number in 0..4 {
+        let mut terminal = rig.connect();
+        terminal.send(&[ECHO, number]);
+        assert_eq!(terminal.frame(), [ECHO, number]);
+        let counters = rig.listeners().counters();
+        wait_until("no more are open than may be", || {
+            counters.connections_open.get() <= 2
+        });
+        drop(terminal);
+        wait_until("it has ended", || counters.connections_open.get() <= 1);
+    }
+    assert_eq!(rig.listeners().counters().connections_evicted.get(), 1);
+}
+
+#[test]
 fn a_suspect_address_has_a_share_of_the_unverified_places() {
     let rig = Rig::new(&ListenerOptions {
         unverified_max: 8,
@@ -253,7 +281,6 @@ fn a_suspect_address_has_a_share_of_the_unverified_places() {
         drop(rig.connect());
     }
     wait_until("they have ended", || counters.ended_unverified.get() == 3);
-    assert_eq!(rig.listeners().failing_addresses(), 1);
     let mut silent: Vec<_> = (0..3).map(|_| rig.connect()).collect();
     assert!(silent[0].rest().is_empty(), "two of eight are its share");
     silent[2].assert_silent();
@@ -265,7 +292,15 @@ fn a_suspect_address_has_a_share_of_the_unverified_places() {
 // spec: TCP-4
 #[test]
 fn connections_that_time_out_unverified_count_against_their_address() {
-    let rig = Rig::new(&options());
+    let rig = Rig::new(&ListenerOptions {
+        unverified_max: 4,
+        admission: AdmissionLimits {
+            failure_burst: 1,
+            failures_per_s: 1,
+            ..AdmissionLimits::default()
+        },
+        ..options()
+    });
     let mut silent = rig.connect();
     let counters = rig.listeners().counters();
     wait_until("it is open", || counters.connections_open.get() == 1);
@@ -273,7 +308,22 @@ fn connections_that_time_out_unverified_count_against_their_address() {
     assert!(!silent.rest().is_empty(), "a CLOSE");
     drop(silent);
     wait_until("it has ended", || counters.ended_unverified.get() == 1);
-    assert_eq!(rig.listeners().failing_addresses(), 1);
+    let mut one = rig.connect();
+    let _another = rig.connect();
+    assert!(one.rest().is_empty(), "it has one place in four");
+}
+
+#[test]
+fn an_answer_whose_connection_is_gone_is_counted_as_not_sent() {
+    let rig = Rig::new(&options());
+    let mut terminal = rig.connect();
+    terminal.send(&[HOLD]);
+    wait_until("it is held", || rig.handler.held() == 1);
+    drop(terminal);
+    let counters = rig.listeners().counters();
+    wait_until("it has ended", || counters.connections_open.get() == 0);
+    rig.handler.release();
+    wait_until("it is counted", || counters.send_failures.get() == 1);
 }
 
 #[test]

@@ -5,7 +5,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test stops at the first surprise"
+    clippy::disallowed_methods,
+    reason = "a test stops at the first surprise, and reads clocks"
 )]
 
 #[path = "support/serve.rs"]
@@ -17,6 +18,7 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serve::running::{Running, terminate};
 use serve::{Registered, Site};
 
@@ -46,6 +48,16 @@ fn limited(site: &Site, files: u32) -> Running {
     Running(command.spawn().unwrap())
 }
 
+fn wait_until_up(site: &Site) {
+    let is_up = (0..3_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        [site.tcp, site.http]
+            .iter()
+            .all(|port| TcpStream::connect(port).is_ok())
+    });
+    assert!(is_up);
+}
+
 #[test]
 fn a_limit_of_open_files_without_room_for_terminals_is_told_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
@@ -58,7 +70,7 @@ fn a_limit_of_open_files_without_room_for_terminals_is_told_at_the_start() {
         .unwrap()
         .read_to_string(&mut told)
         .unwrap();
-    assert_eq!(ended.wait().unwrap().code(), Some(2));
+    assert_eq!(ended.ended(), Some(2));
     assert!(told.contains("the limit of open files is 300"), "{told}");
     assert!(told.contains("LimitNOFILE"), "{told}");
 }
@@ -68,17 +80,53 @@ fn silent_connections_leave_the_server_the_files_that_it_needs() {
     let folder = tempfile::tempdir().unwrap();
     let site = Site::new(folder.path(), &[utility()], "");
     let server = limited(&site, 700);
+    wait_until_up(&site);
     let connect = || TcpStream::connect(site.tcp);
-    let is_up = (0..3_000).any(|_| {
-        std::thread::sleep(Duration::from_millis(10));
-        connect().is_ok()
-    });
-    assert!(is_up);
     let silent: Vec<_> = (0..800).filter_map(|_| connect().ok()).collect();
     assert!(silent.len() > 600);
     let files = format!("/proc/{}/fd", server.id());
     let open = std::fs::read_dir(files).unwrap().count();
     assert!(open < 600, "{open} of 700 are open");
+    assert_eq!(terminate(server), Some(0));
+}
+
+fn accept_failures(site: &Site) -> u64 {
+    let (status, text) = site.get("/metrics");
+    assert_eq!(status, 200);
+    let name = "kenshin_accept_failures_total ";
+    let mut lines = text.lines();
+    let value = lines.find_map(|line| line.strip_prefix(name)).unwrap();
+    value.parse().unwrap()
+}
+
+/// Allows a process so many open files more or less from now on.
+fn allow_files(server: &Running, files: u64) {
+    let pid = Pid::from_child(server);
+    let before = prlimit(Some(pid), Resource::Nofile, limit(files)).unwrap();
+    assert_eq!(before.maximum, Some(4_096));
+}
+
+const fn limit(files: u64) -> Rlimit {
+    Rlimit {
+        current: Some(files),
+        maximum: Some(4_096),
+    }
+}
+
+#[test]
+fn connections_that_find_no_file_left_are_counted_and_taken_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::new(folder.path(), &[utility()], "");
+    let server = limited(&site, 4_096);
+    wait_until_up(&site);
+    assert_eq!(accept_failures(&site), 0);
+    // Files that are open stay so.
+    allow_files(&server, 3);
+    let waiting = TcpStream::connect(site.tcp).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    allow_files(&server, 4_096);
+    assert!(accept_failures(&site) > 0);
+    drop(waiting);
     assert_eq!(terminate(server), Some(0));
 }
 

@@ -20,11 +20,11 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde_json::Value;
-use serve::Site;
 use serve::running::{Running, terminate};
+use serve::{Site, utc_s};
 use simulator::custody::{Ledger, check_directory};
 use simulator::fleet::{self, Counters, FleetPlan, FleetSettings};
 
@@ -219,10 +219,8 @@ fn what_a_server_answered_survives_its_kill() {
 
 /// Lets a fleet call for two seconds, and gives what it was told.
 fn run_fleet(site: &Site, plan: &FleetPlan) -> Ledger {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let now_utc_s = u32::try_from(now.unwrap().as_secs()).unwrap();
     let addresses = [site.udp, site.alarm, site.tcp];
-    let mut settings = FleetSettings::new(addresses, now_utc_s, Duration::from_secs(2));
+    let mut settings = FleetSettings::new(addresses, utc_s(), Duration::from_secs(2));
     settings.settle = Duration::from_secs(60);
     let runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = { runtime }.enable_all().build().unwrap();

@@ -17,22 +17,18 @@ mod caller;
 mod serve;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use caller::{Caller, assert_delivered, ids_in, registered};
+use caller::{Caller, assert_delivered, ids_in};
 use nix::sys::signal::Signal;
-use serve::Site;
-use serve::running::{Running, signal, terminate};
+use serve::plan::registered;
+use serve::running::{Running, terminate};
+use serve::{Site, utc_s};
 use simulator::fleet::FleetPlan;
 use simulator::keys::Mode;
 
 /// Seconds of the stage in which sinks and log end.
 const STORE_S: u64 = 4;
-
-fn utc_s() -> u32 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    u32::try_from(since.unwrap().as_secs()).unwrap()
-}
 
 struct World {
     _dir: tempfile::TempDir,
@@ -94,25 +90,20 @@ fn with_hung_sink() -> (World, Running, PathBuf) {
     (world, server, path)
 }
 
-fn wait(child: &mut Running, at_most: Duration) -> (Option<i32>, Duration) {
+/// The exit code of a server, and how long it took to its end.
+fn wait(server: &mut Running) -> (Option<i32>, Duration) {
     let began = Instant::now();
-    while began.elapsed() < at_most {
-        if let Some(status) = child.try_wait().unwrap() {
-            return (status.code(), began.elapsed());
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    panic!("the server is still there after {at_most:?}");
+    (server.ended(), began.elapsed())
 }
 
 #[test]
 fn a_second_signal_ends_at_once_while_a_sink_hangs() {
     let (_world, mut server, _pipe) = with_hung_sink();
-    signal(server.id(), Signal::SIGTERM);
+    server.signal(Signal::SIGTERM);
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(server.try_wait().unwrap(), None, "it waits for the sink");
-    signal(server.id(), Signal::SIGTERM);
-    let (code, took) = wait(&mut server, Duration::from_secs(30));
+    server.signal(Signal::SIGTERM);
+    let (code, took) = wait(&mut server);
     assert_eq!(code, Some(3));
     assert!(took < Duration::from_secs(1), "{took:?}");
 }
@@ -120,8 +111,8 @@ fn a_second_signal_ends_at_once_while_a_sink_hangs() {
 #[test]
 fn one_signal_ends_within_the_deadlines_while_a_sink_hangs_and_nothing_is_lost() {
     let (mut world, mut server, pipe) = with_hung_sink();
-    signal(server.id(), Signal::SIGTERM);
-    let (code, took) = wait(&mut server, Duration::from_secs(60));
+    server.signal(Signal::SIGTERM);
+    let (code, took) = wait(&mut server);
     assert_eq!(code, Some(0));
     assert!(took < Duration::from_secs(STORE_S + 2), "{took:?}");
     // The next one begins with the log closed in order, and delivers what the sink has not got.

@@ -1,7 +1,8 @@
 //! One system-call trace of the real binary: each acknowledgement leaves after the sync that covers
 //! its frame. And a sync that fails under the real binary.
 //!
-//! Needs `strace`; without it these tests say so and check nothing.
+//! Needs `strace`; without it these tests say so and check nothing. A server that hangs under it is
+//! killed after a minute, and its test fails.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,17 +23,19 @@ mod calls;
 mod serve;
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
-use caller::{Caller, assert_delivered, registered};
+use caller::{Caller, assert_delivered};
 use calls::{acknowledgements, first_pid};
 use nix::sys::signal::Signal;
-use serve::Site;
-use serve::running::{Running, signal, terminate};
+use serve::plan::registered;
+use serve::running::{Running, terminate};
+use serve::{Site, utc_s};
 use simulator::fleet::FleetPlan;
 use simulator::keys::Mode;
 
@@ -41,22 +44,19 @@ const CALLS: &str =
 
 /// Whether this machine can trace; says so on the terminal if it cannot.
 fn can_trace() -> bool {
-    let tried = Command::new("strace")
+    let mut command = Command::new("strace");
+    let command = command
         .args(["-f", "-o", "/dev/null", "true"])
-        .stderr(Stdio::null())
-        .status();
-    let can = tried.is_ok_and(|status| status.success());
+        .stderr(Stdio::null());
+    let can = command
+        .spawn()
+        .is_ok_and(|tried| Running(tried).ended() == Some(0));
     if !can {
         // Not by a macro, whose text a passing test does not show.
         let text = "\n*** SKIPPED: strace is not there or may not trace; install it ***\n";
         std::io::stderr().write_all(text.as_bytes()).unwrap();
     }
     can
-}
-
-fn utc_s() -> u32 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    u32::try_from(since.unwrap().as_secs()).unwrap()
 }
 
 fn world(terminals: usize) -> (tempfile::TempDir, Site, Vec<Caller>) {
@@ -75,6 +75,7 @@ fn world(terminals: usize) -> (tempfile::TempDir, Site, Vec<Caller>) {
     (dir, site, callers)
 }
 
+/// Starts the server under a tracer, which leads a group of its own with it.
 fn start(site: &Site, trace: &Path, more: &[&str], stderr: Stdio) -> Running {
     let mut command = Command::new("strace");
     let command = command
@@ -91,6 +92,62 @@ fn start(site: &Site, trace: &Path, more: &[&str], stderr: Stdio) -> Running {
     child
 }
 
+/// Asks the traced server to stop, and gives the exit code, which the tracer passes on.
+fn stop(mut server: Running, trace: &Path) -> Option<i32> {
+    let text = std::fs::read_to_string(trace).unwrap();
+    server.signal_in_group(first_pid(&text), Signal::SIGTERM);
+    server.ended()
+}
+
+/// A server in which a call of the system fails, and terminals that call it.
+struct Failing {
+    dir: tempfile::TempDir,
+    site: Site,
+    callers: Vec<Caller>,
+    server: Running,
+}
+
+impl Failing {
+    fn start(terminals: usize, fails: &str) -> Self {
+        let (dir, site, callers) = world(terminals);
+        let trace = dir.path().join("trace.txt");
+        let messages = std::fs::File::create(dir.path().join("messages.txt")).unwrap();
+        let server = start(&site, &trace, &["-e", fails], messages.into());
+        Self {
+            dir,
+            site,
+            callers,
+            server,
+        }
+    }
+
+    fn messages(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("messages.txt")).unwrap()
+    }
+
+    /// Each terminal calls once, up to so many that are not answered. Gives how many that were.
+    fn unanswered(&mut self, at_most: usize) -> usize {
+        let mut unanswered = 0;
+        for caller in &mut self.callers {
+            caller.patience = 1;
+            unanswered += usize::from(caller.call(&self.site).answers == 0);
+            if unanswered == at_most {
+                break;
+            }
+        }
+        unanswered
+    }
+
+    /// Starts the server again without a fault: all that was told safe is delivered.
+    fn assert_recovers(&self) -> Running {
+        let server = self.site.start_serving(&[]);
+        let safe: BTreeSet<String> = self.callers.iter().flat_map(Caller::safe_ids).collect();
+        assert!(!safe.is_empty());
+        assert_delivered(&self.site, &[], &safe);
+        server
+    }
+}
+
 #[test]
 fn each_acknowledgement_leaves_after_the_sync_that_covers_its_frame() {
     if !can_trace() {
@@ -98,16 +155,14 @@ fn each_acknowledgement_leaves_after_the_sync_that_covers_its_frame() {
     }
     let (dir, site, mut callers) = world(30);
     let trace = dir.path().join("trace.txt");
-    let mut server = start(&site, &trace, &[], Stdio::null());
+    let server = start(&site, &trace, &[], Stdio::null());
     let calls = callers.iter_mut().map(|caller| caller.call(&site));
     let mut answers: usize = calls.map(|call| call.answers).sum();
     for caller in callers.iter_mut().take(10) {
         answers += caller.reading(&site).answers;
         assert!(caller.told_safe() > 0);
     }
-    let text = std::fs::read_to_string(&trace).unwrap();
-    signal(first_pid(&text), Signal::SIGTERM);
-    assert_eq!(server.wait().unwrap().code(), Some(0));
+    assert_eq!(stop(server, &trace), Some(0));
     let ports: BTreeSet<u16> = callers.iter().map(Caller::port).collect();
     let text = std::fs::read_to_string(&trace).unwrap();
     let found = acknowledgements(&text, &ports);
@@ -125,32 +180,18 @@ fn a_sync_that_fails_ends_the_server_with_a_message_and_nothing_acknowledged_is_
     if !can_trace() {
         return;
     }
-    let (dir, site, mut callers) = world(30);
-    let trace = dir.path().join("trace.txt");
-    let messages = dir.path().join("messages.txt");
-    let stderr = std::fs::File::create(&messages).unwrap();
     // Of each thread, so that the log's is met, and a sink's is harmless.
-    let fails = ["-e", "inject=fdatasync:error=EIO:when=15"];
-    let mut server = start(&site, &trace, &fails, stderr.into());
-    let mut unanswered = 0;
-    for caller in &mut callers {
-        caller.patience = 1;
-        unanswered += usize::from(caller.call(&site).answers == 0);
-    }
-    assert!(unanswered > 0, "no sync failed");
-    assert_eq!(server.wait().unwrap().code(), Some(2));
-    let text = std::fs::read_to_string(&messages).unwrap();
+    let mut failing = Failing::start(30, "inject=fdatasync:error=EIO:when=15");
+    assert!(failing.unanswered(30) > 0, "no sync failed");
+    assert_eq!(failing.server.ended(), Some(2));
+    let text = failing.messages();
     assert!(text.contains("The log has stopped"), "{text}");
-    let server = site.start(Stdio::null());
-    std::thread::sleep(Duration::from_millis(1_200));
-    let safe: BTreeSet<String> = callers.iter().flat_map(Caller::safe_ids).collect();
-    assert!(!safe.is_empty());
-    assert_delivered(&site, &[], &safe);
-    for caller in &mut callers {
+    let server = failing.assert_recovers();
+    for caller in &mut failing.callers {
         caller.patience = 3;
     }
-    let last = callers.last_mut().unwrap();
-    assert!(last.call(&site).told_safe > 0, "it goes on");
+    let last = failing.callers.last_mut().unwrap();
+    assert!(last.call(&failing.site).told_safe > 0, "it goes on");
     assert_eq!(terminate(server), Some(0));
 }
 
@@ -159,33 +200,15 @@ fn a_write_that_a_full_disk_refuses_ends_the_server_only_when_a_start_finds_room
     if !can_trace() {
         return;
     }
-    let (dir, site, mut callers) = world(30);
-    let trace = dir.path().join("trace.txt");
-    let messages = dir.path().join("messages.txt");
-    let stderr = std::fs::File::create(&messages).unwrap();
     // Of each thread: the one that tries whether there is room has written nothing yet.
-    let fails = ["-e", "inject=pwrite64:error=ENOSPC:when=15"];
-    let mut server = start(&site, &trace, &fails, stderr.into());
-    let mut unanswered = 0;
-    for caller in &mut callers {
-        caller.patience = 1;
-        unanswered += usize::from(caller.call(&site).answers == 0);
-        if unanswered > 0 {
-            break;
-        }
-    }
-    assert!(unanswered > 0, "no write failed");
-    assert_eq!(server.try_wait().unwrap(), None, "it stays up");
-    let (status, text) = site.get("/readyz");
+    let mut failing = Failing::start(30, "inject=pwrite64:error=ENOSPC:when=15");
+    assert!(failing.unanswered(1) > 0, "no write failed");
+    assert_eq!(failing.server.try_wait().unwrap(), None, "it stays up");
+    let (status, text) = failing.site.get("/readyz");
     assert_eq!(status, 503);
     assert!(text.contains("read-only: the disk is full"), "{text}");
-    assert_eq!(server.wait().unwrap().code(), Some(2));
-    let server = site.start(Stdio::null());
-    std::thread::sleep(Duration::from_millis(1_200));
-    let safe: BTreeSet<String> = callers.iter().flat_map(Caller::safe_ids).collect();
-    assert!(!safe.is_empty());
-    assert_delivered(&site, &[], &safe);
-    assert_eq!(terminate(server), Some(0));
+    assert_eq!(failing.server.ended(), Some(2));
+    assert_eq!(terminate(failing.assert_recovers()), Some(0));
 }
 
 #[test]
@@ -193,17 +216,50 @@ fn a_start_that_a_full_disk_refuses_is_tried_again_and_not_given_up() {
     if !can_trace() {
         return;
     }
-    let (dir, site, mut callers) = world(1);
-    let trace = dir.path().join("trace.txt");
-    let messages = dir.path().join("messages.txt");
-    let stderr = std::fs::File::create(&messages).unwrap();
     // The first of the thread that starts the server: that of the log's folder.
-    let fails = ["-e", "inject=fsync:error=ENOSPC:when=1"];
-    let mut server = start(&site, &trace, &fails, stderr.into());
-    let text = std::fs::read_to_string(&messages).unwrap();
+    let mut failing = Failing::start(1, "inject=fsync:error=ENOSPC:when=1");
+    let text = failing.messages();
     assert!(text.contains("The disk is full: make room"), "{text}");
-    assert!(callers[0].call(&site).told_safe > 0);
-    let text = std::fs::read_to_string(&trace).unwrap();
-    signal(first_pid(&text), Signal::SIGTERM);
-    assert_eq!(server.wait().unwrap().code(), Some(0));
+    assert!(failing.callers[0].call(&failing.site).told_safe > 0);
+    let trace = failing.dir.path().join("trace.txt");
+    assert_eq!(stop(failing.server, &trace), Some(0));
+}
+
+/// Whether a process is there and not only its exit code.
+fn is_alive(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit(')').next().unwrap().trim_start().chars().next();
+    state.is_some_and(|state| !"ZX".contains(state))
+}
+
+#[test]
+fn a_process_that_hangs_fails_its_test_and_goes_with_its_group_and_no_other() {
+    let shell = |leads: bool| {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 30 & echo $!; wait"]);
+        if leads {
+            command.process_group(0);
+        }
+        let mut running = Running(command.stdout(Stdio::piped()).spawn().unwrap());
+        let mut line = String::new();
+        let stdout = running.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        (running, line.trim().to_owned())
+    };
+    let (mut hangs, inner) = shell(true);
+    let wait = move || hangs.ended_within(Duration::from_millis(100));
+    let panic = catch_unwind(AssertUnwindSafe(wait)).unwrap_err();
+    let text = panic.downcast_ref::<String>().unwrap();
+    assert!(text.contains("hangs"), "{text}");
+    let began = Instant::now();
+    while is_alive(&inner) {
+        assert!(began.elapsed() < Duration::from_secs(10), "it was left");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // In the group of the test, which goes on, nothing but the child itself ends.
+    let (in_ours, inner) = shell(false);
+    drop(in_ours);
+    assert!(is_alive(&inner));
+    let pid = nix::unistd::Pid::from_raw(inner.parse().unwrap());
+    nix::sys::signal::kill(pid, Signal::SIGKILL).unwrap();
 }

@@ -1,23 +1,16 @@
 //! What a server tells of itself over HTTP.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::net::SocketAddr;
+
+use crate::serve::http::get;
 
 /// The text of `/metrics`; empty if nobody answers.
 pub(crate) struct Metrics(String);
 
 impl Metrics {
     pub(crate) fn of(http: SocketAddr) -> Self {
-        let ask = || {
-            let mut stream = TcpStream::connect(http)?;
-            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-            stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
-            let mut text = String::new();
-            stream.read_to_string(&mut text)?;
-            std::io::Result::Ok(text)
-        };
-        Self(ask().unwrap_or_default())
+        let page = get(http, "/metrics", "");
+        Self(page.map_or_else(|_| String::new(), |page| page.body))
     }
 
     /// The sum of all series of a name; none if there is none.

@@ -31,7 +31,7 @@ use crate::forward::lane::{FrameError, LaneCounts, Wanted, lines_of};
 use crate::forward::{Sink, SinkError, Sinks};
 use crate::keyring::UtilityId;
 use crate::model::{Lanes, Lsn, Zone};
-use crate::store::log::{FrameRef, ReadError};
+use crate::store::log::{FrameRef, LogReader, ReadError};
 use crate::store::state::directory::SinkCursors;
 
 use super::cursor::CursorKey;
@@ -53,6 +53,9 @@ const SCAN_OCTETS: u64 = 256 << 20;
 const PIECE_OCTETS: usize = 256 << 10;
 /// Octets of frames that are read at once.
 const READ_OCTETS: usize = 256 << 10;
+/// The time between two looks of a poll that waits: under load the log grows all the time, mostly
+/// by what is not this consumer's.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long a consumer may leave a piece unread.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -140,6 +143,8 @@ struct Poll {
     records_left: u64,
     octets_left: usize,
     scan_left: u64,
+    /// Where the last piece ended; none if a frame stands there that was read and not taken.
+    reader: Option<LogReader>,
     piece: Vec<u8>,
     /// Records of the piece.
     piece_records: LaneCounts,
@@ -235,6 +240,7 @@ async fn begin(
         records_left: max,
         octets_left: ANSWER_OCTETS,
         scan_left: SCAN_OCTETS,
+        reader: None,
         piece: Vec::new(),
         piece_records: LaneCounts::default(),
         records: 0,
@@ -276,6 +282,7 @@ async fn fill(mut poll: Poll, wait: Duration, stop: CancellationToken) -> Result
     tokio::pin!(limit);
     loop {
         ends.mark_unchanged();
+        let paced = tokio::time::sleep(LOOK_EVERY);
         poll = next_piece(poll).await.map_err(|error| unread(&error))?;
         let is_over = limit.is_elapsed() || wait.is_zero() || poll.scan_left == 0;
         if poll.records > 0 || (is_over && !poll.more) || poll.scan_left == 0 {
@@ -284,13 +291,16 @@ async fn fill(mut poll: Poll, wait: Duration, stop: CancellationToken) -> Result
         if poll.more {
             continue;
         }
+        let grown = async {
+            let moved = ends.changed().await;
+            paced.await;
+            moved
+        };
         tokio::select! {
-            moved = ends.changed() => {
-                // The log is closed, and with it the server.
-                if moved.is_err() {
-                    return Ok(poll);
-                }
-            }
+            // The log is closed, and with it the server.
+            moved = grown => if moved.is_err() {
+                return Ok(poll);
+            },
             () = &mut limit => {}
             () = stop.cancelled() => return Ok(poll),
         }
@@ -403,7 +413,10 @@ impl Poll {
     /// Reads frames until the piece or the answer is full, or the log ends.
     fn read_frames(&mut self) -> Result<(), PieceError> {
         let from = self.position();
-        let mut reader = self.api.sinks.log().reader(from).lane(self.lanes);
+        let reader = self.reader.take();
+        let reader = reader.filter(|reader| reader.position() == from);
+        let mut reader =
+            reader.unwrap_or_else(|| self.api.sinks.log().reader(from).lane(self.lanes));
         while self.piece.len() < PIECE_OCTETS && !self.is_full() {
             let before = reader.position();
             let frames = reader.next_batch(READ_OCTETS)?;
@@ -417,9 +430,10 @@ impl Poll {
             self.pass(reader.position());
             if frames.is_empty() {
                 self.more = false;
-                return Ok(());
+                break;
             }
         }
+        self.reader = Some(reader);
         Ok(())
     }
 

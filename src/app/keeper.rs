@@ -228,12 +228,10 @@ pub fn tell(round: &Round, was: &mut DiskLevel, broken: &CancellationToken) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_queue_is_as_full_as_its_frames_or_its_octets_make_it() {
-        let options = KeeperOptions {
+impl KeeperOptions {
+    /// A snapshot with every octet, and small queues.
+    pub(super) const fn of_a_test() -> Self {
+        Self {
             come_back_percent: 85,
             alarms_only_percent: 95,
             quota_octets: None,
@@ -242,7 +240,17 @@ mod tests {
             queue_frames: 1_000,
             queue_octets: 50_000,
             snapshots_kept: 2,
-        };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_as_full_as_its_frames_or_its_octets_make_it() {
+        let options = KeeperOptions::of_a_test();
         assert_eq!(queue_percent(&options, (100, 5_000)), 10);
         assert_eq!(queue_percent(&options, (700, 5_000)), 70);
         assert_eq!(queue_percent(&options, (100, 45_000)), 90);

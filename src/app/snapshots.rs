@@ -205,19 +205,6 @@ mod tests {
         booted.append(&event).unwrap();
     }
 
-    const fn options() -> KeeperOptions {
-        KeeperOptions {
-            come_back_percent: 85,
-            alarms_only_percent: 95,
-            quota_octets: None,
-            snapshot_every_octets: 1,
-            reserve_octets: 0,
-            queue_frames: 1_000,
-            queue_octets: 50_000,
-            snapshots_kept: 2,
-        }
-    }
-
     fn outcome_of(snapshots: &mut Snapshots) -> Outcome {
         for _ in 0..2_000 {
             if let Some(outcome) = snapshots.round(true) {
@@ -232,7 +219,7 @@ mod tests {
     fn a_thread_writes_what_is_due_and_one_that_failed_is_tried_again_later() {
         let fs = SimFs::new();
         let booted = booted(&fs);
-        let mut snapshots = Snapshots::new(&booted, &options());
+        let mut snapshots = Snapshots::new(&booted, &KeeperOptions::of_a_test());
         snapshots.at = booted.state.folded();
         snapshots.start_thread();
         assert!(snapshots.round(true).is_none(), "nothing is due");

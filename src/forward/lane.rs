@@ -53,7 +53,7 @@ pub trait Delivery: Send {
     ///
     /// # Errors
     ///
-    /// [`DeliveryError`].
+    /// [`DeliveryError`]; all that was taken stays durable.
     fn idle(&mut self) -> Result<(), DeliveryError>;
 
     /// Nothing more comes in this process.
@@ -93,6 +93,9 @@ pub enum LaneError {
     /// The sink did not take a batch.
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
+    /// The sink took all that there is, and failed at what it does besides.
+    #[error(transparent)]
+    Idle(DeliveryError),
 }
 
 /// Which records of a frame are wanted.
@@ -179,6 +182,14 @@ pub struct Turn {
     pub is_at_end: bool,
 }
 
+impl Turn {
+    /// Nothing was there.
+    const AT_END: Self = Self {
+        records: 0,
+        is_at_end: true,
+    };
+}
+
 /// One lane of one sink.
 pub struct LaneTask {
     log: Arc<CommitLog>,
@@ -228,6 +239,15 @@ impl LaneTask {
                         break;
                     }
                     self.pause(turn, stop);
+                }
+                // It takes records all the same.
+                Err(error @ LaneError::Idle(_)) => {
+                    failures = 0;
+                    self.note(&error);
+                    if phase == Phase::Drain {
+                        break;
+                    }
+                    self.pause(Turn::AT_END, stop);
                 }
                 Err(error) => {
                     self.note(&error);
@@ -292,8 +312,11 @@ impl LaneTask {
         let mut reader = reader.unwrap_or_else(|| self.log.reader(position).lane(self.lane.into()));
         let mut batch = std::mem::take(&mut self.batch);
         let gathered = self.gather(&mut reader, &mut batch, is_halted);
-        let delivered = self.deliver(&batch, &gathered);
         let records = batch.records;
+        let delivered = match records {
+            0 => Ok(()),
+            _ => self.delivery.deliver(&batch),
+        };
         self.batch = batch;
         delivered?;
         if gathered.to > position || gathered.error.is_none() {
@@ -305,20 +328,14 @@ impl LaneTask {
             Some(error) => return Err(error),
             None => self.reader = Some(reader),
         }
+        if records == 0 && gathered.is_at_end {
+            self.delivery.idle().map_err(LaneError::Idle)?;
+        }
+        self.sink.note_well(self.lane);
         Ok(Turn {
             records,
             is_at_end: gathered.is_at_end,
         })
-    }
-
-    fn deliver(&mut self, batch: &LaneBatch, gathered: &Gathered) -> Result<(), DeliveryError> {
-        if batch.records > 0 {
-            self.delivery.deliver(batch)
-        } else if gathered.is_at_end {
-            self.delivery.idle()
-        } else {
-            Ok(())
-        }
     }
 
     /// Reads into a batch until that is full, or the log ends or cannot be read.

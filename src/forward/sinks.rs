@@ -224,7 +224,11 @@ impl Sink {
         let (reached, status) = progress.lane(lane);
         *reached = to.max(*reached);
         status.records = status.records.saturating_add(records);
-        status.failing = None;
+    }
+
+    /// An attempt did not fail.
+    pub(super) fn note_well(&self, lane: Lane) {
+        self.progress.lock().lane(lane).1.failing = None;
     }
 
     /// So many records were given to a consumer, which has not acknowledged them.

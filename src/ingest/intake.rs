@@ -252,14 +252,14 @@ impl FrameHandler for Intake {
         let mut batch = Vec::new();
         self.parts.completions.take(owner, &mut batch);
         let came_back = |completion: &Completion| self.came_back(owner, *completion, out);
-        let answered: Vec<u64> = batch.iter().filter_map(came_back).collect();
-        if !answered.is_empty() {
+        let mut times_us: Vec<u64> = batch.iter().filter_map(came_back).collect();
+        if !times_us.is_empty() {
             // The whole batch goes to the sockets together.
             let now_us = self.parts.clock.monotonic_us();
-            for received_us in answered {
-                let took_us = now_us.saturating_sub(received_us);
-                self.parts.witness.answered(took_us);
+            for time_us in &mut times_us {
+                *time_us = now_us.saturating_sub(*time_us);
             }
+            self.parts.witness.answered(&times_us);
         }
         batch.len()
     }

@@ -17,9 +17,9 @@ pub trait Witness: Send + Sync {
     /// A step is durable.
     fn durable(&self, terminal: TerminalId, commit: &Commit);
 
-    /// The answer to a new frame was handed to its listener, with all answers of its batch, this
-    /// many microseconds after the listener had handed the frame to the intake.
-    fn answered(&self, took_us: u64);
+    /// The answers of a batch were handed to their listener together: the answer to each new frame
+    /// so many microseconds after the listener had handed the frame to the intake.
+    fn answered(&self, took_us: &[u64]);
 
     /// The log did not take a step: it is full, or can no longer be written.
     fn not_taken(&self);

@@ -264,8 +264,8 @@ impl Admission {
     }
 
     /// Addresses that are remembered now.
-    #[must_use]
-    pub fn remembered(&self) -> usize {
+    #[cfg(test)]
+    fn remembered(&self) -> usize {
         let taken = self
             .sets
             .iter()

@@ -106,7 +106,6 @@ pub enum BindError {
 pub struct Bound {
     options: ListenerOptions,
     local: LocalAddrs,
-    receive_room_octets: usize,
     /// By owner number; the last is the alarm port's.
     udp: Vec<(Option<Arc<UdpSocket>>, Arc<PollWaker>)>,
     stream: Option<TcpListener>,
@@ -126,7 +125,6 @@ pub fn bind(options: &ListenerOptions) -> Result<Bound, BindError> {
     let mut reading = options.reading;
     let mut alarm = None;
     let mut udp = Vec::new();
-    let mut room_octets = usize::MAX;
     for worker in 0..=workers {
         // The alarm port comes last and is never shared.
         let is_reading = worker < workers;
@@ -142,7 +140,7 @@ pub fn bind(options: &ListenerOptions) -> Result<Bound, BindError> {
             source,
         };
         let is_shared = is_reading && workers > 1;
-        let (socket, granted) = sockets::udp(address, is_shared).map_err(error)?;
+        let socket = sockets::udp(address, is_shared).map_err(error)?;
         let bound = socket.local_addr().map_err(error)?;
         if is_reading {
             // The others join the port that the first was given.
@@ -150,7 +148,6 @@ pub fn bind(options: &ListenerOptions) -> Result<Bound, BindError> {
         } else {
             alarm = Some(bound);
         }
-        room_octets = room_octets.min(granted);
         udp.push((Some(Arc::new(socket)), waker));
     }
     let backlog = options.accept_backlog;
@@ -165,7 +162,6 @@ pub fn bind(options: &ListenerOptions) -> Result<Bound, BindError> {
     Ok(Bound {
         options: *options,
         local,
-        receive_room_octets: room_octets,
         udp,
         stream,
         stream_waker: Arc::default(),
@@ -188,13 +184,6 @@ impl Bound {
     #[must_use]
     pub const fn local_addrs(&self) -> LocalAddrs {
         self.local
-    }
-
-    /// The least that the kernel granted a UDP socket for datagrams that wait, in octets. Twice
-    /// what its limit allows is what it tells.
-    #[must_use]
-    pub const fn receive_room_octets(&self) -> usize {
-        self.receive_room_octets
     }
 
     /// One for each owner, by its number: the workers of the reading port, the one of the alarm
@@ -298,12 +287,6 @@ impl Listeners {
     #[must_use]
     pub fn counters(&self) -> Arc<NetCounters> {
         Arc::clone(&self.shared.counters)
-    }
-
-    /// Addresses with failures that are not forgiven yet.
-    #[must_use]
-    pub fn failing_addresses(&self) -> usize {
-        self.shared.admission.remembered()
     }
 
     fn start_worker(

@@ -152,9 +152,7 @@ impl Shared {
         let verdict = Verdict::Malformed;
         self.admission.settle(peer, Pass::Open, verdict, now_ms);
     }
-}
 
-impl Shared {
     /// Counts a connection that ended without a verified frame against its address.
     pub(super) fn blame_unverified(&self, peer: std::net::SocketAddr, now_ms: u64) {
         self.counters.ended_unverified.add(1);

@@ -8,20 +8,19 @@ use socket2::{Domain, Protocol, Socket, Type};
 /// Room that is asked for in the kernel, in octets; some 4,000 routine uplinks as it counts them.
 const BUFFER_OCTETS: usize = 8 << 20;
 
-/// A UDP socket and how much room the kernel gave it for datagrams that wait, in octets.
+/// A UDP socket.
 ///
 /// Linux sends datagrams with don't-fragment set as long as they fit the path, which is its
 /// default; 1,200 octets always do.
 // spec: UDP-2
-pub(super) fn udp(address: SocketAddr, is_shared: bool) -> io::Result<(UdpSocket, usize)> {
+pub(super) fn udp(address: SocketAddr, is_shared: bool) -> io::Result<UdpSocket> {
     let socket = open(address, Type::DGRAM, Protocol::UDP)?;
     socket.set_reuse_port(is_shared)?;
-    // Above the limit of the system the kernel grants less, and says so below.
+    // Above the limit of the system the kernel grants less.
     socket.set_recv_buffer_size(BUFFER_OCTETS)?;
     socket.set_send_buffer_size(BUFFER_OCTETS)?;
     socket.bind(&address.into())?;
-    let granted = socket.recv_buffer_size()?;
-    Ok((socket.into(), granted))
+    Ok(socket.into())
 }
 
 /// A TCP socket that listens. So many connections may wait to be accepted, or fewer if the kernel

@@ -135,6 +135,8 @@ pub struct NdjsonFiles {
     part: Option<Part>,
     /// The file of the last failure, and its octets that are durable.
     failed: Option<(String, u64)>,
+    /// Whether the file should have ended and could not.
+    is_overdue: bool,
 }
 
 impl NdjsonFiles {
@@ -158,11 +160,13 @@ impl NdjsonFiles {
             clock,
             part: None,
             failed: None,
+            is_overdue: false,
         }
     }
 
     /// Appends whole lines, the first of them from position `first` of the log, and makes them
-    /// durable.
+    /// durable. A file that cannot be ended then is no failure: whoever is told of one writes the
+    /// lines again. It goes on, and is ended later.
     ///
     /// # Errors
     ///
@@ -178,12 +182,22 @@ impl NdjsonFiles {
         match self.write(&mut part, lines) {
             Ok(()) => {
                 self.part = Some(part);
-                self.rotate_if_due()
+                self.end_or_go_on();
+                Ok(())
             }
             Err(error) => {
                 self.failed = Some((name, before));
                 Err(error)
             }
+        }
+    }
+
+    fn end_or_go_on(&mut self) {
+        let was_overdue = self.is_overdue;
+        if let Err(error) = self.rotate_if_due()
+            && !was_overdue
+        {
+            tracing::warn!(%error, "A file of records goes on, because it cannot be ended.");
         }
     }
 
@@ -216,7 +230,7 @@ impl NdjsonFiles {
     ///
     /// # Errors
     ///
-    /// [`NdjsonError`]; the lines are durable.
+    /// [`NdjsonError`]; the lines are durable, and the file goes on.
     pub fn rotate_if_due(&mut self) -> Result<(), NdjsonError> {
         let now_ms = self.clock.monotonic_ms();
         let is_due = self.part.as_ref().is_some_and(|part| {
@@ -230,23 +244,33 @@ impl NdjsonFiles {
     ///
     /// # Errors
     ///
-    /// [`NdjsonError`]; the lines are durable.
+    /// [`NdjsonError`]; the lines are durable, and the file goes on if it still has its name.
     pub fn rotate(&mut self) -> Result<(), NdjsonError> {
-        match self.part.take() {
-            Some(part) => {
-                let name = part.name.clone();
-                self.end(&name)
-            }
-            None => Ok(()),
+        let Some(part) = &self.part else {
+            return Ok(());
+        };
+        let name = part.name.clone();
+        let renamed = self.rename(&name);
+        self.is_overdue = renamed.is_err();
+        match &renamed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {}
+            // It is complete, or nobody's any more.
+            _ => self.part = None,
         }
+        self.sync_after(renamed, &name)
     }
 
-    fn end(&self, name: &str) -> Result<(), NdjsonError> {
-        let path = self.dir.join(name);
-        let ended = self.dir.join(name.strip_suffix(".part").unwrap_or(name));
-        let renamed = self.fs.rename(&path, &ended);
+    fn rename(&self, name: &str) -> io::Result<()> {
+        let ended = name.strip_suffix(".part").unwrap_or(name);
+        self.fs.rename(&self.dir.join(name), &self.dir.join(ended))
+    }
+
+    fn sync_after(&self, renamed: io::Result<()>, name: &str) -> Result<(), NdjsonError> {
         let synced = renamed.and_then(|()| self.fs.sync_dir(&self.dir));
-        synced.map_err(|cause| NdjsonError::Io { path, cause })
+        synced.map_err(|cause| NdjsonError::Io {
+            path: self.dir.join(name),
+            cause,
+        })
     }
 
     /// The file that a crash or a failure left, cut to what is whole; a new one if there is none.
@@ -267,7 +291,7 @@ impl NdjsonFiles {
         let newest = left.pop();
         for name in left {
             self.mend(name)?;
-            self.end(name)?;
+            self.sync_after(self.rename(name), name)?;
         }
         let part = match newest {
             Some(name) => self.mend(name)?,

@@ -31,28 +31,24 @@ pub fn frame_refused(metrics: &Metrics, refusal: &Refusal) {
 /// A counter came with two tags: a copy of the terminal, or its memory was set back.
 pub fn clone_suspected(metrics: &Metrics, terminal: TerminalId) {
     metrics.refused(Reason::CounterClone);
-    metrics.clone_suspected();
     tracing::warn!(%terminal, "A copy of this terminal may be in use.");
 }
 
 /// A terminal knows more than the state of the server.
 pub fn rollback_suspected(metrics: &Metrics, terminal: TerminalId) {
     metrics.refused(Reason::RollbackSuspected);
-    metrics.rollback_suspected();
     tracing::error!(%terminal, "This server may run on an older copy of its data.");
 }
 
 /// A record's number is known with other content.
 pub fn record_conflict(metrics: &Metrics, terminal: TerminalId, sequence: u64) {
     metrics.refused(Reason::RecordConflict);
-    metrics.conflict();
     tracing::warn!(%terminal, sequence, "Kept a record apart: its number has other content.");
 }
 
 /// A verified record cannot be decoded.
 pub fn record_quarantined(metrics: &Metrics, terminal: TerminalId, sequence: u64) {
     metrics.refused(Reason::RecordUndecodable);
-    metrics.quarantined();
     tracing::warn!(%terminal, sequence, "Kept a record apart: it cannot be decoded.");
 }
 

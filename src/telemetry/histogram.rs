@@ -40,16 +40,26 @@ impl AtomicHistogram {
         }
     }
 
-    /// Takes one value, in small units.
-    pub(super) fn observe(&self, value: u64) {
+    /// Takes values, in small units. Those in a row that fall into one bucket cost as much as one.
+    pub(super) fn observe(&self, values: &[u64]) {
         let inner = &self.inner;
-        let at = inner
-            .bounds
-            .partition_point(|bound| u64::from(*bound) < value);
-        if let Some(count) = inner.counts.get(at) {
-            count.fetch_add(1, Ordering::Relaxed);
+        let bounds = inner.bounds;
+        let bucket = |value: &u64| bounds.partition_point(|bound| u64::from(*bound) < *value);
+        for alike in values.chunk_by(|one, other| bucket(one) == bucket(other)) {
+            if let Some(count) = alike.first().and_then(|one| inner.counts.get(bucket(one))) {
+                let len = u64::try_from(alike.len()).unwrap_or(u64::MAX);
+                count.fetch_add(len, Ordering::Relaxed);
+            }
         }
-        inner.sum.fetch_add(value, Ordering::Relaxed);
+        let sum = values.iter().copied().fold(0, u64::wrapping_add);
+        inner.sum.fetch_add(sum, Ordering::Relaxed);
+    }
+
+    /// How many values were taken.
+    pub(super) fn count(&self) -> u64 {
+        let counts = self.inner.counts.iter();
+        let counts = counts.map(|count| count.load(Ordering::Relaxed));
+        counts.fold(0, u64::wrapping_add)
     }
 }
 

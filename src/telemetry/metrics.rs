@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
@@ -88,14 +87,12 @@ pub(super) fn set_total(counter: &Counter, total: u64) {
 struct Plain {
     sessions: Counter,
     repeats: Counter,
-    conflicts: Counter,
-    quarantined: Counter,
-    clones: Counter,
-    rollbacks: Counter,
+    /// As many as the histogram of their frames has.
     commits: Counter,
     log_written: Counter,
-    come_backs: Counter,
     failed_open_alarms: Counter,
+    /// Refusals that have a name of their own besides.
+    named: [(Reason, Counter); 5],
 }
 
 /// Gauges of [`Levels`].
@@ -191,37 +188,14 @@ impl Metrics {
 
     /// One sync made so many frames durable, of so many octets as written.
     pub fn committed(&self, frames: u64, octets: u64) {
-        self.plain.commits.inc();
         self.plain.log_written.inc_by(octets);
-        self.commit_frames.observe(frames);
+        self.commit_frames.observe(&[frames]);
     }
 
-    /// The answer to a new frame was handed to its listener so long after the frame was taken.
-    pub fn acknowledged_after(&self, latency: Duration) {
-        let us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
-        self.ack_latency.observe(us);
-    }
-
-    /// A terminal was told to come back.
-    pub fn come_back(&self) {
-        self.refused(Reason::ComeBack);
-        self.plain.come_backs.inc();
-    }
-
-    pub(super) fn conflict(&self) {
-        self.plain.conflicts.inc();
-    }
-
-    pub(super) fn quarantined(&self) {
-        self.plain.quarantined.inc();
-    }
-
-    pub(super) fn clone_suspected(&self) {
-        self.plain.clones.inc();
-    }
-
-    pub(super) fn rollback_suspected(&self) {
-        self.plain.rollbacks.inc();
+    /// The answers to new frames were handed to their listener so many microseconds after each
+    /// frame was taken.
+    pub fn acknowledged_after(&self, latencies_us: &[u64]) {
+        self.ack_latency.observe(latencies_us);
     }
 
     /// All metrics in the text form of OpenMetrics 1.0, with the present state of the server.
@@ -241,6 +215,10 @@ impl Metrics {
         self.refusals.set(Reason::Idle, levels.net.timeouts_idle);
         self.refusals
             .set(Reason::Oversize, levels.net.length_refused);
+        for (reason, counter) in &self.plain.named {
+            set_total(counter, self.refusals.get(*reason).map_or(0, Counter::get));
+        }
+        set_total(&self.plain.commits, self.commit_frames.count());
         self.followers.set(&levels.followers);
         let mut out = String::new();
         text::encode(&mut out, &self.registry)?;
@@ -255,32 +233,44 @@ impl Plain {
             registry.register(name, help, counter.clone());
             counter
         };
+        let sessions = counter(
+            "sessions",
+            "Calls that ended with an answer that nothing more waits",
+        );
+        let repeats = counter("records_repeated", "Records that were durable already");
+        let conflicts = counter(
+            "records_conflicting",
+            "Records whose number is known with other content",
+        );
+        let quarantined = counter(
+            "records_quarantined",
+            "Verified records that cannot be decoded",
+        );
+        let clones = counter("clones_suspected", "Counters seen with two tags");
+        let rollbacks = counter(
+            "rollbacks_suspected",
+            "Terminals that know more than the state of the server",
+        );
+        let commits = counter("commits", "Syncs of the log");
+        let log_written = counter("log_written_bytes", "Octets of frames written to the log");
+        let come_backs = counter("come_backs", "Terminals told to come back");
+        let failed_open_alarms = counter(
+            "failed_open_alarms",
+            "Times that 1,024 more frames of a terminal failed under one key",
+        );
         Self {
-            sessions: counter(
-                "sessions",
-                "Calls that ended with an answer that nothing more waits",
-            ),
-            repeats: counter("records_repeated", "Records that were durable already"),
-            conflicts: counter(
-                "records_conflicting",
-                "Records whose number is known with other content",
-            ),
-            quarantined: counter(
-                "records_quarantined",
-                "Verified records that cannot be decoded",
-            ),
-            clones: counter("clones_suspected", "Counters seen with two tags"),
-            rollbacks: counter(
-                "rollbacks_suspected",
-                "Terminals that know more than the state of the server",
-            ),
-            commits: counter("commits", "Syncs of the log"),
-            log_written: counter("log_written_bytes", "Octets of frames written to the log"),
-            come_backs: counter("come_backs", "Terminals told to come back"),
-            failed_open_alarms: counter(
-                "failed_open_alarms",
-                "Times that 1,024 more frames of a terminal failed under one key",
-            ),
+            sessions,
+            repeats,
+            commits,
+            log_written,
+            failed_open_alarms,
+            named: [
+                (Reason::RecordConflict, conflicts),
+                (Reason::RecordUndecodable, quarantined),
+                (Reason::CounterClone, clones),
+                (Reason::RollbackSuspected, rollbacks),
+                (Reason::ComeBack, come_backs),
+            ],
         }
     }
 }

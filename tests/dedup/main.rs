@@ -11,6 +11,13 @@
     reason = "a test stops at the first surprise"
 )]
 
+#[path = "../support/heard.rs"]
+#[allow(dead_code, reason = "shared by several tests")]
+mod heard;
+#[path = "../support/plan.rs"]
+#[allow(dead_code, reason = "shared by several tests")]
+mod plan;
+
 mod world;
 
 use kenshin::net::contract::Verdict;
@@ -36,7 +43,7 @@ fn a_record_of_an_epoch_that_came_back_contradicts_what_was_kept_in_it() {
         let contradicting = Made::new(counter + 1, epoch, &[health(sequence, 200)]);
         assert_eq!((world.call(&next), world.call(&contradicting)), (1, 1));
     }
-    assert_eq!(world.told.lock().conflicts, 2);
+    assert_eq!(world.heard.told().conflicts, 2);
     let once = [1, 2, 10, 61, 70].map(|sequence| (sequence, 1));
     assert_eq!(Vec::from_iter(world.kept()), once);
 }
@@ -49,7 +56,7 @@ fn a_frame_that_only_contradicts_leaves_what_is_known_of_the_epoch_alone() {
     world.call(&Made::new(2, E2, &[health(1, 100), health(2, 100)]));
     world.call(&Made::new(3, E1, &[health(1, 200)]));
     world.call(&Made::new(4, E2, &[health(2, 200)]));
-    assert_eq!(world.told.lock().conflicts, 2);
+    assert_eq!(world.heard.told().conflicts, 2);
     assert_eq!(Vec::from_iter(world.kept()), [(1, 2), (2, 1)]);
 }
 
@@ -96,7 +103,7 @@ fn what_cannot_be_decoded_is_kept_once_in_its_epoch_and_in_the_next() {
     assert_eq!(Vec::from_iter(world.kept()), [(5, 1), (6, 1)]);
     // Other octets contradict nothing: what they say is not known.
     world.call(&Made::new(4, E2, &[broken(5, 2)]));
-    assert_eq!(world.told.lock().conflicts, 0);
+    assert_eq!(world.heard.told().conflicts, 0);
     assert_eq!(world.kept()[&5], 2);
 }
 
@@ -115,7 +122,7 @@ fn an_alarm_is_answered_at_once_although_its_frame_repeats_a_record_under_way() 
     }
     world.settle(&mut out);
     assert_eq!(out.len(), 3);
-    assert_eq!(world.told.lock().conflicts, 1);
+    assert_eq!(world.heard.told().conflicts, 1);
     assert_eq!(
         Vec::from_iter(world.kept()),
         [(1, 1), (2, 1), (3, 1), (4, 1)]
@@ -150,10 +157,10 @@ fn a_repeat_from_long_ago_is_found_although_no_frame_waits_for_it() {
     world.restart();
     let old = Made::new(101, E1, &[health(3, 100), health(101, 100)]);
     assert!(call_until_answered(&mut world, &old) > 1);
-    assert!(world.told.lock().unsure > 0);
+    assert!(world.heard.told().unsure > 0);
     let contradicting = Made::new(102, E1, &[health(4, 200)]);
     call_until_answered(&mut world, &contradicting);
-    assert_eq!(world.told.lock().conflicts, 1);
+    assert_eq!(world.heard.told().conflicts, 1);
     let kept = world.kept();
     assert_eq!(kept.len(), 101);
     assert!(kept.values().all(|times| *times == 1));
@@ -172,7 +179,7 @@ fn the_last_days_and_a_backlog_need_no_search() {
         let items: Vec<_> = (first..first + 8).map(|one| health(one, 100)).collect();
         assert_eq!(world.call(&Made::new(counter, E1, &items)), 1);
     }
-    assert_eq!(world.told.lock().unsure, 0);
+    assert_eq!(world.heard.told().unsure, 0);
     assert!(world.kept().values().all(|times| *times == 1));
 }
 
@@ -189,12 +196,12 @@ fn a_log_that_cannot_be_read_acknowledges_no_repeat_until_it_can() {
     let old = Made::new(101, E1, &[health(3, 100)]);
     for _ in 0..10_000 {
         assert_eq!(world.call(&old), 0, "acknowledged without knowing");
-        if world.told.lock().unreadable > 0 {
+        if world.heard.told().unreadable > 0 {
             break;
         }
         std::thread::yield_now();
     }
-    assert!(world.told.lock().unreadable > 0);
+    assert!(world.heard.told().unreadable > 0);
     for (segment, content) in segments.iter().zip(contents) {
         world.fs.put(segment, content.unwrap());
     }

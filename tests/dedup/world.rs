@@ -5,62 +5,28 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kenshin::app::boot::{Booted, boot};
-use kenshin::crypto::key::{KeyOctets, Link, Master};
 use kenshin::crypto::otl::SessionNonces;
-use kenshin::ingest::history::Unreadable;
 use kenshin::ingest::intake::{Intake, Parts};
 use kenshin::ingest::load::Load;
-use kenshin::ingest::witness::Witness;
-use kenshin::keyring::{KeyState, LinkKeyring, Registration, UtilityId};
-use kenshin::model::event::{TerminalEntry, UtilityEntry};
-use kenshin::model::{Event, Lanes, SessionStep, TerminalId};
+use kenshin::keyring::{LinkKeyring, Registration, UtilityId};
+use kenshin::model::{Lanes, SessionStep};
 use kenshin::net::contract::{FrameHandler as _, Outgoing, PathId, Verdict};
-use kenshin::session::otl::machine::{MachineEvent, NoCommands, NoSigner};
-use kenshin::session::otl::refusal::Refusal;
-use kenshin::session::otl::step::Commit;
+use kenshin::session::otl::machine::{NoCommands, NoSigner};
 use kenshin::store::fs::SimFs;
 use kenshin::store::log::LogOptions;
 use kenshin::store::state::fold::KIND_STEP;
 use kenshin::time::{Clock as _, TestClock, UtcSeconds};
 use kenshin::wire::otl::header::UplinkHeader;
 use kenshin::wire::otl::ident::{FrameCounter, Identity, KeyVersion, Mode, Ns};
-use parking_lot::Mutex;
+
+use super::heard::Heard;
+use super::plan::{Registered, enrol, link_keys};
 
 pub(crate) const START_UTC_S: u32 = 1_793_404_800;
 pub(crate) const IDENTITY: [u8; 8] = [0, 7, 0, 0, 0x49, 0x96, 2, 0xD2];
 pub(crate) const DATA: &str = "/data";
 const UTILITY: [u8; 8] = *b"gasworks";
-const UTILITY_HEX: &str = "676173776f726b73";
 const HEADER_AND_TAG: usize = 23 + 8;
-
-/// What the server told while it worked.
-#[derive(Default)]
-pub(crate) struct Told {
-    pub(crate) unsure: usize,
-    pub(crate) conflicts: usize,
-    pub(crate) unreadable: usize,
-}
-
-struct Watching(Arc<Mutex<Told>>);
-
-impl Witness for Watching {
-    fn refused(&self, _: &Refusal) {}
-    fn durable(&self, _: TerminalId, commit: &Commit) {
-        self.0.lock().conflicts += commit.conflicts.len();
-    }
-    fn answered(&self, _: u64) {}
-    fn not_taken(&self) {}
-    fn machine(&self, _: TerminalId, event: &MachineEvent) {
-        if matches!(event, MachineEvent::Unsure { .. }) {
-            self.0.lock().unsure += 1;
-        }
-    }
-    fn steady_failures(&self, _: TerminalId, _: u8) {}
-    fn no_randomness(&self) {}
-    fn unreadable_history(&self, _: &Unreadable) {
-        self.0.lock().unreadable += 1;
-    }
-}
 
 /// A frame of the terminal.
 #[derive(Clone, Debug, Default)]
@@ -147,19 +113,20 @@ pub(crate) fn alarm(sequence: u32) -> Vec<u8> {
     record(0x05, sequence, &[0, 0, b'A', 0, 1, 2, 1, b'0', b'2'])
 }
 
-fn keys() -> LinkKeyring {
-    let mut keys = LinkKeyring::new();
-    let utility = UtilityId::new(UTILITY);
-    keys.add_utility(utility, "test");
-    let master = Master::<Link>::new(KeyOctets::from_slice(&[7; 32]).unwrap());
-    keys.add_master(utility, 1, KeyState::Active, true, master)
-        .unwrap();
-    keys
+fn utilities() -> [Registered; 1] {
+    [Registered {
+        id: UTILITY,
+        name: "gasworks".to_owned(),
+        link_master: vec![7; 32],
+        terminals: [IDENTITY, [0; 8]]
+            .map(|id| (id, Mode::CcmStatic.number()))
+            .to_vec(),
+    }]
 }
 
 pub(crate) struct World {
     pub(crate) fs: SimFs,
-    pub(crate) told: Arc<Mutex<Told>>,
+    pub(crate) heard: Heard,
     sealing: LinkKeyring,
     clock: Arc<TestClock>,
     server: Option<(Booted, Intake)>,
@@ -168,36 +135,20 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let mut sealing = keys();
+        let mut sealing = link_keys(&utilities());
         let registration = Registration::new(UtilityId::new(UTILITY), Mode::CcmStatic);
         sealing.register(IDENTITY, registration.clone()).unwrap();
         sealing.register([0; 8], registration).unwrap();
         let mut world = Self {
             fs: SimFs::new(),
-            told: Arc::default(),
+            heard: Heard::default(),
             sealing,
             clock: Arc::new(TestClock::new(UtcSeconds::new(START_UTC_S))),
             server: None,
             now_ms: 0,
         };
         world.start();
-        let utility = Event::UtilityPut(UtilityEntry {
-            id: UTILITY_HEX.to_owned(),
-            name: "gasworks".to_owned(),
-            allow_mode0: false,
-        });
-        let terminals = [IDENTITY, [0; 8]].map(|id| TerminalEntry {
-            id: TerminalId::new(id),
-            mode: Mode::CcmStatic.number(),
-            customer: None,
-        });
-        let terminals = Event::TerminalsPut {
-            utility: UTILITY_HEX.to_owned(),
-            terminals: terminals.to_vec(),
-        };
-        for event in [utility, terminals] {
-            world.booted().append(&event).unwrap();
-        }
+        enrol(world.booted(), &utilities(), false);
         world
     }
 
@@ -211,7 +162,7 @@ impl World {
             ..LogOptions::default()
         };
         let fs = Arc::new(self.fs.clone());
-        let booted = boot(fs, Path::new(DATA), options, 1, keys()).unwrap();
+        let booted = boot(fs, Path::new(DATA), options, 1, link_keys(&utilities())).unwrap();
         booted.take_up_mark(&*self.clock).unwrap();
         let intake = Intake::new(Parts {
             allow_mode0: false,
@@ -222,7 +173,7 @@ impl World {
             clock: Arc::clone(&self.clock) as Arc<dyn kenshin::time::Clock>,
             commands: Arc::new(NoCommands),
             signer: Arc::new(NoSigner),
-            witness: Arc::new(Watching(Arc::clone(&self.told))),
+            witness: Arc::new(self.heard.clone()),
             live_max: 100,
         });
         self.server = Some((booted, intake));

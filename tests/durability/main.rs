@@ -13,6 +13,13 @@
     reason = "a test stops at the first surprise"
 )]
 
+#[path = "../support/heard.rs"]
+#[allow(dead_code, reason = "shared by several tests")]
+mod heard;
+#[path = "../support/plan.rs"]
+#[allow(dead_code, reason = "shared by several tests")]
+mod plan;
+
 mod world;
 
 use kenshin::store::fs::{Faults, Space};

@@ -6,20 +6,13 @@ use std::sync::Arc;
 
 use kenshin::app::boot::{Booted, boot};
 use kenshin::app::keeper::{Keeper, KeeperOptions, tell};
-use kenshin::crypto::key::{KeyOctets, Link, Master};
 use kenshin::forward::lane::LaneTask;
 use kenshin::forward::{Attachment, Begin, Sinks};
-use kenshin::ingest::history::Unreadable;
 use kenshin::ingest::intake::{Intake, Parts};
 use kenshin::ingest::load::Load;
-use kenshin::ingest::witness::Witness;
-use kenshin::keyring::{KeyState, LinkKeyring, UtilityId};
-use kenshin::model::event::{TerminalEntry, UtilityEntry};
-use kenshin::model::{Event, Lane, Lsn, SessionStep, TerminalId, Zone};
+use kenshin::model::{Lane, Lsn, SessionStep, Zone};
 use kenshin::net::contract::{FrameHandler as _, Outgoing, PathId};
-use kenshin::session::otl::machine::{MachineEvent, NoCommands, NoSigner};
-use kenshin::session::otl::refusal::Refusal;
-use kenshin::session::otl::step::Commit;
+use kenshin::session::otl::machine::{NoCommands, NoSigner};
 use kenshin::store::fs::{Fs as _, SimFs};
 use kenshin::store::log::{LogOptions, PoisonReason};
 use kenshin::store::ndjson::{NdjsonFiles, NdjsonFolder, Rotation, delivered_to};
@@ -31,9 +24,9 @@ use kenshin::wire::otl::limits::FRAME_MAX;
 use kenshin::wire::otl::record::Record;
 use kenshin::wire::otl::uplink::Salvage;
 use kenshin::wire::writer::Writer;
-use simulator::codec::record::{Alarm, MeterRef, Unit};
+use simulator::codec::record::Alarm;
 use simulator::custody::{Checker, Content, Custody, Ledger, RecordId, TerminalLedger};
-use simulator::fleet::{FleetPlan, KEY_VERSION, TerminalPlan};
+use simulator::fleet::{FleetPlan, TerminalPlan};
 use simulator::household::{Household, Profile};
 use simulator::keys;
 use simulator::meter::SimMeter;
@@ -42,6 +35,9 @@ use simulator::random::Seeded;
 use simulator::store::Stored;
 use simulator::terminal::{Action, Config, Mounted, NoticeDetail, Terminal};
 use tokio_util::sync::CancellationToken;
+
+use super::heard::Heard;
+use super::plan::{enrol, link_keys, registered};
 
 const START_UTC_S: u32 = 1_793_404_800;
 const DATA: &str = "/data";
@@ -52,19 +48,6 @@ const ROTATION: Rotation = Rotation {
 };
 /// The alarm notice record.
 const ALARM_NOTICE: u8 = 5;
-
-struct Silent;
-
-impl Witness for Silent {
-    fn refused(&self, _: &Refusal) {}
-    fn durable(&self, _: TerminalId, _: &Commit) {}
-    fn answered(&self, _: u64) {}
-    fn not_taken(&self) {}
-    fn machine(&self, _: TerminalId, _: &MachineEvent) {}
-    fn steady_failures(&self, _: TerminalId, _: u8) {}
-    fn no_randomness(&self) {}
-    fn unreadable_history(&self, _: &Unreadable) {}
-}
 
 struct Caller {
     plan: TerminalPlan,
@@ -133,36 +116,9 @@ pub(crate) struct World {
     turn: usize,
 }
 
-fn link_keys(plan: &FleetPlan) -> LinkKeyring {
-    let mut keys = LinkKeyring::new();
-    for utility in plan.utilities().unwrap() {
-        let id = UtilityId::new(utility.id);
-        keys.add_utility(id, &utility.name);
-        let master = KeyOctets::from_slice(utility.link_master.expose()).unwrap();
-        let master = Master::<Link>::new(master);
-        keys.add_master(id, KEY_VERSION, KeyState::Active, true, master)
-            .unwrap();
-    }
-    keys
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
 fn caller(plan: &FleetPlan, of: TerminalPlan, seed: u64) -> Caller {
     let nvm = MemoryNvm::provisioned(plan.keys(&of).unwrap(), of.mode);
-    let mounted = vec![Mounted {
-        meter: MeterRef {
-            slot: 0,
-            generation: 0,
-        },
-        medium: 3,
-        unit: Unit::LITRE,
-        digits: 8,
-        serial: b"12345678901".to_vec(),
-        device: SimMeter::new(Unit::LITRE, 123_456),
-    }];
+    let mounted = vec![Mounted::gas(b"12345678901", 123_456)];
     let random = Seeded::new(seed ^ u64::from(of.index));
     let terminal = Terminal::new(Config::new(of.owner()), nvm, random, mounted, 0).unwrap();
     Caller {
@@ -215,7 +171,7 @@ impl World {
             ..LogOptions::default()
         };
         let fs = Arc::new(self.fs.clone());
-        let keys = link_keys(&self.plan);
+        let keys = link_keys(&registered(&self.plan));
         // Power may go while the server starts; then it does not.
         let Ok(booted) = boot(fs, Path::new(DATA), options, 1, keys) else {
             return;
@@ -233,7 +189,7 @@ impl World {
             clock: Arc::clone(&self.clock) as Arc<dyn kenshin::time::Clock>,
             commands: Arc::new(NoCommands),
             signer: Arc::new(NoSigner),
-            witness: Arc::new(Silent),
+            witness: Arc::new(Heard::default()),
             live_max: 100,
         });
         if !is_mark_taken_up {
@@ -306,27 +262,7 @@ impl World {
 
     fn register(&self) {
         let booted = &self.server.as_ref().unwrap().booted;
-        for utility in self.plan.utilities().unwrap() {
-            let id = hex(&utility.id);
-            let entry = |one: TerminalPlan| TerminalEntry {
-                id: TerminalId::new(one.identity),
-                mode: one.mode.code(),
-                customer: None,
-            };
-            booted
-                .append(&Event::UtilityPut(UtilityEntry {
-                    id: id.clone(),
-                    name: utility.name,
-                    allow_mode0: true,
-                }))
-                .unwrap();
-            booted
-                .append(&Event::TerminalsPut {
-                    utility: id,
-                    terminals: self.plan.terminals().map(entry).collect(),
-                })
-                .unwrap();
-        }
+        enrol(booted, &registered(&self.plan), true);
     }
 
     fn pass(&mut self, ms: u64) {

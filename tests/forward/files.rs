@@ -181,6 +181,48 @@ fn a_batch_whose_sync_failed_is_cut_off_and_written_again() {
 }
 
 #[test]
+fn lines_are_taken_once_while_their_file_cannot_be_ended() {
+    let (fs, dir) = (SimFs::new(), PathBuf::from("out"));
+    let clock = clock();
+    let mut files = files(fs.clone(), &dir, &clock);
+    let faults = Faults {
+        fail_renames: true,
+        ..Faults::default()
+    };
+    fs.set_faults(faults);
+    let line = |n: u32| format!("{{\"n\":{n},\"text\":\"{}\"}}\n", "x".repeat(120));
+    for n in 0..3 {
+        files.append(Lsn::new(64), line(n).as_bytes()).unwrap();
+    }
+    assert!(matches!(files.rotate_if_due(), Err(NdjsonError::Io { .. })));
+    clock.advance_s(1);
+    files.append(Lsn::new(300), line(3).as_bytes()).unwrap();
+    fs.set_faults(Faults::default());
+    files.rotate_if_due().unwrap();
+    assert_eq!(names(&fs, &dir), ["bulk-20261031T000000Z-64.ndjson"]);
+    let content = fs.content(&dir.join("bulk-20261031T000000Z-64.ndjson"));
+    let all: String = (0..4).map(line).collect();
+    assert_eq!(String::from_utf8(content.unwrap()).unwrap(), all);
+    files.append(Lsn::new(400), b"{}\n").unwrap();
+    assert_eq!(names(&fs, &dir).len(), 2);
+}
+
+#[test]
+fn a_file_that_somebody_took_away_before_its_end_is_let_go() {
+    let (fs, dir) = (SimFs::new(), PathBuf::from("out"));
+    let clock = clock();
+    let mut files = files(fs.clone(), &dir, &clock);
+    files.append(Lsn::new(64), b"{}\n").unwrap();
+    fs.remove(&dir.join("bulk-20261031T000000Z-64.ndjson.part"))
+        .unwrap();
+    clock.advance_s(60);
+    assert!(matches!(files.rotate_if_due(), Err(NdjsonError::Io { .. })));
+    files.rotate_if_due().unwrap();
+    files.append(Lsn::new(80), b"{}\n").unwrap();
+    assert_eq!(names(&fs, &dir), ["bulk-20261031T000100Z-80.ndjson.part"]);
+}
+
+#[test]
 fn a_folder_that_is_gone_fails_until_somebody_makes_it_again() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("out");

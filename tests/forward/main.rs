@@ -9,6 +9,8 @@
     reason = "a test stops at the first surprise"
 )]
 
+#[path = "../support/http.rs"]
+mod http;
 #[path = "../support/otl.rs"]
 mod otl;
 

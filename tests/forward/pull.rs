@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kenshin::api::pull::{Consumer, router};
 use kenshin::api::serve::{self, HttpLimits};
@@ -13,10 +13,11 @@ use kenshin::model::Zone;
 use kenshin::store::fs::SimFs;
 use kenshin::store::log::CommitLog;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+use super::http;
 use super::world::{
     GAS, WATER, add, alarm, damage, durable_cursors, everyday, ids, log_on, parse_lines,
     plaintext_of,
@@ -39,7 +40,7 @@ struct Answer {
     records: Vec<Value>,
     cursor: String,
     more: bool,
-    body: Vec<u8>,
+    body: String,
 }
 
 async fn serve() -> Server {
@@ -74,31 +75,18 @@ async fn serve() -> Server {
 }
 
 impl Server {
-    async fn raw(&self, query: &str, authorization: &str) -> (u16, String, Vec<u8>) {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let request = format!(
-            "GET /v1/records{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{authorization}\r\n"
-        );
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut octets = Vec::new();
-        stream.read_to_end(&mut octets).await.unwrap();
-        let at = octets.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
-        let head = String::from_utf8(octets[..at].to_vec())
-            .unwrap()
-            .to_lowercase();
-        let status = head[9..12].parse().unwrap();
-        let mut body = octets.split_off(at + 4);
-        if head.contains("transfer-encoding: chunked") {
-            body = unchunked(&body);
-        }
-        (status, head, body)
+    async fn raw(&self, query: &str, authorization: &str) -> http::Answer {
+        let (address, target) = (self.address, format!("/v1/records{query}"));
+        let headers = authorization.to_owned();
+        let asked = spawn_blocking(move || http::get(address, &target, &headers));
+        asked.await.unwrap().unwrap()
     }
 
     async fn get(&self, query: &str, token: &str) -> Answer {
         let header = format!("Authorization: Bearer {token}\r\n");
-        let (status, head, body) = self.raw(query, &header).await;
+        let http::Answer { status, head, body } = self.raw(query, &header).await;
         let mut lines = if status == 200 {
-            parse_lines(&body)
+            parse_lines(body.as_bytes())
         } else {
             Vec::new()
         };
@@ -111,20 +99,6 @@ impl Server {
             more: last["more"].as_bool().unwrap_or_default(),
             body,
         }
-    }
-}
-
-fn unchunked(mut body: &[u8]) -> Vec<u8> {
-    let mut whole = Vec::new();
-    loop {
-        let at = body.windows(2).position(|w| w == b"\r\n").unwrap();
-        let len = std::str::from_utf8(&body[..at]).unwrap();
-        let len = usize::from_str_radix(len, 16).unwrap();
-        if len == 0 {
-            return whole;
-        }
-        whole.extend_from_slice(&body[at + 2..at + 2 + len]);
-        body = &body[at + 4 + len..];
     }
 }
 
@@ -142,11 +116,11 @@ async fn without_the_token_of_a_consumer_nothing_is_told() {
         format!("Authorization: Bearer {}\r\n", "y".repeat(4_000)),
     ];
     for header in wrong {
-        let (status, head, body) = server.raw("", &header).await;
+        let http::Answer { status, head, body } = server.raw("", &header).await;
         assert_eq!(status, 401, "{header}");
         assert!(head.contains("application/problem+json") && head.contains("no-store"));
         assert!(head.contains("www-authenticate: bearer"));
-        let problem: Value = serde_json::from_slice(&body).unwrap();
+        let problem: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(problem["status"], 401);
     }
 }
@@ -165,7 +139,7 @@ async fn a_consumer_gets_the_records_of_its_utility_alone() {
     assert!(gas.records.iter().all(|record| record["utility"] == other));
     let water = server.get("", WATER_TOKEN).await;
     assert_eq!(water.records.len(), 3);
-    assert!(!String::from_utf8_lossy(&water.body).contains(&other));
+    assert!(!water.body.contains(&other));
     // And its cursor is no other's.
     let stolen = server
         .get(&format!("?after={}", gas.cursor), WATER_TOKEN)
@@ -230,6 +204,28 @@ async fn a_poll_wakes_up_for_a_record_and_not_for_anothers() {
         .unwrap()
         .unwrap();
     assert_eq!(answer.records.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_that_waits_looks_at_a_busy_log_some_times_a_second_with_one_open_file() {
+    let server = Arc::new(serve().await);
+    add(&server.log, WATER, &everyday());
+    let polling = Arc::clone(&server);
+    let poll = tokio::spawn(async move { polling.get("?wait_s=30", GAS_TOKEN).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let before = server.fs.counts();
+    let (plaintext, began) = (everyday(), Instant::now());
+    while began.elapsed() < Duration::from_secs(1) {
+        add(&server.log, WATER, &plaintext);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let after = server.fs.counts();
+    add(&server.log, GAS, &plaintext);
+    let answer = poll.await.unwrap();
+    assert_eq!(answer.records.len(), 1);
+    assert_eq!(after.opens, before.opens, "the log was opened again");
+    let reads = after.reads - before.reads;
+    assert!((5..50).contains(&reads), "{reads} reads in a second");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! Cursors: durable, never back, and each sink for itself.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
@@ -11,13 +12,15 @@ use kenshin::forward::{
     Attachment, Begin, Delivery, DeliveryError, Forwarder, LaneBatch, SinkError, Sinks,
 };
 use kenshin::model::{Event, Lane, Lanes, Lsn, Zone};
-use kenshin::store::fs::SimFs;
+use kenshin::store::fs::{Faults, Fs as _, SimFs};
 use kenshin::store::log::{CommitLog, ReadError};
+use kenshin::store::ndjson::{NdjsonFiles, NdjsonFolder, Rotation};
 use kenshin::store::state::directory::SinkCursors;
+use kenshin::time::{TestClock, UtcSeconds};
 
 use super::world::{
     GAS, Gate, Memory, WATER, add, alarm, attach, damage, durable_cursors, everyday, gated_log_on,
-    log_on, plaintext_of, until,
+    log_on, parse_lines, plaintext_of, until,
 };
 
 const STOP: Duration = Duration::from_secs(8);
@@ -205,6 +208,45 @@ fn a_sink_in_use_is_not_removed_and_one_that_is_not_holds_the_log_no_longer() {
     sinks.remove("files").unwrap();
     assert!(durable_cursors(&log).is_empty());
     assert!(matches!(sinks.remove("files"), Err(SinkError::Unknown(_))));
+}
+
+#[test]
+fn a_file_that_cannot_be_ended_is_told_and_holds_up_no_record_and_not_the_log() {
+    let fs = SimFs::new();
+    let log = log_on(&fs);
+    let sinks = sinks_on(&log);
+    let sink = attach(&sinks, "files", Begin::Now);
+    let folder = NdjsonFolder::new(Arc::new(fs.clone()), "out".into());
+    let rotation = Rotation {
+        octets: 1,
+        age_ms: 60_000,
+    };
+    let clock = Arc::new(TestClock::new(UtcSeconds::new(1_793_404_800)));
+    let files = NdjsonFiles::new(&folder, Lane::Bulk, rotation, clock);
+    let mut lane = LaneTask::new(&sinks, &sink, Lane::Bulk, Zone::JAPAN, Box::new(files));
+    let faults = Faults {
+        fail_renames: true,
+        ..Faults::default()
+    };
+    fs.set_faults(faults);
+    for _ in 0..3 {
+        add(&log, GAS, &everyday());
+        assert_eq!(lane.turn().unwrap().records, 1);
+        assert!(matches!(lane.turn(), Err(LaneError::Idle(_))));
+        add(&log, GAS, &alarm());
+        assert!(matches!(lane.turn(), Err(LaneError::Idle(_))));
+        assert_eq!(sink.position(Lane::Bulk), log.durable_end());
+    }
+    fs.set_faults(Faults::default());
+    assert_eq!(lane.turn().unwrap().records, 0);
+    let names = fs.list(Path::new("out")).unwrap();
+    let ended: Vec<_> = names
+        .iter()
+        .filter(|name| name.ends_with(".ndjson"))
+        .collect();
+    assert_eq!(ended.len(), 1, "{names:?}");
+    let content = fs.content(&Path::new("out").join(ended[0])).unwrap();
+    assert_eq!(parse_lines(&content).len(), 3);
 }
 
 #[test]

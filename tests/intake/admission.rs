@@ -19,7 +19,7 @@ fn whoever_verified_is_not_counted_as_a_failure_whatever_was_in_the_frame() {
     let (verdicts, _) = world.take(&frames);
     assert_eq!(verdicts, [Verdict::Verified; 4]);
     // It is counted as what it is all the same.
-    assert_eq!(world.heard.refusals.lock().len(), 1);
+    assert_eq!(world.heard.told().refusals.len(), 1);
     let mut forged = hand.resync([3; 16], false);
     *forged.last_mut().unwrap() ^= 1;
     let mut short = hand.routine();
@@ -30,6 +30,6 @@ fn whoever_verified_is_not_counted_as_a_failure_whatever_was_in_the_frame() {
         [Verdict::FailedAuthentication, Verdict::Malformed]
     );
     assert_eq!(answers, 0);
-    let refusals = world.heard.refusals.lock();
+    let refusals = &world.heard.told().refusals;
     assert_eq!(refusals[1..], [Reason::TagMismatch, Reason::Truncated]);
 }

@@ -87,7 +87,7 @@ fn a_record_that_cannot_be_decoded_is_kept_with_the_reason_and_does_not_hold_up_
     let after = hand.item(&Hand::reading(START_UTC_S, Unit::LITRE, 2));
     let (_, answers) = world.take(&[hand.frame(&[before, broken], false)]);
     assert_eq!(answers, 1);
-    assert_eq!(*world.heard.quarantined.lock(), 1);
+    assert_eq!(world.heard.told().quarantined, 1);
     world.pass_a_second();
     world.take(&[hand.frame(&[after], false)]);
     let records = world.outward();

@@ -12,6 +12,12 @@
 #[path = "../support/hand.rs"]
 #[allow(dead_code, reason = "shared by several tests")]
 mod hand;
+#[path = "../support/heard.rs"]
+#[allow(dead_code, reason = "shared by several tests")]
+mod heard;
+#[path = "../support/plan.rs"]
+#[allow(dead_code, reason = "shared by several tests")]
+mod plan;
 
 mod admission;
 mod doubtful;

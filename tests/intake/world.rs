@@ -6,19 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kenshin::app::boot::{Booted, boot};
-use kenshin::crypto::key::{KeyOctets, Link, Master};
 use kenshin::forward::{Attachment, Begin, Delivery, DeliveryError, Forwarder, LaneBatch, Sinks};
-use kenshin::ingest::history::Unreadable;
 use kenshin::ingest::intake::{Intake, Parts};
 use kenshin::ingest::load::Load;
-use kenshin::ingest::witness::Witness;
-use kenshin::keyring::{KeyState, LinkKeyring, UtilityId};
-use kenshin::model::event::{TerminalEntry, UtilityEntry};
-use kenshin::model::{Event, Lane, Lsn, TerminalId, Zone};
+use kenshin::model::{Lane, Lsn, TerminalId, Zone};
 use kenshin::net::contract::{FrameHandler as _, Outgoing, PathId, Verdict};
-use kenshin::session::otl::machine::{MachineEvent, NoCommands, NoSigner};
-use kenshin::session::otl::refusal::{Reason, Refusal};
-use kenshin::session::otl::step::Commit;
+use kenshin::session::otl::machine::{NoCommands, NoSigner};
 use kenshin::store::fs::SimFs;
 use kenshin::store::log::LogOptions;
 use kenshin::store::state::MeterTrack;
@@ -27,7 +20,9 @@ use kenshin::time::{Clock, TestClock, UtcSeconds};
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::hand::{Hand, KEY_VERSION};
+use super::hand::Hand;
+use super::heard::Heard;
+use super::plan::{Registered, enrol, link_keys};
 
 pub(crate) const START_UTC_S: u32 = 1_793_404_800;
 pub(crate) const IDENTITY: [u8; 8] = [0, 7, 0, 0, 0, 0, 0, 1];
@@ -35,50 +30,21 @@ const UTILITY: [u8; 8] = *b"townsgas";
 const MASTER: [u8; 16] = *b"gas link master.";
 const DATA: &str = "/data";
 
-/// What the intake told, as far as a test looks at it.
-#[derive(Default)]
-pub(crate) struct Heard {
-    pub(crate) refusals: Mutex<Vec<Reason>>,
-    pub(crate) quarantined: Mutex<usize>,
-}
-
-struct Listening(Arc<Heard>);
-
-impl Witness for Listening {
-    fn refused(&self, refusal: &Refusal) {
-        self.0.refusals.lock().push(refusal.reason);
-    }
-    fn durable(&self, _: TerminalId, commit: &Commit) {
-        *self.0.quarantined.lock() += commit.damaged.len();
-    }
-    fn answered(&self, _: u64) {}
-    fn not_taken(&self) {}
-    fn machine(&self, _: TerminalId, _: &MachineEvent) {}
-    fn steady_failures(&self, _: TerminalId, _: u8) {}
-    fn no_randomness(&self) {}
-    fn unreadable_history(&self, _: &Unreadable) {}
-}
-
 pub(crate) struct World {
     fs: SimFs,
     booted: Booted,
     intake: Intake,
     clock: Arc<TestClock>,
-    pub(crate) heard: Arc<Heard>,
+    pub(crate) heard: Heard,
 }
 
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
-fn keys() -> LinkKeyring {
-    let mut keys = LinkKeyring::new();
-    let id = UtilityId::new(UTILITY);
-    keys.add_utility(id, "gas");
-    let master = Master::<Link>::new(KeyOctets::from_slice(&MASTER).unwrap());
-    keys.add_master(id, KEY_VERSION, KeyState::Active, true, master)
-        .unwrap();
-    keys
+fn utilities() -> [Registered; 1] {
+    [Registered {
+        id: UTILITY,
+        name: "gas".to_owned(),
+        link_master: MASTER.to_vec(),
+        terminals: vec![(IDENTITY, 1)],
+    }]
 }
 
 fn booted(fs: &SimFs) -> Booted {
@@ -87,7 +53,14 @@ fn booted(fs: &SimFs) -> Booted {
         urgent_floor_bytes: 0,
         ..LogOptions::default()
     };
-    boot(Arc::new(fs.clone()), Path::new(DATA), options, 1, keys()).unwrap()
+    boot(
+        Arc::new(fs.clone()),
+        Path::new(DATA),
+        options,
+        1,
+        link_keys(&utilities()),
+    )
+    .unwrap()
 }
 
 pub(crate) fn hand() -> Hand {
@@ -98,27 +71,10 @@ impl World {
     pub(crate) fn new() -> Self {
         let fs = SimFs::new();
         let booted = booted(&fs);
-        let id = hex(&UTILITY);
-        let utility = UtilityEntry {
-            id: id.clone(),
-            name: "gas".to_owned(),
-            allow_mode0: false,
-        };
-        booted.append(&Event::UtilityPut(utility)).unwrap();
-        let terminal = TerminalEntry {
-            id: TerminalId::new(IDENTITY),
-            mode: 1,
-            customer: None,
-        };
-        let terminals = vec![terminal];
-        let put = Event::TerminalsPut {
-            utility: id,
-            terminals,
-        };
-        booted.append(&put).unwrap();
+        enrol(&booted, &utilities(), false);
         let clock = Arc::new(TestClock::new(UtcSeconds::new(START_UTC_S)));
         booted.take_up_mark(&*clock).unwrap();
-        let heard = Arc::new(Heard::default());
+        let heard = Heard::default();
         let intake = Intake::new(Parts {
             allow_mode0: true,
             state: Arc::clone(&booted.state),
@@ -128,7 +84,7 @@ impl World {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             commands: Arc::new(NoCommands),
             signer: Arc::new(NoSigner),
-            witness: Arc::new(Listening(Arc::clone(&heard))),
+            witness: Arc::new(heard.clone()),
             live_max: 100,
         });
         // Nothing is answered in the second of a start.

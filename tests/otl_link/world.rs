@@ -23,7 +23,7 @@ use kenshin::wire::otl::ident::{KeyVersion, Mode};
 use kenshin::wire::otl::meter::Meter;
 use kenshin::wire::otl::record::{Record, RecordBody};
 use kenshin::wire::otl::registry::commands::{CommandKind, Precondition};
-use simulator::codec::record::{Alarm, MeterRef, Unit};
+use simulator::codec::record::Alarm;
 use simulator::crypto::SecretKey;
 use simulator::household::{Household, Profile};
 use simulator::keys::{self, KeyRing, Owner, Pair, Purpose};
@@ -460,25 +460,18 @@ fn sim_keys() -> KeyRing {
     }
 }
 
-fn mounted() -> Vec<Mounted<SimMeter>> {
-    vec![Mounted {
-        meter: MeterRef {
-            slot: 0,
-            generation: 0,
-        },
-        medium: 3,
-        unit: Unit::LITRE,
-        digits: 8,
-        serial: b"12345678901".to_vec(),
-        device: SimMeter::new(Unit::LITRE, 123_456),
-    }]
-}
-
 impl World {
     pub(crate) fn new(mode: Mode) -> Self {
         let nvm = MemoryNvm::provisioned(sim_keys(), sim_mode(mode));
         let config = Config::new(owner());
-        let terminal = Terminal::new(config, nvm, Seeded::new(7), mounted(), 0).unwrap();
+        let terminal = Terminal::new(
+            config,
+            nvm,
+            Seeded::new(7),
+            vec![Mounted::gas(b"12345678901", 123_456)],
+            0,
+        )
+        .unwrap();
         Self {
             server: Server::new(mode),
             terminal: Some(terminal),

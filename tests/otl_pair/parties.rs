@@ -3,7 +3,6 @@
 use kenshin::crypto::key::{KeyOctets, Link as LinkPurpose, Master};
 use kenshin::keyring::{KeyState, LinkKeyring, Registration, UtilityId};
 use kenshin::wire::otl::ident::Mode;
-use simulator::codec::record::{MeterRef, Unit};
 use simulator::crypto::SecretKey;
 use simulator::keys::{self, KeyRing, Owner, Pair, Purpose};
 use simulator::meter::SimMeter;
@@ -58,25 +57,16 @@ fn sim_keys() -> KeyRing {
     }
 }
 
-fn mounted() -> Vec<Mounted<SimMeter>> {
-    vec![Mounted {
-        meter: MeterRef {
-            slot: 0,
-            generation: 0,
-        },
-        medium: 3,
-        unit: Unit::LITRE,
-        digits: 8,
-        serial: b"12345678901".to_vec(),
-        device: SimMeter::new(Unit::LITRE, 123_456),
-    }]
-}
-
 /// A terminal fresh from its maker.
 pub(crate) fn new_terminal(mode: Mode, seed: u64) -> SimTerminal {
     let mode = keys::Mode::from_code(mode.number()).unwrap();
     let nvm = MemoryNvm::provisioned(sim_keys(), mode);
-    boot(nvm, Seeded::new(seed), mounted(), 0)
+    boot(
+        nvm,
+        Seeded::new(seed),
+        vec![Mounted::gas(b"12345678901", 123_456)],
+        0,
+    )
 }
 
 /// Power comes back.

@@ -7,13 +7,11 @@ use std::time::{Duration, Instant};
 
 use kenshin::app::Server;
 use kenshin::config::Config;
-use kenshin::crypto::key::{KeyOctets, Link, Master};
-use kenshin::keyring::{KeyError, KeyState, LinkKeyring, UtilityId};
+use kenshin::keyring::KeyError;
 use kenshin::model::TerminalId;
 use kenshin::shutdown::Shutdown;
 use kenshin::time::{Clock, SystemClock};
-use simulator::codec::record::{MeterRef, Unit};
-use simulator::fleet::{FleetPlan, KEY_VERSION, TerminalPlan};
+use simulator::fleet::{FleetPlan, TerminalPlan};
 use simulator::household::{Household, Profile};
 use simulator::keys::Mode;
 use simulator::meter::SimMeter;
@@ -21,8 +19,8 @@ use simulator::nvm::MemoryNvm;
 use simulator::random::Seeded;
 use simulator::terminal::{Action, Config as TerminalConfig, Event, Mounted, Terminal};
 
-use super::serve::{Registered, Site};
-use super::town::utc_s;
+use super::serve::plan::{link_keys, registered};
+use super::serve::{Site, utc_s};
 
 const PLAN: FleetPlan = FleetPlan {
     seed: 3,
@@ -95,17 +93,7 @@ struct Caller {
 
 impl Caller {
     fn new(plan: TerminalPlan, way: Way) -> Self {
-        let mounted = vec![Mounted {
-            meter: MeterRef {
-                slot: 0,
-                generation: 0,
-            },
-            medium: 3,
-            unit: Unit::LITRE,
-            digits: 8,
-            serial: b"12345678901".to_vec(),
-            device: SimMeter::new(Unit::LITRE, 123_456),
-        }];
+        let mounted = vec![Mounted::gas(b"12345678901", 123_456)];
         let nvm = MemoryNvm::provisioned(PLAN.keys(&plan).unwrap(), plan.mode);
         let config = TerminalConfig::new(plan.owner());
         let random = Seeded::new(plan.index.into());
@@ -165,43 +153,17 @@ impl Caller {
     }
 }
 
-fn keys() -> LinkKeyring {
-    let mut keys = LinkKeyring::new();
-    for utility in PLAN.utilities().unwrap() {
-        let id = UtilityId::new(utility.id);
-        keys.add_utility(id, &utility.name);
-        let octets = KeyOctets::from_slice(utility.link_master.expose()).unwrap();
-        let master = Master::<Link>::new(octets);
-        keys.add_master(id, KEY_VERSION, KeyState::Active, true, master)
-            .unwrap();
-    }
-    keys
-}
-
-fn site(dir: &std::path::Path) -> Site {
-    let utility = PLAN.utilities().unwrap().swap_remove(0);
-    let registered = Registered {
-        id: utility.id,
-        name: utility.name,
-        link_master: utility.link_master.expose().to_vec(),
-        terminals: PLAN
-            .terminals()
-            .map(|one| (one.identity, one.mode.code()))
-            .collect(),
-    };
-    Site::new(dir, &[registered], "")
-}
-
 // spec: SES-12, SES-13, SEC-8
 #[test]
 fn a_terminal_that_holds_a_connection_or_listens_on_udp_is_called_and_calls() {
     let dir = tempfile::tempdir().unwrap();
-    let site = site(dir.path());
+    let utilities = registered(&PLAN);
+    let site = Site::new(dir.path(), &utilities, "");
     let text = std::fs::read_to_string(site.dir.join("kenshin.toml")).unwrap();
     let config = Config::parse(&text, []).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let server = Server::start(&config, keys(), &clock, runtime.handle()).unwrap();
+    let server = Server::start(&config, link_keys(&utilities), &clock, runtime.handle()).unwrap();
     let nobody = server.call(TerminalId::new([9; 8]));
     assert!(matches!(nobody, Err(KeyError::UnknownTerminal)));
     let of_mode = |mode: Mode, nth: usize| {

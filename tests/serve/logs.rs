@@ -5,11 +5,12 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use kenshin::wire::hex::Hex;
 use serde_json::Value;
 
-use super::http::get;
+use super::serve::http::get;
 use super::serve::running::terminate;
-use super::town::{MASTERS, TOKENS, Town, hex, until};
+use super::town::{MASTERS, TOKENS, Town, until};
 
 /// Servers that were started.
 static RUNS: AtomicU32 = AtomicU32::new(0);
@@ -54,7 +55,7 @@ fn assert_silent_on_secrets(town: &Town, text: &str, more: &[String]) {
     let keys = [town.gas(3).secrets(), town.water(3).secrets()].concat();
     let keys = keys.iter().map(Vec::as_slice);
     for key in keys.chain(MASTERS.iter().map(|master| master.as_slice())) {
-        secrets.push(hex(key));
+        secrets.push(Hex(key).to_string());
         // As a debug form of octets would show them.
         let list = key.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
         secrets.push(list);

@@ -9,9 +9,10 @@ use std::time::Duration;
 use simulator::codec::record::Unit;
 
 use super::hand::{Hand, damaged, item};
-use super::http::get;
+use super::serve::http::get;
 use super::serve::running::terminate;
-use super::town::{GAS, MASTERS, TERMINALS, TOKENS, Town, identity, socket, until, utc_s};
+use super::serve::utc_s;
+use super::town::{GAS, MASTERS, TERMINALS, TOKENS, Town, identity, socket, until};
 
 /// Failures that an address may have here: enough for the alarm on failed opens.
 const BURST: usize = 1_400;
@@ -20,11 +21,11 @@ const BURST: usize = 1_400;
 const AT_REST: &[(&str, &str)] = &[
     (
         "rollbacks_suspected",
-        "needs a server on an older copy: tests of the link",
+        "needs a server on an older copy: tests of the witness",
     ),
     (
         "come_backs",
-        "needs a disk that fills up: tests of the disk",
+        "needs a disk that fills up: tests of the disk's levels",
     ),
     (
         "log_queue_frames",
@@ -44,16 +45,19 @@ const AT_REST: &[(&str, &str)] = &[
         "send_failures",
         "the kernel takes what is sent on loopback: tests of the listeners",
     ),
-    ("accept_failures", "needs a process without descriptors"),
+    (
+        "accept_failures",
+        "needs a process without descriptors: tests of open files",
+    ),
     (
         "connections_refused",
         "needs verified terminals in all places: tests of the listeners",
     ),
     (
         "budget_drops",
-        "needs a flood from many addresses: tests of admission",
+        "needs a flood from many addresses: tests of the listeners",
     ),
-    // Reasons of refusals.
+    // Reasons of refusals; that each is counted under its name is for the tests of the witness.
     ("padding_not_zero", "tests of the codec"),
     ("bad_value", "tests of the codec"),
     ("non_canonical", "tests of the codec"),
@@ -77,10 +81,14 @@ const AT_REST: &[(&str, &str)] = &[
         "needs mode 3 with a short master: tests of the key ring",
     ),
     ("idle", "an hour at least: tests of the listeners"),
-    ("come_back", "needs a disk that fills up: tests of the disk"),
+    (
+        "come_back",
+        "needs a disk that fills up: tests of the disk's levels",
+    ),
     (
         "shed",
-        "needs a full disk, or a server that stops: tests of the disk",
+        "a refusal, which needs a full disk: tests of the disk's levels; and a verdict: tests of \
+         the listeners",
     ),
     ("stopping", "nobody asks a server that is stopping"),
     (
@@ -94,7 +102,7 @@ const AT_REST: &[(&str, &str)] = &[
     // Verdicts and causes.
     ("partial", "20 seconds: tests of the listeners"),
     ("unread", "10 seconds: tests of the listeners"),
-    // Events of sessions.
+    // Events of sessions; that each is counted is for the tests of the witness.
     ("ended", "counted as a session"),
     (
         "joined",
@@ -116,7 +124,7 @@ const AT_REST: &[(&str, &str)] = &[
     ),
     (
         "log_torn_octets",
-        "needs an end that is torn: tests of the log",
+        "needs an end that is torn: a test of its own below",
     ),
     ("seal_failed", "a bug of the server"),
     ("handed_over", "there is no queue of commands yet"),
@@ -383,5 +391,28 @@ fn every_metric_moves_with_what_it_counts() {
     let scrape = Scrape::of(&town);
     assert_eq!(scrape.unmoved(), Vec::<&str>::new());
     assert!(scrape.value("snapshot_age_seconds") > 0.0);
+    assert_eq!(terminate(server), Some(0));
+}
+
+#[test]
+fn what_was_cut_off_the_log_at_the_start_is_told() {
+    let town = Town::new("");
+    let server = town.site.start(Stdio::null());
+    assert_eq!(Scrape::of(&town).value("log_torn_octets"), 0.0);
+    town.call(town.site.udp, &town.gas(0).routine());
+    assert_eq!(terminate(server), Some(0));
+    let segments = std::fs::read_dir(town.site.dir.join("data/log")).unwrap();
+    let segments = segments.map(|entry| entry.unwrap().path());
+    let last = segments
+        .filter(|path| path.extension().is_some_and(|ending| ending == "klog"))
+        .max();
+    let mut file = std::fs::OpenOptions::new()
+        .append(true)
+        .open(last.unwrap())
+        .unwrap();
+    file.write_all(&[0xAA; 100]).unwrap();
+    drop(file);
+    let server = town.site.start(Stdio::null());
+    assert_eq!(Scrape::of(&town).value("log_torn_octets"), 100.0);
     assert_eq!(terminate(server), Some(0));
 }

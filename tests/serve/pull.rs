@@ -3,11 +3,12 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use kenshin::keyring::UtilityId;
 use serde_json::Value;
 
-use super::http::{Answer, get};
+use super::serve::http::{Answer, get};
 use super::serve::running::terminate;
-use super::town::{GAS, TOKENS, Town, WATER, hex, until};
+use super::town::{GAS, TOKENS, Town, WATER, until};
 
 struct Page {
     records: Vec<Value>,
@@ -80,9 +81,13 @@ fn a_consumer_never_sees_the_records_of_another_utility() {
     for (token, own, other) in [(TOKENS[0], GAS, WATER), (TOKENS[1], WATER, GAS)] {
         let page = pull(&town, "", token);
         assert_eq!(page.records.len(), 2);
-        let own = hex(&own);
+        let own = UtilityId::new(own).to_string();
         assert!(page.records.iter().all(|record| record["utility"] == own));
-        assert!(!ask(&town, "", token).body.contains(&hex(&other)));
+        assert!(
+            !ask(&town, "", token)
+                .body
+                .contains(&UtilityId::new(other).to_string())
+        );
     }
     // Nor does a cursor of one open the records of the other.
     let cursor = pull(&town, "", TOKENS[0]).cursor;

@@ -2,10 +2,12 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+
+use kenshin::keyring::UtilityId;
 
 use super::hand::Hand;
-use super::serve::{Registered, Site};
+use super::serve::{Registered, Site, utc_s};
 
 pub(crate) const GAS: [u8; 8] = *b"townsgas";
 pub(crate) const WATER: [u8; 8] = *b"townswtr";
@@ -19,11 +21,6 @@ pub(crate) const TERMINALS: u8 = 12;
 
 pub(crate) fn identity(utility: u8, number: u8) -> [u8; 8] {
     [0, 7, 0, 0, 0, 0, utility, number]
-}
-
-pub(crate) fn utc_s() -> u32 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    u32::try_from(since.unwrap().as_secs()).unwrap()
 }
 
 /// Waits until something holds; 60 s at most.
@@ -54,7 +51,7 @@ impl Town {
             text += &format!(
                 "[[consumer]]\nname = \"{name}\"\nutility = \"{}\"\ntoken_file = \"{}\"\n\
                  from = \"start\"\n",
-                hex(&utility),
+                UtilityId::new(utility),
                 file.display()
             );
         }
@@ -110,8 +107,4 @@ pub(crate) fn exchange(socket: &UdpSocket, port: SocketAddr, frame: &[u8]) -> Ve
         }
     }
     panic!("no answer within 55 s");
-}
-
-pub(crate) fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }

@@ -6,7 +6,8 @@ use std::net::UdpSocket;
 use std::path::Path;
 use std::time::Duration;
 
-use simulator::codec::record::{Alarm, CommandResult, MeterRef, Record, Unit};
+use kenshin::wire::hex::Hex;
+use simulator::codec::record::{Alarm, CommandResult, MeterRef, Record};
 use simulator::fleet::{FleetPlan, TerminalPlan};
 use simulator::household::{Household, Profile};
 use simulator::meter::SimMeter;
@@ -15,7 +16,7 @@ use simulator::random::Seeded;
 use simulator::store::ToldSafe;
 use simulator::terminal::{Action, Config, Event, Mounted, NoticeDetail, Terminal};
 
-use super::serve::{Registered, Site};
+use super::serve::Site;
 
 /// How long an answer is waited for. A server says nothing twice in a second.
 const ANSWER_WAIT: Duration = Duration::from_millis(1_300);
@@ -23,22 +24,6 @@ const METER: MeterRef = MeterRef {
     slot: 0,
     generation: 0,
 };
-
-/// A plan's utilities and terminals, to be registered.
-pub(crate) fn registered(plan: &FleetPlan) -> Vec<Registered> {
-    let of_plan = |id: [u8; 8]| plan.terminals().filter(move |one| one.utility == id);
-    let utilities = plan.utilities().unwrap().into_iter();
-    utilities
-        .map(|utility| Registered {
-            id: utility.id,
-            name: utility.name,
-            link_master: utility.link_master.expose().to_vec(),
-            terminals: of_plan(utility.id)
-                .map(|one| (one.identity, one.mode.code()))
-                .collect(),
-        })
-        .collect()
-}
 
 /// What a call came to.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -66,21 +51,14 @@ pub(crate) struct Caller {
 impl Caller {
     pub(crate) fn new(plan: &FleetPlan, of: &TerminalPlan, utc_s: u32) -> Self {
         let nvm = MemoryNvm::provisioned(plan.keys(of).unwrap(), of.mode);
-        let mounted = vec![Mounted {
-            meter: METER,
-            medium: 3,
-            unit: Unit::LITRE,
-            digits: 8,
-            serial: b"12345678901".to_vec(),
-            device: SimMeter::new(Unit::LITRE, 123_456),
-        }];
+        let mounted = vec![Mounted::gas(b"12345678901", 123_456)];
         let random = Seeded::new(u64::from(of.index) + 1);
         let config = Config::new(of.owner());
         let terminal = Terminal::new(config, nvm, random, mounted, 0).unwrap();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(ANSWER_WAIT)).unwrap();
         Self {
-            name: format!("{}-{}", hex(&of.utility), hex(&of.identity)),
+            name: format!("{}-{}", Hex(&of.utility), Hex(&of.identity)),
             terminal,
             household: Household::new(u64::from(of.index), Profile::Quiet),
             day: u16::try_from(utc_s / 86_400).unwrap() - 300,
@@ -192,10 +170,6 @@ impl Caller {
         outcome.told_safe = self.told_safe() - before;
         outcome
     }
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// The ids of the records in files.

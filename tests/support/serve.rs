@@ -3,31 +3,30 @@
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use kenshin::app::boot::{boot, lock};
-use kenshin::keyring::LinkKeyring;
-use kenshin::model::event::{TERMINALS_PER_EVENT, TerminalEntry, UtilityEntry};
-use kenshin::model::{Event, TerminalId};
-use kenshin::store::fs::RealFs;
-use kenshin::store::log::LogOptions;
+use kenshin::admin::Ask;
+use kenshin::app::Direct;
+use kenshin::config::Config;
+use kenshin::keyring::UtilityId;
+use kenshin::model::TerminalId;
+use kenshin::registry::{Command as Order, ROWS_PER_IMPORT, Row};
+use kenshin::wire::hex::Hex;
 
+#[path = "http.rs"]
+pub(crate) mod http;
+#[path = "plan.rs"]
+pub(crate) mod plan;
 #[path = "running.rs"]
 pub(crate) mod running;
 
+pub(crate) use plan::Registered;
 use running::Running;
 
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
-/// A utility with its terminals: identities and modes.
-pub(crate) struct Registered {
-    pub(crate) id: [u8; 8],
-    pub(crate) name: String,
-    pub(crate) link_master: Vec<u8>,
-    pub(crate) terminals: Vec<([u8; 8], u8)>,
+/// Seconds of UTC now, as the server that is started has them.
+pub(crate) fn utc_s() -> u32 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    u32::try_from(since.unwrap().as_secs()).unwrap()
 }
 
 /// A server's folder with its configuration, on ports of its own that stay the same.
@@ -61,15 +60,14 @@ impl Site {
             http: free_tcp(),
         };
         std::fs::create_dir_all(dir).unwrap();
-        site.register(utilities);
         let mut keys = String::new();
         for utility in utilities {
             keys += &format!(
                 "[[utility]]\nid = \"{}\"\nname = \"{}\"\n[[utility.link_master]]\nversion = 1\n\
                  state = \"ACTIVE\"\nkey = \"{}\"\n",
-                hex(&utility.id),
+                Hex(&utility.id),
                 utility.name,
-                hex(&utility.link_master)
+                Hex(&utility.link_master)
             );
         }
         let key_file = dir.join("keys.toml");
@@ -90,44 +88,14 @@ impl Site {
             keys = key_file.display(),
             records = site.records().display(),
         );
-        std::fs::write(dir.join("kenshin.toml"), text).unwrap();
+        std::fs::write(dir.join("kenshin.toml"), &text).unwrap();
+        register(&Config::parse(&text, []).unwrap(), utilities);
         site
     }
 
     /// Where the sink's files are.
     pub(crate) fn records(&self) -> PathBuf {
         self.dir.join("records")
-    }
-
-    fn register(&self, utilities: &[Registered]) {
-        let fs = Arc::new(RealFs);
-        let data = self.dir.join("data");
-        let _lock = lock(&*fs, &data).unwrap();
-        let keys = LinkKeyring::new();
-        let booted = boot(fs, &data, LogOptions::default(), 1, keys).unwrap();
-        for utility in utilities {
-            booted
-                .append(&Event::UtilityPut(UtilityEntry {
-                    id: hex(&utility.id),
-                    name: utility.name.clone(),
-                    allow_mode0: true,
-                }))
-                .unwrap();
-            for part in utility.terminals.chunks(TERMINALS_PER_EVENT) {
-                let entry = |(id, mode): &([u8; 8], u8)| TerminalEntry {
-                    id: TerminalId::new(*id),
-                    mode: *mode,
-                    customer: None,
-                };
-                booted
-                    .append(&Event::TerminalsPut {
-                        utility: hex(&utility.id),
-                        terminals: part.iter().map(entry).collect(),
-                    })
-                    .unwrap();
-            }
-        }
-        booted.log.close().unwrap();
     }
 
     /// Starts the server and waits until its ports take connections.
@@ -159,8 +127,10 @@ impl Site {
     /// Starts a command that starts the server, and waits until its ports take connections.
     pub(crate) fn start_by(&self, command: &mut Command) -> Running {
         let quiet = command.stdin(Stdio::null()).stdout(Stdio::null());
-        let running = Running(quiet.spawn().unwrap());
+        let mut running = Running(quiet.spawn().unwrap());
         for _ in 0..3_000 {
+            let ended = running.try_wait().unwrap();
+            assert_eq!(ended, None, "the server ended at its start");
             let is_up = |address| std::net::TcpStream::connect(address).is_ok();
             if is_up(self.tcp) && is_up(self.http) {
                 return running;
@@ -169,21 +139,40 @@ impl Site {
         }
         panic!("the server does not listen within 30 s");
     }
-}
 
-impl Site {
     /// Asks the operations interface. Gives the status and the body.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
-        use std::io::{Read as _, Write as _};
-        let mut stream = std::net::TcpStream::connect(self.http).unwrap();
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: kenshin\r\nConnection: close\r\n\r\n"
-        )
-        .unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        let status = text.get(9..12).unwrap().parse().unwrap();
-        (status, text)
+        let answer = http::get(self.http, path, "").unwrap();
+        (answer.status, answer.body)
     }
+}
+
+/// Registers as an operator does while no server runs.
+fn register(config: &Config, utilities: &[Registered]) {
+    let direct = Direct::open(config, plan::link_keys(utilities)).unwrap();
+    for utility in utilities {
+        let id = UtilityId::new(utility.id);
+        let put = Order::UtilityPut {
+            utility: id,
+            name: Some(utility.name.clone()),
+            allow_mode0: Some(true),
+        };
+        direct.answer(Ask::Registry(put)).unwrap();
+        for part in utility.terminals.chunks(ROWS_PER_IMPORT) {
+            let row = |(terminal, mode): &([u8; 8], u8)| Row {
+                line: 0,
+                terminal: TerminalId::new(*terminal),
+                utility: id,
+                mode: *mode,
+                customer: None,
+            };
+            let import = Order::TerminalImport {
+                rows: part.iter().map(row).collect(),
+                dry_run: false,
+                move_utility: false,
+            };
+            direct.answer(Ask::Registry(import)).unwrap();
+        }
+    }
+    direct.close().unwrap();
 }

@@ -12,7 +12,7 @@ use super::mishap::{Fate, Mishaps};
 use super::path::Path;
 use super::plan::{TerminalPlan, Transport};
 use super::script::{Event, Script};
-use crate::codec::record::{Alarm, MeterRef, Unit};
+use crate::codec::record::Alarm;
 use crate::custody::TerminalLedger;
 use crate::household::{Household, Profile};
 use crate::keys::{KeyRing, Mode};
@@ -103,17 +103,8 @@ impl Driver {
             _ => Profile::Quiet,
         };
         let household = Household::new(own, profile);
-        let meters = vec![Mounted {
-            meter: MeterRef {
-                slot: 0,
-                generation: 0,
-            },
-            medium: 3,
-            unit: Unit::LITRE,
-            digits: 8,
-            serial: format!("{:011}", plan.index).into_bytes(),
-            device: SimMeter::new(Unit::LITRE, household.register()),
-        }];
+        let serial = format!("{:011}", plan.index);
+        let meters = vec![Mounted::gas(serial.as_bytes(), household.register())];
         let nvm = MemoryNvm::provisioned(keys, plan.mode);
         let machine_random = Seeded::new(random.next_u64());
         let zone_s = i64::from(Config::new(plan.owner()).zone_quarter_hours) * QUARTER_S;

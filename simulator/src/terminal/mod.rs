@@ -19,6 +19,7 @@ use crate::codec::record::{MeterRef, Unit};
 use crate::codec::{EncodeError, Refusal};
 use crate::crypto::CryptoError;
 use crate::keys::{KeyRing, Mode, Owner, Pair};
+use crate::meter::SimMeter;
 use crate::nvm::{CommandMark, NvmError};
 use crate::rotation::Trial;
 use crate::store::{Store, ToldSafe};
@@ -81,6 +82,24 @@ pub struct Mounted<M> {
     pub serial: Vec<u8>,
     /// The meter.
     pub device: M,
+}
+
+impl Mounted<SimMeter> {
+    /// A gas meter in slot 0 whose register has eight digits and stands at so many litres.
+    #[must_use]
+    pub fn gas(serial: &[u8], litres: u64) -> Self {
+        Self {
+            meter: MeterRef {
+                slot: 0,
+                generation: 0,
+            },
+            medium: 3,
+            unit: Unit::LITRE,
+            digits: 8,
+            serial: serial.to_vec(),
+            device: SimMeter::new(Unit::LITRE, litres),
+        }
+    }
 }
 
 /// Why the machine stopped.

@@ -120,6 +120,11 @@ impl Connection {
         self.notify.notify_one();
     }
 
+    /// Whether nothing can be written any more.
+    pub(super) fn is_broken(&self) -> bool {
+        self.outbox.lock().is_broken
+    }
+
     /// Writes what waits, as far as the kernel takes it.
     pub(super) fn flush(&self) -> Flushed {
         let mut outbox = self.outbox.lock();

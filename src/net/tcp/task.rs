@@ -121,7 +121,8 @@ fn read(connection: &Connection, owner: u16, reader: &mut Reader, shared: &Share
     Life::Goes
 }
 
-/// Ends the sending half and waits, for a short time, for the other side to end its own.
+/// Ends the sending half and waits, for a short time, for the other side to end its own, or until
+/// the place is wanted for another.
 async fn linger(connection: &Connection, shared: &Shared) {
     let now_ms = shared.clock.monotonic_ms();
     let until_ms = now_ms.saturating_add(LINGER_MS);
@@ -137,7 +138,12 @@ async fn linger(connection: &Connection, shared: &Shared) {
     {
         tokio::select! {
             _ = connection.stream.readable() => {}
-            () = connection.notify.notified() => continue,
+            () = connection.notify.notified() => {
+                if connection.is_broken() {
+                    return;
+                }
+                continue;
+            }
         }
         match drop_octets(connection) {
             Ok(0) => return,

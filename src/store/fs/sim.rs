@@ -46,6 +46,8 @@ pub struct Faults {
     /// The first of the operations that open something (create, open, `sync_dir`) that fails for
     /// want of file descriptors, and how many of them do.
     pub no_descriptors: Option<(u64, u64)>,
+    /// Whether every rename fails.
+    pub fail_renames: bool,
 }
 
 /// How often each operation was called.
@@ -53,6 +55,8 @@ pub struct Faults {
 pub struct Counts {
     /// All operations that change the disk.
     pub changes: u64,
+    /// `read_at`.
+    pub reads: u64,
     /// `write_all_at`.
     pub writes: u64,
     /// `sync_data`.
@@ -376,6 +380,9 @@ impl Fs for SimFs {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut disk = self.disk.lock();
         disk.change()?;
+        if disk.faults.fail_renames {
+            return Err(injected("failed rename"));
+        }
         let id = *disk.names.files.get(from).ok_or_else(|| no_file(from))?;
         disk.rename_to(NameChange::Set(to.to_owned(), id));
         disk.rename_to(NameChange::Remove(from.to_owned()));
@@ -484,6 +491,7 @@ impl FsFile for SimFile {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let mut disk = self.disk.lock();
         disk.check_power()?;
+        disk.counts.reads += 1;
         let content = &disk.inode(self.id)?.current;
         let rest = content.get(usize_of(offset)..).unwrap_or_default();
         let read = rest.len().min(buffer.len());
