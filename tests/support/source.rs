@@ -44,7 +44,8 @@ fn collect_files(dir: &Path, prefix: &str, found: &mut Vec<String>) {
             .expect("file names are UTF-8");
         let relative = format!("{prefix}{name}");
         let kind = entry.file_type().expect("file type");
-        if kind.is_file() {
+        // In a work tree of its own, `.git` is a file that tells where the repository lies.
+        if kind.is_file() && name != ".git" {
             found.push(relative);
         } else if kind.is_dir() {
             let hidden = name.starts_with('.') && name != ".ci" && name != ".github";
