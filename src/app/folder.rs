@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::boot::{Booted, STATE_DIRECTORY};
 use super::pace::{Pace, Stop};
 use crate::model::{Lsn, Zone};
-use crate::store::fs::{Access, Fs};
+use crate::store::fs::Fs;
 use crate::store::log::{CommitLog, LogReader, ReadError};
 use crate::store::state::State;
 use crate::store::state::fold::FoldFrame;
@@ -247,13 +247,18 @@ impl Task {
                 Err(error) if error.is_of_the_file() => return Ended::File(error),
                 Err(error) => self.failed(&error),
             }
-            if let Err(error) = self.fs.open(&self.dir.join(FILE), Access::Read)
-                && error.kind() == io::ErrorKind::NotFound
-            {
+            if self.is_lost() {
                 return Ended::Lost;
             }
         }
         Ended::Stopped
+    }
+
+    /// Whether the file's name is gone. It is looked for in the folder and not opened: whoever
+    /// closes a file lets go of all locks that this process has on it, and SQLite has some.
+    fn is_lost(&self) -> bool {
+        let names = self.fs.list(&self.dir);
+        names.is_ok_and(|names| !names.iter().any(|name| name == FILE))
     }
 
     /// Takes frames in until there are enough for a transaction, or the first of them has waited

@@ -69,6 +69,15 @@ fn set_up(connection: &Connection) -> Result<(), FoldedError> {
     Ok(())
 }
 
+/// Whether a file is in its folder. One that SQLite may have open is never opened to find out:
+/// closing it would let go of all locks that this process has on it.
+pub(super) fn is_there(path: &Path, fs: &dyn Fs) -> Result<bool, FoldedError> {
+    let dir = path.parent().unwrap_or(path);
+    let names = fs.list(dir).map_err(io_of(dir))?;
+    let name = path.file_name().and_then(|name| name.to_str());
+    Ok(names.iter().any(|one| Some(one.as_str()) == name))
+}
+
 /// Makes a file with empty tables that nothing is folded into. Only its owner may read it.
 pub(super) fn create(path: &Path, fs: &dyn Fs) -> Result<(Connection, MetaRow), FoldedError> {
     // SQLite gives the files beside it the same mode.

@@ -331,13 +331,8 @@ fn open_or_aside(
     aside: &mut Vec<Aside>,
     rest: &mut dyn FnMut(),
 ) -> Result<Option<(Connection, MetaRow)>, FoldedError> {
-    match fs.open(path, FileAccess::Read) {
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(cause) => {
-            let path = path.to_owned();
-            return Err(FoldedError::Io { path, cause });
-        }
-        Ok(_) => {}
+    if !file::is_there(path, fs)? {
+        return Ok(None);
     }
     let opened = file::open(path, rest).and_then(|(connection, meta)| {
         let position = meta.position;
