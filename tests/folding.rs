@@ -180,7 +180,7 @@ fn after_retention_and_the_loss_of_its_file_folded_state_is_as_before() {
     let fs: Arc<dyn Fs> = Arc::new(RealFs);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let booted = start(Arc::clone(&fs), dir.path());
-    let folder = Folder::start(&booted, &clock, Zone::JAPAN).unwrap();
+    let folder = Folder::start(&booted, &clock, Zone::JAPAN, 0).unwrap();
     register(&booted, 7);
     for counter in 1..800 {
         read_at(&booted, 1 + u64::from(counter) % 7, counter, NOON + counter);
@@ -208,7 +208,7 @@ fn after_retention_and_the_loss_of_its_file_folded_state_is_as_before() {
     for counter in 800..900 {
         read_at(&booted, 1 + u64::from(counter) % 7, counter, NOON + counter);
     }
-    folder.stop();
+    assert!(folder.stop(Duration::from_secs(60)));
     booted.log.close().unwrap();
     drop(booted);
     let reader = FoldedReader::new(&dir.path().join("state"));
@@ -218,10 +218,10 @@ fn after_retention_and_the_loss_of_its_file_folded_state_is_as_before() {
     std::fs::remove_file(dir.path().join("state").join(FILE)).unwrap();
     let booted = start(fs, dir.path());
     assert_eq!(booted.log.first(), first);
-    let folder = Folder::start(&booted, &clock, Zone::JAPAN).unwrap();
+    let folder = Folder::start(&booted, &clock, Zone::JAPAN, 0).unwrap();
     let end = booted.log.durable_end();
     until("all is folded again", || folder.folding().position() >= end);
-    folder.stop();
+    assert!(folder.stop(Duration::from_secs(60)));
     assert_eq!(shown(&reader, 7), before);
 }
 
@@ -230,7 +230,7 @@ fn a_file_that_is_lost_or_damaged_while_the_server_runs_is_built_again() {
     let dir = tempfile::tempdir().unwrap();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let booted = start(Arc::new(RealFs), dir.path());
-    let folder = Folder::start(&booted, &clock, Zone::JAPAN).unwrap();
+    let folder = Folder::start(&booted, &clock, Zone::JAPAN, 0).unwrap();
     let path = dir.path().join("state").join(FILE);
     register(&booted, 3);
     for counter in 1..4_u32 {
@@ -247,7 +247,7 @@ fn a_file_that_is_lost_or_damaged_while_the_server_runs_is_built_again() {
             seen.is_ok_and(|seen| seen.position >= end && seen.value.is_some())
         });
     }
-    folder.stop();
+    assert!(folder.stop(Duration::from_secs(60)));
 }
 
 #[test]

@@ -4,18 +4,22 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::FoldedError;
 use super::cells::Access;
 use super::meter_rows::{Latest, MeterRow};
 use super::rows::{MetaRow, TerminalRow, UtilityRow};
+use super::{FoldedError, Place, move_pages};
 use crate::model::{Lsn, TerminalId};
 use crate::store::state::table::SHARDS;
 use crate::store::state::{Directory, HotEntry, MeterTrack, State};
+
+/// Terminals between two looks at the room of the disk.
+const TERMINALS_AT_ONCE: usize = 256;
 
 /// Lays what is in memory over what a file has, and lets folding go on from `first`. Each row
 /// remembers which frames it has seen.
 pub(super) fn seed(
     connection: &mut Connection,
+    place: &Place,
     state: &State,
     first: Lsn,
 ) -> Result<MetaRow, FoldedError> {
@@ -33,7 +37,10 @@ pub(super) fn seed(
         {
             let mut terminals = Access::new::<TerminalRow>(&transaction)?;
             let mut meters = Access::new::<MeterRow>(&transaction)?;
-            for (hot, further) in &found {
+            for (number, (hot, further)) in found.iter().enumerate() {
+                if number % TERMINALS_AT_ONCE == 0 {
+                    place.may_write_on()?;
+                }
                 let key = i64::from_be_bytes(hot.id.octets());
                 let known = terminals.get(&[key])?;
                 let mut row = terminal(known, hot, &directory);
@@ -48,6 +55,7 @@ pub(super) fn seed(
             }
         }
         transaction.commit()?;
+        move_pages(connection)?;
     }
     let transaction = connection.transaction()?;
     {

@@ -11,23 +11,32 @@ use crate::store::fs::RealFs;
 use crate::store::state::fold::FoldFrame;
 
 mod cost;
+mod disk;
 mod mishaps;
 mod world;
 
 use world::{Frame, Happening, frames_of, happenings, registration, terminal};
 
 /// A folder with a file that is folded.
-struct Place {
+struct Home {
     dir: tempfile::TempDir,
-    fs: Arc<dyn Fs>,
+    place: Place,
 }
 
-impl Place {
+impl Home {
     fn new() -> Self {
-        Self {
-            dir: tempfile::tempdir().unwrap(),
-            fs: Arc::new(RealFs),
-        }
+        Self::on(Arc::new(RealFs))
+    }
+
+    fn on(fs: Arc<dyn Fs>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place {
+            dir: dir.path().to_owned(),
+            fs,
+            reserve_octets: 0,
+            stop: Arc::default(),
+        };
+        Self { dir, place }
     }
 
     fn path(&self) -> PathBuf {
@@ -41,7 +50,7 @@ impl Place {
     /// Takes the file up for a log of these frames that is there from `first` on.
     fn take_up(&self, frames: &[Frame], first: Lsn, state: &State) -> TakenUp {
         let end = frames.last().map_or(Lsn::ZERO, |frame| frame.next());
-        Folded::take_up(self.dir.path(), &self.fs, (first, end), state, &mut || {}).unwrap()
+        Folded::take_up(&self.place, (first, end), state).unwrap()
     }
 
     /// Takes the file up and folds what it has not seen, in transactions of `at_once` frames.
@@ -49,7 +58,7 @@ impl Place {
         let taken = self.take_up(frames, Lsn::ZERO, &no_state());
         let mut folded = taken.folded;
         fold_into(&mut folded, frames, at_once);
-        folded.close().unwrap();
+        close(folded);
         taken.origin
     }
 
@@ -57,6 +66,11 @@ impl Place {
     fn dump(&self) -> Vec<Vec<Value>> {
         dump(&self.path(), &["position", "row_check"][..0])
     }
+}
+
+fn close(folded: Folded) {
+    let mut nothing = Delta::new(folded.meta(), Zone::JAPAN);
+    folded.finish(&mut nothing).unwrap();
 }
 
 fn no_state() -> State {
@@ -72,7 +86,7 @@ fn fold_into(folded: &mut Folded, frames: &[Frame], at_once: usize) {
             delta.fold(&frame.to_fold());
             delta.note_position(frame.next());
         }
-        folded.apply(&mut delta, &mut || {}).unwrap();
+        folded.apply(&mut delta).unwrap();
     }
 }
 
@@ -100,8 +114,8 @@ fn dump(path: &Path, without: &[&str]) -> Vec<Vec<Value>> {
     all
 }
 
-fn folded_once(frames: &[Frame]) -> Place {
-    let place = Place::new();
+fn folded_once(frames: &[Frame]) -> Home {
+    let place = Home::new();
     place.fold(frames, usize::MAX);
     place
 }
@@ -118,12 +132,12 @@ proptest! {
         let frames = frames_of(&happenings);
         let once = folded_once(&frames).dump();
 
-        let place = Place::new();
+        let place = Home::new();
         place.fold(&frames, at_once);
         prop_assert_eq!(&place.dump(), &once);
 
         // Lost after some frames; then all of the log is folded again.
-        let place = Place::new();
+        let place = Home::new();
         place.fold(&frames[..lost_after.min(frames.len())], at_once);
         std::fs::remove_file(place.path()).unwrap();
         prop_assert_eq!(place.fold(&frames, at_once), Origin::Log);
@@ -139,10 +153,10 @@ proptest! {
         let frames = frames_of(&happenings);
         let copied_after = copied_after.min(frames.len());
         let lost_after = lost_after.clamp(copied_after, frames.len());
-        let place = Place::new();
+        let place = Home::new();
         let mut folded = place.take_up(&frames, Lsn::ZERO, &no_state()).folded;
         fold_into(&mut folded, &frames[..copied_after], 7);
-        let copied = folded.copy(&mut || {}).unwrap();
+        let copied = folded.copy().unwrap();
         fold_into(&mut folded, &frames[..lost_after], 7);
         drop(folded);
         std::fs::remove_file(place.path()).unwrap();
@@ -151,7 +165,7 @@ proptest! {
         prop_assert_eq!(taken.origin, Origin::Copy(copied));
         let mut folded = taken.folded;
         fold_into(&mut folded, &frames, 7);
-        folded.close().unwrap();
+        close(folded);
         prop_assert_eq!(place.dump(), folded_once(&frames).dump());
     }
 

@@ -4,20 +4,19 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::FoldedError;
 use super::cells::{Access, Row};
 use super::delta::{Delta, UtilityChange};
 use super::facts::Fact;
 use super::meter_rows::{AlarmRow, MeterRow};
 use super::rows::{AuditRow, MetaRow, TerminalRow, UtilityRow};
+use super::{FoldedError, Place};
 use crate::model::TerminalId;
 use crate::model::ids::octets_of_hex;
 
-/// Terminals between two rests.
+/// Terminals between two looks at the room of the disk.
 const TERMINALS_AT_ONCE: usize = 256;
 
 /// Writes a delta with the position that it ends at. All of it is there afterwards, or nothing.
-/// `rest` is called between parts of the work.
 ///
 /// # Errors
 ///
@@ -25,19 +24,20 @@ const TERMINALS_AT_ONCE: usize = 256;
 pub(super) fn apply(
     connection: &mut Connection,
     delta: &mut Delta,
-    rest: &mut dyn FnMut(),
+    place: &Place,
 ) -> Result<(), FoldedError> {
     // In the order of the log within a terminal.
     delta.facts.sort_by_key(|(terminal, _)| *terminal);
+    place.may_write_on()?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {
         let mut tables = Tables::new(&transaction)?;
         let of_each = delta.facts.chunk_by(|(a, _), (b, _)| a == b);
         for (number, of_one) in of_each.enumerate() {
-            tables.terminal(of_one)?;
             if number % TERMINALS_AT_ONCE == 0 {
-                rest();
+                place.may_write_on()?;
             }
+            tables.terminal(of_one)?;
         }
         let mut utilities = Access::new::<UtilityRow>(&transaction)?;
         for change in &delta.utilities {
