@@ -122,7 +122,7 @@ impl Registry {
         // The lowest identities that come after, the highest of them on top.
         let mut lowest: BinaryHeap<TerminalId> = BinaryHeap::with_capacity(limit.saturating_add(2));
         for shard in 0..SHARDS {
-            self.state.table.show_shard(shard, |hot, _| {
+            self.state.table.show_shard(shard, |hot, _, _| {
                 let is_wanted = hot.pinned.registered
                     && after.is_none_or(|after| hot.id > after)
                     && wanted.is_none_or(|wanted| utilities.of(hot.utility) == Some(wanted));

@@ -1,7 +1,5 @@
 //! Beginning with what is in memory, where the log's beginning is gone and no copy is there.
 
-use std::collections::HashMap;
-
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::cells::Access;
@@ -26,25 +24,21 @@ pub(super) fn seed(
     let directory = state.directory().clone();
     for shard in 0..SHARDS {
         let mut found = Vec::new();
-        state.table.show_shard(shard, |hot, further| {
-            found.push((*hot, further.to_vec()));
-        });
-        let mut customers = HashMap::new();
-        state.table.show_customers(shard, |id, customer| {
-            customers.insert(id, customer.to_owned());
+        state.table.show_shard(shard, |hot, further, customer| {
+            found.push((*hot, further.to_vec(), customer.map(str::to_owned)));
         });
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
             let mut terminals = Access::new::<TerminalRow>(&transaction)?;
             let mut meters = Access::new::<MeterRow>(&transaction)?;
-            for (number, (hot, further)) in found.iter().enumerate() {
+            for (number, (hot, further, customer)) in found.iter().enumerate() {
                 if number % TERMINALS_AT_ONCE == 0 {
                     place.may_write_on()?;
                 }
                 let key = i64::from_be_bytes(hot.id.octets());
                 let known = terminals.get(&[key])?;
                 let mut row = terminal(known, hot, &directory);
-                row.customer = customers.remove(&hot.id);
+                row.customer.clone_from(customer);
                 terminals.put(&row)?;
                 for track in std::iter::once(&hot.meter).chain(further) {
                     if track.used {
