@@ -41,14 +41,14 @@ pub struct Folding {
 }
 
 impl Folding {
-    /// Nothing folded yet, into the folder of state.
+    /// Nothing folded yet, into the file that is asked through `reader`.
     #[must_use]
-    pub fn new(dir: &std::path::Path) -> Self {
+    pub fn new(reader: FoldedReader) -> Self {
         Self {
             position: AtomicU64::new(0),
             wanted_copy: AtomicU64::new(0),
             stop: Arc::default(),
-            reader: FoldedReader::new(dir),
+            reader,
         }
     }
 
@@ -87,7 +87,8 @@ pub struct Folder {
 
 impl Folder {
     /// Sets it to work on the log of a server. It reads its file first, which may take seconds;
-    /// nothing waits for that. It leaves `reserve_octets` of the disk free.
+    /// nothing waits for that. `reader` is the one that is asked, or a clone of it. It leaves
+    /// `reserve_octets` of the disk free.
     ///
     /// # Errors
     ///
@@ -96,10 +97,11 @@ impl Folder {
         booted: &Booted,
         clock: &Arc<dyn Clock>,
         zone: Zone,
+        reader: FoldedReader,
         reserve_octets: u64,
     ) -> io::Result<Self> {
         let dir = booted.data_dir.join(STATE_DIRECTORY);
-        let folding = Arc::new(Folding::new(&dir));
+        let folding = Arc::new(Folding::new(reader));
         let place = Place {
             dir,
             fs: Arc::clone(&booted.fs),
@@ -163,6 +165,8 @@ enum Ended {
     File(FoldedError),
     /// The file is not there any more.
     Lost,
+    /// Somebody who asked met damage in it.
+    Doubted,
     /// The log begins after what is folded.
     Gone(ReadError),
 }
@@ -208,6 +212,9 @@ impl Task {
                     Ok(aside) => tell_aside(&aside.path, &aside.cause),
                     Err(error) => self.failed(&error),
                 },
+                Ended::Doubted => {
+                    tracing::error!("A question met damage in folded state; it is taken up again.");
+                }
                 Ended::Lost => tracing::error!("The file of folded state is gone; it is rebuilt."),
                 Ended::Gone(error) => tracing::error!(%error, "Folding cannot go on from here."),
             }
@@ -249,6 +256,7 @@ impl Task {
             ),
         }
         self.folding.position.store(position, Ordering::Release);
+        self.folding.reader.note_taken_up();
         Ok(taken.folded)
     }
 
@@ -268,6 +276,9 @@ impl Task {
             }
             if self.is_stopped() {
                 break;
+            }
+            if self.folding.reader.is_doubted() {
+                return Ended::Doubted;
             }
             let written = self.write(folded, &mut delta);
             match written.and_then(|()| self.copy_if_wanted(folded)) {
@@ -302,7 +313,7 @@ impl Task {
             }
             match since_ms {
                 Some(since_ms) if now_ms.saturating_sub(since_ms) >= GATHER_MS => break,
-                None if self.is_copy_wanted() => break,
+                None if self.is_copy_wanted() || self.folding.reader.is_doubted() => break,
                 // Some more come soon, and are cheaper to take together.
                 Some(_) => self.wait(LOOK),
                 None => {

@@ -27,13 +27,14 @@ use crate::shutdown::Shutdown;
 use crate::store::fs::{DataDirLock, RealFs};
 use crate::store::log::{AppendError, LogOptions, OpenError, PoisonReason, Refused, TornEnd};
 use crate::store::state::snapshot::LoadError;
+use crate::store::state::sqlite::FoldedReader;
 use crate::store::state::table::SLOTS;
 use crate::telemetry::{DiskLevel, FollowerLevels, Levels, Metrics, events};
 use crate::time::Clock;
 
 use super::boot::{BootError, Booted, boot, lock};
 use super::descriptors::{self, TooFewFiles};
-use super::direct::{archive_of, registry_of};
+use super::direct::{archive_of, folded_reader_of, registry_of};
 use super::folder::{Folder, Folding};
 use super::followers::{self, FILES, FollowError, Followers};
 use super::keeper::{Keeper, KeeperOptions};
@@ -242,10 +243,11 @@ impl Server {
         let keeper = keeper.with_snapshot_thread();
         keeper.look();
         let followers = Followers::start(config, &booted, clock)?;
+        let reader = folded_reader_of(config, &booted);
         let desk = Desk::new(
             registry_of(config, &booted),
             Arc::clone(followers.sinks()),
-            archive_of(config, &booted),
+            archive_of(&booted, reader.clone()),
         );
         let admin = AdminServer::start(socket, Arc::new(desk), runtime)?;
         let handler: Arc<Intake> = Arc::clone(&intake);
@@ -273,8 +275,8 @@ impl Server {
             snapshot_ms: Arc::new(AtomicU64::new(clock.monotonic_ms())),
             data_lock,
         };
-        if config.store.sqlite {
-            server.fold_behind(reserve_octets(config));
+        if let Some(reader) = reader {
+            server.fold_behind(reader, reserve_octets(config));
         }
         let retention = server.retention(config);
         server.keep_house(match retention {
@@ -351,8 +353,14 @@ impl Server {
     }
 
     /// Folds the log for those who ask. A server without it serves terminals all the same.
-    fn fold_behind(&mut self, reserve_octets: u64) {
-        match Folder::start(&self.booted, &self.clock, Zone::JAPAN, reserve_octets) {
+    fn fold_behind(&mut self, reader: FoldedReader, reserve_octets: u64) {
+        match Folder::start(
+            &self.booted,
+            &self.clock,
+            Zone::JAPAN,
+            reader,
+            reserve_octets,
+        ) {
             Ok(folder) => self.folder = Some(folder),
             Err(error) => tracing::error!(%error, "There is no thread to fold the log."),
         }

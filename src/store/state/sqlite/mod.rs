@@ -46,6 +46,8 @@ pub use query::{AlarmKey, AuditKey, Counts, FoldedReader, ROWS_MAX, Seen};
 pub use rows::{AuditRow, HealthCells, MetaRow, Moment, TerminalRow, UtilityRow};
 pub use schema::SCHEMA;
 
+/// What a damaged file is called when it is moved aside.
+const DAMAGED: &str = "damaged";
 /// Octets of journal after which its pages are moved into the file.
 const JOURNAL_OCTETS: u64 = 64 << 20;
 /// Octets that may be written between two looks at the disk's room: the writer's page cache, which
@@ -111,18 +113,23 @@ impl FoldedError {
         self.suffix().is_some()
     }
 
+    /// Whether what is in the file is not what was written.
+    fn is_damage(&self) -> bool {
+        self.suffix() == Some(DAMAGED)
+    }
+
     /// What a file that is moved aside for it is called from then on.
     fn suffix(&self) -> Option<&'static str> {
         match self {
             Self::NotOurs => Some("foreign"),
             Self::Schema(_) => Some("other-schema"),
-            Self::Damaged(_) | Self::Row(_) => Some("damaged"),
+            Self::Damaged(_) | Self::Row(_) => Some(DAMAGED),
             Self::Ahead { .. } => Some("ahead"),
             Self::Sql(error) => match error.sqlite_error_code() {
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Some("damaged"),
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Some(DAMAGED),
                 Some(_) => None,
                 // A statement that does not fit the tables, a value of another type.
-                None => Some("damaged"),
+                None => Some(DAMAGED),
             },
             Self::Io { .. } | Self::NoRoom { .. } | Self::Stopped => None,
         }
@@ -362,7 +369,7 @@ impl Folded {
             connection, place, ..
         } = self;
         drop(connection);
-        let why = cause.suffix().unwrap_or("damaged");
+        let why = cause.suffix().unwrap_or(DAMAGED);
         let path = file::move_aside(&place.path(), why, &*place.fs)?;
         Ok(Aside { path, cause })
     }
@@ -428,7 +435,7 @@ fn best_of(
         } else if let Some(last) = aside.last_mut() {
             // It is the copy that is no good, and retention must not go by it.
             fs.remove(&last.path).ok();
-            let why = last.cause.suffix().unwrap_or("damaged");
+            let why = last.cause.suffix().unwrap_or(DAMAGED);
             last.path = file::move_aside(&copy, why, fs)?;
         }
     }
@@ -456,7 +463,7 @@ fn open_or_aside(
         Ok(found) => Ok(Some(found)),
         Err(cause) if cause.is_of_the_moment() => Err(cause),
         Err(cause) => {
-            let why = cause.suffix().unwrap_or("damaged");
+            let why = cause.suffix().unwrap_or(DAMAGED);
             let path = file::move_aside(&path, why, fs)?;
             aside.push(Aside { path, cause });
             Ok(None)

@@ -1,6 +1,8 @@
 //! Questions. Each answer says up to which position the log was folded when it was given.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::Serialize;
@@ -43,10 +45,19 @@ pub struct Counts {
     pub open_alarms: u64,
 }
 
-/// Asks a file that another thread folds.
+/// Asks a file that another thread folds. Clones share what they met: damage is told to that
+/// thread, which takes the file up again.
 #[derive(Clone, Debug)]
 pub struct FoldedReader {
     path: PathBuf,
+    doubt: Arc<Doubt>,
+}
+
+/// Which of the files that were taken up, one after the other, is doubted.
+#[derive(Debug, Default)]
+struct Doubt {
+    taken_up: AtomicU64,
+    doubted: AtomicU64,
 }
 
 impl FoldedReader {
@@ -55,7 +66,20 @@ impl FoldedReader {
     pub fn new(dir: &Path) -> Self {
         Self {
             path: dir.join(FILE),
+            doubt: Arc::default(),
         }
+    }
+
+    /// Notes that a file was taken up: what is met in those before it is of no interest any more.
+    pub fn note_taken_up(&self) {
+        self.doubt.taken_up.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether somebody met damage in the file that was taken up last.
+    #[must_use]
+    pub fn is_doubted(&self) -> bool {
+        let doubted = self.doubt.doubted.load(Ordering::Acquire);
+        doubted != 0 && doubted == self.doubt.taken_up.load(Ordering::Acquire)
     }
 
     /// Asks in one transaction, so that the position is that of the answer.
@@ -63,11 +87,17 @@ impl FoldedReader {
         &self,
         ask: impl FnOnce(&Connection) -> Result<T, FoldedError>,
     ) -> Result<Seen<T>, FoldedError> {
-        let mut connection = file::open_to_read(&self.path)?;
-        let transaction = connection.transaction()?;
-        let position = file::meta_of(&transaction)?.position;
-        let value = ask(&transaction)?;
-        Ok(Seen { position, value })
+        let asked = self.doubt.taken_up.load(Ordering::Acquire);
+        let seen = file::open_to_read(&self.path).and_then(|mut connection| {
+            let transaction = connection.transaction()?;
+            let position = file::meta_of(&transaction)?.position;
+            let value = ask(&transaction)?;
+            Ok(Seen { position, value })
+        });
+        if seen.as_ref().is_err_and(FoldedError::is_damage) {
+            self.doubt.doubted.store(asked, Ordering::Release);
+        }
+        seen
     }
 
     /// A terminal.
