@@ -13,7 +13,7 @@ use crate::model::{Lsn, TerminalId, Zone};
 use crate::store::log::CommitLog;
 use crate::store::records::{RECORDS_MAX, RecordQuery, records_over_time};
 use crate::store::state::sqlite::{
-    AlarmKey, AlarmRow, FoldedReader, HealthCells, MeterRow, TerminalRow,
+    AlarmKey, AlarmRow, FoldedReader, HealthCells, HealthRow, MeterRow,
 };
 use crate::wire::otl::health::ResetCause;
 use crate::wire::otl::meter::{Meter, Unit};
@@ -64,12 +64,12 @@ pub enum Question {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "found", rename_all = "snake_case")]
 pub enum Reply {
-    /// A terminal; none if it never was registered, as far as the log is folded.
+    /// A terminal.
     Terminal {
         /// Up to where the log is folded.
         position: Lsn,
         /// What is known.
-        folded: Option<Box<TerminalFolded>>,
+        folded: Box<TerminalFolded>,
     },
     /// Records, each as `protocol-spec/record-json.md` has it.
     Records {
@@ -94,8 +94,6 @@ pub enum Reply {
 /// What is folded of a terminal.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct TerminalFolded {
-    /// Its opaque customer number.
-    pub customer: Option<String>,
     /// When it last told its health, UTC seconds.
     pub health_at_utc_s: Option<u32>,
     /// Its health.
@@ -205,15 +203,11 @@ impl Archive {
 
     fn terminal(&self, id: TerminalId) -> Result<Reply, Trouble> {
         let reader = self.folded()?;
-        let row = reader.terminal(id).map_err(unavailable)?;
-        let position = row.position;
-        let Some(row) = row.value else {
-            let folded = None;
-            return Ok(Reply::Terminal { position, folded });
-        };
+        let health = reader.health(id).map_err(unavailable)?;
+        let position = health.position;
         let meters = reader.meters(id).map_err(unavailable)?.value;
         let alarms = reader.alarms_of(id).map_err(unavailable)?.value;
-        let folded = Some(Box::new(view(row, &meters, &alarms)));
+        let folded = Box::new(view(health.value.as_ref(), &meters, &alarms));
         Ok(Reply::Terminal { position, folded })
     }
 
@@ -309,13 +303,12 @@ fn alarm_view(row: &AlarmRow) -> AlarmView {
     }
 }
 
-fn view(row: TerminalRow, meters: &[MeterRow], alarms: &[AlarmRow]) -> TerminalFolded {
-    let cause = row.health.reset_cause.and_then(ResetCause::from_code);
-    let at = row.health_at;
+fn view(row: Option<&HealthRow>, meters: &[MeterRow], alarms: &[AlarmRow]) -> TerminalFolded {
+    let health = row.map(|row| row.health).unwrap_or_default();
+    let cause = health.reset_cause.and_then(ResetCause::from_code);
     TerminalFolded {
-        customer: row.customer,
-        health_at_utc_s: at.is_known().then_some(at.at_utc_s),
-        health: row.health,
+        health_at_utc_s: row.map(|row| row.at.at_utc_s),
+        health,
         reset_cause: cause.map(|cause| cause.id().to_owned()),
         meters: meters.iter().map(meter_view).collect(),
         open_alarms: alarms.iter().map(alarm_view).collect(),

@@ -11,7 +11,7 @@ use crate::admin::{Answer, Ask, Trouble};
 use crate::registry::{self, Command};
 
 /// What is folded, or why that cannot be told.
-type Folded = Result<(u64, Option<Box<TerminalFolded>>), Trouble>;
+type Folded = Result<(u64, Box<TerminalFolded>), Trouble>;
 
 /// Shows a terminal.
 #[must_use]
@@ -61,10 +61,7 @@ fn json_of(reply: &registry::Reply, folded: &Folded) -> serde_json::Value {
 
 fn text_of(folded: &Folded) -> String {
     match folded {
-        Ok((position, None)) => {
-            format!("nothing is folded of it before position {position} of the log\n")
-        }
-        Ok((position, Some(folded))) => {
+        Ok((position, folded)) => {
             let mut pairs = health_pairs(folded);
             for meter in &folded.meters {
                 pairs.push(("at the meter", meter_text(meter)));

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::cells::{Access, Row, columns_of, read};
 use super::meter_rows::{AlarmRow, MeterRow};
-use super::rows::{AuditRow, MetaRow, TerminalRow, UtilityRow};
+use super::rows::{AuditRow, HealthRow, MetaRow};
 use super::schema::{APPLICATION_ID, SCHEMA, TABLES};
 use super::{FoldedError, Place, STRIDE_OCTETS};
 use crate::model::Lsn;
@@ -103,8 +103,7 @@ pub(super) fn open(place: &Place) -> Result<(Connection, MetaRow), FoldedError> 
     check(&connection)?;
     place.go_on()?;
     // A key that is flipped within its order is a good key to SQLite.
-    check_rows::<UtilityRow>(&connection, place)?;
-    check_rows::<TerminalRow>(&connection, place)?;
+    check_rows::<HealthRow>(&connection, place)?;
     check_rows::<MeterRow>(&connection, place)?;
     check_rows::<AlarmRow>(&connection, place)?;
     check_rows::<AuditRow>(&connection, place)?;

@@ -1,5 +1,6 @@
-//! What people ask for, folded out of the log into a file of SQLite: terminals and their meters
-//! with the latest values, open alarms, and what was done by whom.
+//! What people ask for, folded out of the log into a file of SQLite: the health of terminals, their
+//! meters with the latest values, open alarms, and what was done by whom. What memory knows of
+//! terminals is asked there.
 //!
 //! Nothing waits for it and no session needs it. It is folded *behind*: one thread reads the log,
 //! gathers what many frames change in a [`Delta`], and writes it in one transaction together with
@@ -7,8 +8,7 @@
 //! frames before its position. It can be thrown away: it is built again from the latest of its
 //! copies, or from what is in memory, and the log.
 //!
-//! A row says the same in whatever order frames come: the latest measurement stays. What a person
-//! decides (registration, keys) has the order of the log.
+//! A row says the same in whatever order frames come: the latest measurement stays.
 //!
 //! Damage is seen: SQLite's own check is made when a file is opened, and each row has a check over
 //! its cells, which is made then and whenever it is read. A file that is damaged, of another
@@ -42,8 +42,8 @@ mod write;
 pub use delta::Delta;
 pub use file::FILE;
 pub use meter_rows::{AlarmRow, Latest, MeterRow, Mounted};
-pub use query::{AlarmKey, AuditKey, Counts, FoldedReader, ROWS_MAX, Seen};
-pub use rows::{AuditRow, HealthCells, MetaRow, Moment, TerminalRow, UtilityRow};
+pub use query::{AlarmKey, AuditKey, FoldedReader, ROWS_MAX, Seen};
+pub use rows::{AuditRow, HealthCells, HealthRow, MetaRow, Moment};
 pub use schema::SCHEMA;
 
 /// What a damaged file is called when it is moved aside.

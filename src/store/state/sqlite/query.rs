@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 use serde::Serialize;
 
 use super::FoldedError;
 use super::cells::{Access, Row, columns_of, position_cell, read};
 use super::file::{self, FILE};
 use super::meter_rows::{AlarmRow, MeterRow};
-use super::rows::{AuditRow, TerminalRow, UtilityRow};
+use super::rows::{AuditRow, HealthRow};
 use crate::model::{Lsn, TerminalId};
 
 /// Rows in one answer at most.
@@ -31,19 +31,6 @@ pub type AlarmKey = (TerminalId, u8, u8, u16);
 
 /// Where the audit goes on: before this position and number.
 pub type AuditKey = (Lsn, u8);
-
-/// How much there is.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
-pub struct Counts {
-    /// Terminals, removed ones included.
-    pub terminals: u64,
-    /// Terminals that are registered.
-    pub registered: u64,
-    /// Meters.
-    pub meters: u64,
-    /// Alarms that go on.
-    pub open_alarms: u64,
-}
 
 /// Asks a file that another thread folds. Clones share what they met: damage is told to that
 /// thread, which takes the file up again.
@@ -100,21 +87,21 @@ impl FoldedReader {
         seen
     }
 
-    /// A terminal.
+    /// The health of a terminal; none if it has not told it.
     ///
     /// # Errors
     ///
     /// [`FoldedError`], if the file is being built again too.
-    pub fn terminal(&self, id: TerminalId) -> Result<Seen<Option<TerminalRow>>, FoldedError> {
-        let key = i64::from_be_bytes(id.octets());
-        self.ask(|connection| Access::new::<TerminalRow>(connection)?.get(&[key]))
+    pub fn health(&self, terminal: TerminalId) -> Result<Seen<Option<HealthRow>>, FoldedError> {
+        let key = i64::from_be_bytes(terminal.octets());
+        self.ask(|connection| Access::new::<HealthRow>(connection)?.get(&[key]))
     }
 
     /// The meters of a terminal, 256 at most, by slot and generation.
     ///
     /// # Errors
     ///
-    /// As [`Self::terminal`].
+    /// As [`Self::health`].
     pub fn meters(&self, terminal: TerminalId) -> Result<Seen<Vec<MeterRow>>, FoldedError> {
         let key = i64::from_be_bytes(terminal.octets());
         self.ask(|connection| {
@@ -127,7 +114,7 @@ impl FoldedReader {
     ///
     /// # Errors
     ///
-    /// As [`Self::terminal`].
+    /// As [`Self::health`].
     pub fn alarms_of(&self, terminal: TerminalId) -> Result<Seen<Vec<AlarmRow>>, FoldedError> {
         let key = i64::from_be_bytes(terminal.octets());
         self.ask(|connection| {
@@ -141,7 +128,7 @@ impl FoldedReader {
     ///
     /// # Errors
     ///
-    /// As [`Self::terminal`].
+    /// As [`Self::health`].
     pub fn open_alarms(
         &self,
         after: Option<AlarmKey>,
@@ -172,7 +159,7 @@ impl FoldedReader {
     ///
     /// # Errors
     ///
-    /// As [`Self::terminal`].
+    /// As [`Self::health`].
     pub fn audit(
         &self,
         before: Option<AuditKey>,
@@ -189,36 +176,6 @@ impl FoldedReader {
                 rest,
                 params![position, number, limit.min(ROWS_MAX)],
             )
-        })
-    }
-
-    /// The utilities, [`ROWS_MAX`] at most.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::terminal`].
-    pub fn utilities(&self) -> Result<Seen<Vec<UtilityRow>>, FoldedError> {
-        self.ask(|connection| rows(connection, "ORDER BY id LIMIT ?1", params![ROWS_MAX]))
-    }
-
-    /// How much there is. Reads the tables through: a second for some million terminals.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::terminal`].
-    pub fn counts(&self) -> Result<Seen<Counts>, FoldedError> {
-        self.ask(|connection| {
-            let count = |from: &str| -> Result<u64, FoldedError> {
-                let text = format!("SELECT count(*) FROM {from}");
-                let found = connection.query_row(&text, (), |row| row.get::<_, i64>(0));
-                Ok(u64::try_from(found.optional()?.unwrap_or(0)).unwrap_or(0))
-            };
-            Ok(Counts {
-                terminals: count("terminal")?,
-                registered: count("terminal WHERE registered = 1")?,
-                meters: count("meter")?,
-                open_alarms: count("alarm WHERE is_open = 1")?,
-            })
         })
     }
 }

@@ -4,89 +4,50 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::cells::Access;
 use super::meter_rows::{Latest, MeterRow};
-use super::rows::{MetaRow, TerminalRow, UtilityRow};
+use super::rows::MetaRow;
 use super::{FoldedError, Place, move_pages};
 use crate::model::{Lsn, TerminalId};
 use crate::store::state::table::SHARDS;
-use crate::store::state::{Directory, HotEntry, MeterTrack, State};
+use crate::store::state::{MeterTrack, State};
 
-/// Terminals between two looks at the room of the disk.
-const TERMINALS_AT_ONCE: usize = 256;
+/// Meters between two looks at the room of the disk.
+const METERS_AT_ONCE: usize = 256;
 
-/// Lays what is in memory over what a file has, and lets folding go on from `first`. Each row
-/// remembers which frames it has seen.
+/// Lays the meters that memory knows over what a file has, and lets folding go on from `first`.
 pub(super) fn seed(
     connection: &mut Connection,
     place: &Place,
     state: &State,
     first: Lsn,
 ) -> Result<MetaRow, FoldedError> {
-    let directory = state.directory().clone();
     for shard in 0..SHARDS {
         let mut found = Vec::new();
-        state.table.show_shard(shard, |hot, further, customer| {
-            found.push((*hot, further.to_vec(), customer.map(str::to_owned)));
+        state.table.show_shard(shard, |hot, further, _| {
+            let tracks = std::iter::once(&hot.meter).chain(further);
+            let used = tracks.filter(|track| track.used);
+            found.extend(used.map(|track| (hot.id, *track)));
         });
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
-            let mut terminals = Access::new::<TerminalRow>(&transaction)?;
             let mut meters = Access::new::<MeterRow>(&transaction)?;
-            for (number, (hot, further, customer)) in found.iter().enumerate() {
-                if number % TERMINALS_AT_ONCE == 0 {
+            for (number, (terminal, track)) in found.iter().enumerate() {
+                if number % METERS_AT_ONCE == 0 {
                     place.may_write_on()?;
                 }
-                let key = i64::from_be_bytes(hot.id.octets());
-                let known = terminals.get(&[key])?;
-                let mut row = terminal(known, hot, &directory);
-                row.customer.clone_from(customer);
-                terminals.put(&row)?;
-                for track in std::iter::once(&hot.meter).chain(further) {
-                    if track.used {
-                        let known = meters.get(&[key, track.meter.into()])?;
-                        meters.put(&meter(known, hot.id, track))?;
-                    }
-                }
+                let key = i64::from_be_bytes(terminal.octets());
+                let known = meters.get(&[key, track.meter.into()])?;
+                meters.put(&meter(known, *terminal, track))?;
             }
         }
         transaction.commit()?;
         move_pages(connection)?;
     }
-    let transaction = connection.transaction()?;
-    {
-        let mut utilities = Access::new::<UtilityRow>(&transaction)?;
-        for utility in &directory.utilities {
-            utilities.put(&UtilityRow {
-                id: TerminalId::new(utility.octets().octets()),
-                name: Some(utility.name.clone()),
-                allow_mode0: utility.allow_mode0,
-                commands_stopped: utility.commands_stopped,
-            })?;
-        }
-    }
     let meta = MetaRow {
         position: first,
         received_utc_s: 0,
     };
-    Access::new::<MetaRow>(&transaction)?.put(&meta)?;
-    transaction.commit()?;
+    Access::new::<MetaRow>(connection)?.put(&meta)?;
     Ok(meta)
-}
-
-fn terminal(known: Option<TerminalRow>, hot: &HotEntry, directory: &Directory) -> TerminalRow {
-    let mut row = known.unwrap_or_else(|| TerminalRow::new(hot.id));
-    let utility = directory.utility(hot.utility);
-    row.utility = TerminalId::new(utility.map(|one| one.octets().octets()).unwrap_or_default());
-    row.applied = hot.applied;
-    row.registered = hot.pinned.registered;
-    row.mode = hot.pinned.mode.number();
-    row.pending_mode = hot.pinned.pending_mode.map(|mode| mode.number());
-    row.key_version = hot.pinned.promoted;
-    row.readmitted_version = hot.pinned.readmitted;
-    row.counter = hot.window.highest();
-    row.epoch = hot.sequences().epoch;
-    row.highest_sequence = hot.sequences().highest;
-    row.last_contact_utc_s = hot.last_contact_utc_s;
-    row
 }
 
 fn meter(known: Option<MeterRow>, terminal: TerminalId, track: &MeterTrack) -> MeterRow {

@@ -94,8 +94,8 @@ fn fold_into(folded: &mut Folded, frames: &[Frame], at_once: usize) {
 fn dump(path: &Path, without: &[&str]) -> Vec<Vec<Value>> {
     let connection = file::open_to_read(path).unwrap();
     let mut all = Vec::new();
-    for table in ["meta", "utility", "terminal", "meter", "alarm", "audit"] {
-        let text = format!("SELECT * FROM {table} ORDER BY 1, 2, 3, 4");
+    for table in ["meta", "health", "meter", "alarm", "audit"] {
+        let text = format!("SELECT * FROM {table} ORDER BY 1, 2, 3");
         let mut statement = connection.prepare(&text).unwrap();
         let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.query(()).unwrap();
@@ -185,8 +185,7 @@ proptest! {
         let reordered: Vec<_> = reordered.into_iter().map(|(step, _)| step).collect();
         // Where a frame stands in the log is another; what it says is not.
         let without = [
-            "position", "row_check", "applied", "epoch", "highest_sequence", "after_utc_s",
-            "received_utc_s",
+            "position", "row_check", "after_utc_s", "received_utc_s",
         ];
         let of = |steps: &[Happening]| {
             let mut rows = dump(&folded_once(&frames(steps)).path(), &without);
@@ -203,22 +202,10 @@ proptest! {
         let state = world::state_of(&frames);
         for number in 0..world::TERMINALS {
             let id = terminal(number);
-            let Some((hot, meters)) = world::hot_of(&state, id) else {
-                prop_assert!(place.reader().terminal(id).unwrap().value.is_none());
+            let Some(meters) = world::meters_of(&state, id) else {
+                prop_assert_eq!(place.reader().meters(id).unwrap().value, []);
                 continue;
             };
-            let row = place.reader().terminal(id).unwrap().value.unwrap();
-            prop_assert_eq!(row.registered, hot.pinned.registered);
-            let customer = state.table.with(id, |entry| entry.customer().map(str::to_owned));
-            prop_assert_eq!(Some(row.customer), customer);
-            prop_assert_eq!(row.mode, hot.pinned.mode.number());
-            prop_assert_eq!(row.key_version, hot.pinned.promoted);
-            prop_assert_eq!(row.readmitted_version, hot.pinned.readmitted);
-            prop_assert_eq!(row.counter, hot.window.highest());
-            prop_assert_eq!(row.epoch, hot.sequences().epoch);
-            // Memory goes on where an epoch that came back was left; the row begins it anew.
-            prop_assert!(row.highest_sequence <= hot.sequences().highest);
-            prop_assert_eq!(row.last_contact_utc_s, hot.last_contact_utc_s);
             let rows = place.reader().meters(id).unwrap().value;
             for track in meters {
                 let row = rows.iter().find(|row| row.meter == track.meter).unwrap();
@@ -238,7 +225,7 @@ fn answers_say_up_to_where_the_log_was_folded() {
     let frames = frames_of(&world::a_day());
     let place = folded_once(&frames[..3]);
     let reader = place.reader();
-    let seen = reader.terminal(terminal(0)).unwrap();
+    let seen = reader.health(terminal(0)).unwrap();
     assert_eq!(seen.position, frames[2].next());
     let taken = place.take_up(&frames, Lsn::ZERO, &no_state());
     let mut folded = taken.folded;
@@ -246,12 +233,8 @@ fn answers_say_up_to_where_the_log_was_folded() {
     fold_into(&mut folded, &frames, 1);
     // While the file is open to be written.
     assert_eq!(
-        reader.counts().unwrap().position,
-        frames.last().unwrap().next()
-    );
-    assert_eq!(
         reader.meters(terminal(0)).unwrap().position,
-        folded.meta().position
+        frames.last().unwrap().next()
     );
     assert_eq!(
         reader.open_alarms(None, 10).unwrap().position,
@@ -268,8 +251,7 @@ fn a_day_of_a_terminal_is_shown_as_it_was_told() {
     let frames = frames_of(&world::a_day());
     let place = folded_once(&frames);
     let reader = place.reader();
-    let row = reader.terminal(terminal(0)).unwrap().value.unwrap();
-    assert_eq!(row.customer.as_deref(), Some("C-0"));
+    let row = reader.health(terminal(0)).unwrap().value.unwrap();
     assert_eq!(row.health.battery_mv, Some(3_600));
     let meters = reader.meters(terminal(0)).unwrap().value;
     assert_eq!(meters.len(), 1);

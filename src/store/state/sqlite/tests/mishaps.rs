@@ -27,13 +27,12 @@ fn shown(place: &Home) -> Result<String, FoldedError> {
     let reader = place.reader();
     let mut all = Vec::new();
     for number in 0..world::TERMINALS {
-        all.push(format!("{:?}", reader.terminal(terminal(number))?));
+        all.push(format!("{:?}", reader.health(terminal(number))?));
         all.push(format!("{:?}", reader.meters(terminal(number))?));
         all.push(format!("{:?}", reader.alarms_of(terminal(number))?));
     }
     all.push(format!("{:?}", reader.open_alarms(None, 100)?));
     all.push(format!("{:?}", reader.audit(None, 100)?));
-    all.push(format!("{:?}", reader.utilities()?));
     Ok(all.join("\n"))
 }
 
@@ -107,7 +106,7 @@ fn a_file_of_a_later_schema_is_refused_by_number_and_moved_aside() {
         "{aside:?}"
     );
     assert!(
-        aside.cause.to_string().contains("version 2"),
+        aside.cause.to_string().contains("version 3"),
         "{}",
         aside.cause
     );
@@ -172,9 +171,8 @@ fn without_a_copy_what_is_in_memory_is_the_beginning() {
     let mut folded = taken.folded;
     fold_into(&mut folded, &frames[3..], 1);
     let reader = place.reader();
-    let row = reader.terminal(terminal(0)).unwrap().value.unwrap();
-    assert!(row.registered && row.counter == 121, "{row:?}");
-    assert_eq!(row.customer.as_deref(), Some("C-0"));
+    let health = reader.health(terminal(0)).unwrap().value.unwrap();
+    assert!(health.at.at_utc_s < world::NOON, "the later was lost");
     let meters = reader.meters(terminal(0)).unwrap().value;
     assert_eq!(meters[0].latest.register, 200);
     assert_eq!(
