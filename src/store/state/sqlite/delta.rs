@@ -9,6 +9,8 @@ use crate::store::state::fold::{FoldFrame, KIND_EVENT, KIND_STEP};
 /// Facts in a delta from which on it is full: an everyday session has three, of 48 octets each. The
 /// more there are, the more of them share a page that is written.
 const FACTS_MAX: usize = 400_000;
+/// Entries of the audit from which on it is full: some hundred octets each.
+const AUDIT_MAX: usize = 25_000;
 
 /// What a run of frames changes.
 #[derive(Debug)]
@@ -45,7 +47,7 @@ impl Delta {
     /// Whether it should be written before more is taken.
     #[must_use]
     pub const fn is_full(&self) -> bool {
-        self.facts.len() >= FACTS_MAX || self.audit.len() >= FACTS_MAX / 4
+        self.facts.len() >= FACTS_MAX || self.audit.len() >= AUDIT_MAX
     }
 
     /// Frames of this delta that cannot be folded; each is in the audit.

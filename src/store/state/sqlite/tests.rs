@@ -275,6 +275,12 @@ fn a_day_of_a_terminal_is_shown_as_it_was_told() {
     assert_eq!(kinds, ["terminals_put", "utility_put"]);
 }
 
+// The bound on the memory of folding goes by it.
+#[test]
+fn a_fact_takes_no_more_memory_than_is_counted() {
+    assert!(size_of::<(i64, super::facts::Fact)>() <= 48);
+}
+
 #[test]
 fn pages_of_open_alarms_hold_each_once() {
     let frames = frames_of(&world::a_day());
