@@ -10,13 +10,14 @@ use serde_json::Value;
 
 use crate::model::ids::Lane;
 use crate::model::{Lsn, TerminalId, Zone};
+use crate::registry::MeterView;
 use crate::store::log::CommitLog;
 use crate::store::records::{RECORDS_MAX, RecordQuery, records_over_time};
 use crate::store::state::sqlite::{
     AlarmKey, AlarmRow, FoldedReader, HealthCells, HealthRow, MeterRow,
 };
 use crate::wire::otl::health::ResetCause;
-use crate::wire::otl::meter::{Meter, Unit};
+use crate::wire::otl::meter::Meter;
 use crate::wire::otl::registry::alarms::AlarmCode;
 use crate::wire::otl::registry::valve::ValveState;
 
@@ -101,34 +102,9 @@ pub struct TerminalFolded {
     /// Why it last began anew.
     pub reset_cause: Option<String>,
     /// Its meters.
-    pub meters: Vec<MeterFolded>,
+    pub meters: Vec<MeterView>,
     /// Its alarms that go on.
     pub open_alarms: Vec<AlarmView>,
-}
-
-/// What is folded of a meter.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct MeterFolded {
-    /// Its slot, 0 to 15.
-    pub slot: u8,
-    /// The generation of its slot, 0 to 15.
-    pub generation: u8,
-    /// Its serial, if a meter table told it.
-    pub serial: Option<String>,
-    /// The device type of EN 13757-3.
-    pub medium: Option<u8>,
-    /// The latest register, an integer in units of ten to `exponent` of `quantity`.
-    pub register: Option<u64>,
-    /// The quantity.
-    pub quantity: Option<String>,
-    /// The power of ten.
-    pub exponent: Option<i8>,
-    /// When it was measured, UTC seconds.
-    pub measured_at_utc_s: Option<u32>,
-    /// The state of its valve.
-    pub valve: Option<String>,
-    /// When that was told, UTC seconds.
-    pub valve_at_utc_s: Option<u32>,
 }
 
 /// An alarm that goes on.
@@ -315,21 +291,14 @@ fn view(row: Option<&HealthRow>, meters: &[MeterRow], alarms: &[AlarmRow]) -> Te
     }
 }
 
-fn meter_view(row: &MeterRow) -> MeterFolded {
-    let meter = Meter::from_octet(row.meter);
-    let latest = Some(row.latest).filter(|latest| latest.measured_at_utc_s != 0);
-    let unit = latest.and_then(|latest| Unit::from_code(latest.unit));
+fn meter_view(row: &MeterRow) -> MeterView {
+    let latest = (row.latest.register, row.latest.unit);
     let valve = row.valve.and_then(ValveState::from_code);
-    MeterFolded {
-        slot: meter.slot(),
-        generation: meter.generation(),
+    MeterView {
         serial: row.mounted.serial.clone(),
         medium: row.mounted.medium,
-        register: latest.map(|latest| latest.register),
-        quantity: unit.map(|unit| unit.quantity_id().to_owned()),
-        exponent: unit.map(Unit::exponent),
-        measured_at_utc_s: latest.map(|latest| latest.measured_at_utc_s),
         valve: valve.map(|valve| valve.id().to_owned()),
         valve_at_utc_s: valve.map(|_| row.valve_at.at_utc_s),
+        ..MeterView::new(row.meter, row.bound, latest, row.latest.measured_at_utc_s)
     }
 }

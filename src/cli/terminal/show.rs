@@ -6,9 +6,9 @@ use serde_json::json;
 
 use super::super::operator::{Link, OperatorError, fields, instant, or_dash, show, show_error};
 use super::OneArgs;
-use crate::admin::query::{AlarmView, MeterFolded, Question, Reply, TerminalFolded};
+use crate::admin::query::{AlarmView, Question, Reply, TerminalFolded};
 use crate::admin::{Answer, Ask, Trouble};
-use crate::registry::{self, Command};
+use crate::registry::{self, Command, MeterView, TerminalView};
 
 /// What is folded, or why that cannot be told.
 type Folded = Result<(u64, Box<TerminalFolded>), Trouble>;
@@ -20,14 +20,14 @@ pub(super) fn run(args: &OneArgs) -> ExitCode {
         Ok(both) => both,
         Err(error) => return show_error(&args.place, &error),
     };
-    let Answer::Registry(reply) = &answer else {
+    let Answer::Registry(reply @ registry::Reply::Terminal { terminal }) = &answer else {
         return show_error(&args.place, &OperatorError::OtherAnswer);
     };
     let shown = if args.place.json {
         format!("{}\n", json_of(reply, &folded))
     } else {
-        let registered = super::text(&answer).unwrap_or_default();
-        format!("{registered}{}", text_of(&folded))
+        let known = with_folded(terminal, &folded);
+        format!("{}{}", super::show(&known), text_of(&folded))
     };
     show(&shown, ExitCode::SUCCESS)
 }
@@ -59,13 +59,30 @@ fn json_of(reply: &registry::Reply, folded: &Folded) -> serde_json::Value {
     value
 }
 
+/// A terminal with each of its meters once: registers as memory has them, and what is only folded.
+fn with_folded(terminal: &TerminalView, folded: &Folded) -> TerminalView {
+    let mut terminal = terminal.clone();
+    let meters = folded.as_ref().map(|(_, folded)| &*folded.meters);
+    for one in meters.unwrap_or_default() {
+        let place = |meter: &MeterView| (meter.slot, meter.generation);
+        let mut known = terminal.meters.iter_mut();
+        match known.find(|known| place(known) == place(one)) {
+            Some(known) => {
+                known.serial.clone_from(&one.serial);
+                known.medium = one.medium;
+                known.valve.clone_from(&one.valve);
+                known.valve_at_utc_s = one.valve_at_utc_s;
+            }
+            None => terminal.meters.push(one.clone()),
+        }
+    }
+    terminal
+}
+
 fn text_of(folded: &Folded) -> String {
     match folded {
         Ok((position, folded)) => {
             let mut pairs = health_pairs(folded);
-            for meter in &folded.meters {
-                pairs.push(("at the meter", meter_text(meter)));
-            }
             for alarm in &folded.open_alarms {
                 pairs.push(("open alarm", alarm_text(alarm)));
             }
@@ -109,23 +126,6 @@ fn health_pairs(folded: &TerminalFolded) -> Vec<(&'static str, String)> {
         ),
         ("last reset", or_dash(folded.reset_cause.as_ref())),
     ]
-}
-
-fn meter_text(meter: &MeterFolded) -> String {
-    let MeterFolded {
-        slot,
-        generation,
-        serial,
-        valve,
-        valve_at_utc_s,
-        ..
-    } = meter;
-    let serial = or_dash(serial.as_ref());
-    let valve = match valve {
-        Some(valve) => format!("valve {valve} at {}", instant(*valve_at_utc_s)),
-        None => "no word of a valve".to_owned(),
-    };
-    format!("slot {slot} generation {generation}: serial {serial}, {valve}")
 }
 
 fn alarm_text(alarm: &AlarmView) -> String {
