@@ -284,6 +284,28 @@ fn a_damaged_row_that_a_question_meets_is_mended_while_the_server_runs() {
 }
 
 #[test]
+fn a_stop_waits_for_folding_no_longer_than_it_is_told_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let booted = start(Arc::new(RealFs), dir.path());
+    let folder = folder_of(&booted, &clock);
+    let reader = folder.folding().reader().clone();
+    until("the file is there", || reader.audit(None, 1).is_ok());
+    // Whoever has the file keeps the thread from writing to it for seconds.
+    let path = dir.path().join("state").join(FILE);
+    let other = rusqlite::Connection::open(path).unwrap();
+    other.busy_timeout(Duration::from_secs(5)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    register(&booted, 1);
+    let end = booted.log.durable_end();
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(folder.folding().position() < end);
+    assert!(!folder.stop(Duration::ZERO), "it ended while it cannot");
+    booted.log.close().unwrap();
+    other.execute_batch("ROLLBACK").unwrap();
+}
+
+#[test]
 fn readings_of_a_terminal_are_found_across_sealed_segments_newest_first_and_by_page() {
     let fs: Arc<dyn Fs> = Arc::new(SimFs::new());
     let booted = start(fs, Path::new("data"));
@@ -394,7 +416,8 @@ proptest! {
         folds in any::<bool>(),
     ) {
         let mut kept = Kept::new();
-        let folding = folds.then(|| Arc::new(Folding::new(FoldedReader::new(Path::new("data/state")))));
+        let reader = FoldedReader::new(Path::new("data/state"));
+        let folding = folds.then(|| Arc::new(Folding::new(reader)));
         let options = RetentionOptions { octets: Some(kept_segments * SEGMENT), days };
         let mut retention = kept.retention(options, folding);
         let (mut sink, mut copy, mut snapshots) = (None, None, Vec::new());

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::boot::{Booted, STATE_DIRECTORY};
 use crate::model::{Lsn, Zone};
@@ -142,13 +142,14 @@ impl Folder {
     /// process leaves its file as a kill does, whole up to its position.
     pub fn stop(self, at_most: Duration) -> bool {
         self.tell_to_stop();
-        let begun = Instant::now();
+        let mut left = at_most;
         while !self.thread.is_finished() {
-            if begun.elapsed() >= at_most {
+            if left.is_zero() {
                 tracing::warn!("Folded state was not closed in time; its file is as after a kill.");
                 return false;
             }
             std::thread::sleep(STOP_LOOK);
+            left = left.saturating_sub(STOP_LOOK);
         }
         if self.thread.join().is_err() {
             tracing::error!("The thread that folds the log has panicked.");

@@ -1,8 +1,8 @@
 //! Snapshots of a running server: when one is due, and who writes it.
 //!
 //! Writing one may take minutes, and nobody else may wait for it: a thread of its own does it, and
-//! the housekeeping hears of it in a later round. It does not run behind those that serve terminals:
-//! it takes the locks that they wait for, and would keep them while it waits for a core.
+//! the housekeeping hears of it in a later round. It does not run behind those that serve
+//! terminals: it takes the locks that they wait for, and would keep them while it waits for a core.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -24,8 +24,8 @@ const UDP_WORKER_OCTETS: u64 = 512 * 1_024;
 /// What a follower of the log holds, in octets: a batch as read, and as written.
 const FOLLOWER_OCTETS: u64 = 4 * 1_024 * 1_024;
 
-/// What the folding of SQLite holds, in octets: the page cache of its writer and of a copy (18 MiB),
-/// what a transaction changes (24 MiB, half of that to sort it, and 10 MiB of audit).
+/// What the folding of SQLite holds, in octets: the page caches of its writer and of a copy, 18
+/// MiB; what a transaction changes, 24 MiB, half of that to sort it, and 10 MiB of audit.
 const FOLDER_OCTETS: u64 = 64 * 1_024 * 1_024;
 
 /// Connections of operators at once.

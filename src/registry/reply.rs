@@ -214,8 +214,8 @@ pub struct MeterView {
     pub generation: u8,
     /// Whether a meter table or an exchange has bound it.
     pub bound: bool,
-    /// The latest register, an integer in units of ten to `exponent` of `quantity`; none if none was
-    /// seen.
+    /// The latest register, an integer in units of ten to `exponent` of `quantity`; none if none
+    /// was seen.
     pub register: Option<u64>,
     /// The quantity; none for a class that is not assigned.
     pub quantity: Option<String>,

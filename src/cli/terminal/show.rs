@@ -8,7 +8,7 @@ use super::super::operator::{Link, OperatorError, fields, instant, or_dash, show
 use super::OneArgs;
 use crate::admin::query::{AlarmView, Question, Reply, TerminalFolded};
 use crate::admin::{Answer, Ask, Trouble};
-use crate::registry::{self, Command, MeterView, TerminalView};
+use crate::registry::{self, Command, MeterView};
 
 /// What is folded, or why that cannot be told.
 type Folded = Result<(u64, Box<TerminalFolded>), Trouble>;
@@ -26,8 +26,11 @@ pub(super) fn run(args: &OneArgs) -> ExitCode {
     let shown = if args.place.json {
         format!("{}\n", json_of(reply, &folded))
     } else {
-        let known = with_folded(terminal, &folded);
-        format!("{}{}", super::show(&known), text_of(&folded))
+        let mut terminal = terminal.clone();
+        if let Ok((_, folded)) = &folded {
+            terminal.meters = joined(&terminal.meters, &folded.meters);
+        }
+        format!("{}{}", super::show(&terminal), text_of(&folded))
     };
     show(&shown, ExitCode::SUCCESS)
 }
@@ -59,24 +62,22 @@ fn json_of(reply: &registry::Reply, folded: &Folded) -> serde_json::Value {
     value
 }
 
-/// A terminal with each of its meters once: registers as memory has them, and what is only folded.
-fn with_folded(terminal: &TerminalView, folded: &Folded) -> TerminalView {
-    let mut terminal = terminal.clone();
-    let meters = folded.as_ref().map(|(_, folded)| &*folded.meters);
-    for one in meters.unwrap_or_default() {
-        let place = |meter: &MeterView| (meter.slot, meter.generation);
-        let mut known = terminal.meters.iter_mut();
-        match known.find(|known| place(known) == place(one)) {
+/// Each meter once: registers as memory has them, and what is only folded beside them.
+fn joined(known: &[MeterView], folded: &[MeterView]) -> Vec<MeterView> {
+    let mut meters = known.to_vec();
+    let place = |meter: &MeterView| (meter.slot, meter.generation);
+    for one in folded {
+        match meters.iter_mut().find(|known| place(known) == place(one)) {
             Some(known) => {
                 known.serial.clone_from(&one.serial);
                 known.medium = one.medium;
                 known.valve.clone_from(&one.valve);
                 known.valve_at_utc_s = one.valve_at_utc_s;
             }
-            None => terminal.meters.push(one.clone()),
+            None => meters.push(one.clone()),
         }
     }
-    terminal
+    meters
 }
 
 fn text_of(folded: &Folded) -> String {
@@ -137,4 +138,24 @@ fn alarm_text(alarm: &AlarmView) -> String {
         "{}{code} of slot {slot} generation {generation} since {since}",
         alarm.alarm
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meter(octet: u8, register: u64, serial: Option<&str>) -> MeterView {
+        MeterView {
+            serial: serial.map(str::to_owned),
+            ..MeterView::new(octet, true, (register, 0x13), 1_793_404_800)
+        }
+    }
+
+    #[test]
+    fn each_meter_is_shown_once_with_the_register_of_memory_and_the_serial_that_is_folded() {
+        let known = [meter(0x00, 20, None)];
+        let folded = [meter(0x00, 10, Some("G-1")), meter(0x10, 5, Some("G-2"))];
+        let wanted = [meter(0x00, 20, Some("G-1")), meter(0x10, 5, Some("G-2"))];
+        assert_eq!(joined(&known, &folded), wanted);
+    }
 }

@@ -278,7 +278,7 @@ fn a_day_of_a_terminal_is_shown_as_it_was_told() {
 // The bound on the memory of folding goes by it.
 #[test]
 fn a_fact_takes_no_more_memory_than_is_counted() {
-    assert!(size_of::<(i64, super::facts::Fact)>() <= 48);
+    assert!(size_of::<(i64, facts::Fact)>() <= 48);
 }
 
 #[test]
