@@ -9,7 +9,6 @@ use std::time::Duration;
 use super::boot::{Booted, STATE_DIRECTORY};
 use crate::model::{Lsn, Zone};
 use crate::store::log::{CommitLog, LogReader, ReadError};
-use crate::store::state::State;
 use crate::store::state::fold::FoldFrame;
 use crate::store::state::sqlite::{Delta, Folded, FoldedError, FoldedReader, Origin, Place};
 use crate::threads::run_behind;
@@ -111,7 +110,6 @@ impl Folder {
         let mut task = Task {
             folding: Arc::clone(&folding),
             log: Arc::clone(&booted.log),
-            state: Arc::clone(&booted.state),
             place,
             clock: Arc::clone(clock),
             zone,
@@ -175,7 +173,6 @@ enum Ended {
 struct Task {
     folding: Arc<Folding>,
     log: Arc<CommitLog>,
-    state: Arc<State>,
     place: Place,
     clock: Arc<dyn Clock>,
     zone: Zone,
@@ -240,7 +237,7 @@ impl Task {
 
     fn take_up(&self) -> Result<Folded, FoldedError> {
         let range = (self.log.first(), self.log.durable_end());
-        let taken = Folded::take_up(&self.place, range, &self.state)?;
+        let taken = Folded::take_up(&self.place, range)?;
         for aside in &taken.aside {
             tell_aside(&aside.path, &aside.cause);
         }
@@ -250,10 +247,10 @@ impl Task {
             Origin::Copy(_) => tracing::warn!(position, "Folded state goes on from a copy."),
             Origin::Log if taken.aside.is_empty() => {}
             Origin::Log => tracing::warn!("Folded state is built again from the log."),
-            Origin::Memory => tracing::error!(
+            Origin::Gap => tracing::error!(
                 position,
-                "Folded state begins with what is in memory: health, valves and alarms that only \
-                 the lost part of the log told come back as terminals tell them again"
+                "Folded state goes on from the first frame that the log has: health, meters and \
+                 alarms that only earlier ones told come back as terminals tell them again."
             ),
         }
         self.folding.position.store(position, Ordering::Release);

@@ -6,7 +6,7 @@
 //! gathers what many frames change in a [`Delta`], and writes it in one transaction together with
 //! the position up to which the log is folded, so that the file is always the fold of exactly the
 //! frames before its position. It can be thrown away: it is built again from the latest of its
-//! copies, or from what is in memory, and the log.
+//! copies and the log.
 //!
 //! A row says the same in whatever order frames come: the latest measurement stays.
 //!
@@ -21,8 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::State;
-use crate::model::Lsn;
+use crate::model::{Lsn, Zone};
 use crate::store::fs::{Access as FileAccess, Fs};
 
 mod cells;
@@ -34,7 +33,6 @@ mod meter_rows;
 mod query;
 mod rows;
 mod schema;
-mod seed;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -207,9 +205,10 @@ pub enum Origin {
     Copy(Lsn),
     /// Nothing: the log is there from its beginning.
     Log,
-    /// What is in memory: the log's beginning is gone, and so is what only it told: health, valves
-    /// and alarms that nobody has told of since, and what was done before.
-    Memory,
+    /// The first frame that the log has: its beginning is gone, and so is what only that told.
+    /// Health, meters and alarms come back as terminals tell them again; what was done before does
+    /// not.
+    Gap,
 }
 
 /// A file that could not be used.
@@ -242,19 +241,14 @@ pub struct Folded {
 
 impl Folded {
     /// Takes up the file in a folder: as it is if it is good, else from its latest copy, else from
-    /// what the log and `state` have. The log goes from `first` to `end`. Reads all of the file.
+    /// what the log has, which goes from `first` to `end`. Reads all of the file.
     ///
     /// # Errors
     ///
     /// [`FoldedError`] if no file can be made or moved aside.
-    pub fn take_up(
-        place: &Place,
-        (first, end): (Lsn, Lsn),
-        state: &State,
-    ) -> Result<TakenUp, FoldedError> {
+    pub fn take_up(place: &Place, (first, end): (Lsn, Lsn)) -> Result<TakenUp, FoldedError> {
         let mut aside = Vec::new();
         let best = best_of(place, (first, end), &mut aside)?;
-        let is_good = matches!(&best, Some(((_, meta), _)) if meta.position >= first);
         let ((connection, meta), origin) = match best {
             Some(best) => best,
             None => {
@@ -267,18 +261,24 @@ impl Folded {
             meta,
             place: place.clone(),
         };
-        let is_from_log = origin == Origin::Log && first == Lsn::ZERO;
-        let origin = if is_good || is_from_log {
+        let origin = if meta.position >= first {
             origin
         } else {
-            folded.meta = seed::seed(&mut folded.connection, place, state, first)?;
-            Origin::Memory
+            folded.go_on_from(first)?;
+            Origin::Gap
         };
         Ok(TakenUp {
             folded,
             origin,
             aside,
         })
+    }
+
+    /// Passes over what the log has forgotten.
+    fn go_on_from(&mut self, first: Lsn) -> Result<(), FoldedError> {
+        let mut nothing = Delta::new(self.meta, Zone::JAPAN);
+        nothing.note_position(first);
+        self.apply(&mut nothing)
     }
 
     /// How far the log is folded.

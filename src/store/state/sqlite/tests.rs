@@ -5,7 +5,6 @@ use proptest::prelude::*;
 use rusqlite::types::Value;
 
 use super::*;
-use crate::keyring::LinkKeyring;
 use crate::model::{TerminalId, Zone};
 use crate::store::fs::RealFs;
 use crate::store::state::fold::FoldFrame;
@@ -48,14 +47,14 @@ impl Home {
     }
 
     /// Takes the file up for a log of these frames that is there from `first` on.
-    fn take_up(&self, frames: &[Frame], first: Lsn, state: &State) -> TakenUp {
+    fn take_up(&self, frames: &[Frame], first: Lsn) -> TakenUp {
         let end = frames.last().map_or(Lsn::ZERO, |frame| frame.next());
-        Folded::take_up(&self.place, (first, end), state).unwrap()
+        Folded::take_up(&self.place, (first, end)).unwrap()
     }
 
     /// Takes the file up and folds what it has not seen, in transactions of `at_once` frames.
     fn fold(&self, frames: &[Frame], at_once: usize) -> Origin {
-        let taken = self.take_up(frames, Lsn::ZERO, &no_state());
+        let taken = self.take_up(frames, Lsn::ZERO);
         let mut folded = taken.folded;
         fold_into(&mut folded, frames, at_once);
         close(folded);
@@ -71,10 +70,6 @@ impl Home {
 fn close(folded: Folded) {
     let mut nothing = Delta::new(folded.meta(), Zone::JAPAN);
     folded.finish(&mut nothing).unwrap();
-}
-
-fn no_state() -> State {
-    State::new(LinkKeyring::default())
 }
 
 fn fold_into(folded: &mut Folded, frames: &[Frame], at_once: usize) {
@@ -154,14 +149,14 @@ proptest! {
         let copied_after = copied_after.min(frames.len());
         let lost_after = lost_after.clamp(copied_after, frames.len());
         let place = Home::new();
-        let mut folded = place.take_up(&frames, Lsn::ZERO, &no_state()).folded;
+        let mut folded = place.take_up(&frames, Lsn::ZERO).folded;
         fold_into(&mut folded, &frames[..copied_after], 7);
         let copied = folded.copy().unwrap();
         fold_into(&mut folded, &frames[..lost_after], 7);
         drop(folded);
         std::fs::remove_file(place.path()).unwrap();
         // The log has forgotten what is before the copy.
-        let taken = place.take_up(&frames, copied, &no_state());
+        let taken = place.take_up(&frames, copied);
         prop_assert_eq!(taken.origin, Origin::Copy(copied));
         let mut folded = taken.folded;
         fold_into(&mut folded, &frames, 7);
@@ -227,7 +222,7 @@ fn answers_say_up_to_where_the_log_was_folded() {
     let reader = place.reader();
     let seen = reader.health(terminal(0)).unwrap();
     assert_eq!(seen.position, frames[2].next());
-    let taken = place.take_up(&frames, Lsn::ZERO, &no_state());
+    let taken = place.take_up(&frames, Lsn::ZERO);
     let mut folded = taken.folded;
     assert_eq!(taken.origin, Origin::File);
     fold_into(&mut folded, &frames, 1);

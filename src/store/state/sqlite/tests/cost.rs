@@ -29,7 +29,7 @@ fn cost_of_a_session() {
     let terminals: u64 = std::env::var("TERMINALS").map_or(1_000_000, |n| n.parse().unwrap());
     let sessions: u64 = std::env::var("SESSIONS").map_or(1_000_000, |n| n.parse().unwrap());
     let place = Home::new();
-    let mut folded = place.take_up(&[], Lsn::ZERO, &no_state()).folded;
+    let mut folded = place.take_up(&[], Lsn::ZERO).folded;
     let mut delta = Delta::new(folded.meta(), Zone::JAPAN);
     let mut lsn = Lsn::new(64);
     let mut step = |delta: &mut Delta, frame: &FoldFrame<'_>| {

@@ -47,7 +47,7 @@ fn a_flipped_octet_is_seen_or_changes_nothing_that_is_shown() {
         let mut octets = octets.clone();
         octets[at] ^= 0x21;
         std::fs::write(place.path(), octets).unwrap();
-        let taken = place.take_up(&frames, Lsn::ZERO, &no_state());
+        let taken = place.take_up(&frames, Lsn::ZERO);
         if !taken.aside.is_empty() {
             // Rebuilt from the log, by the octets of which nothing was flipped.
             assert_eq!(taken.origin, Origin::Log, "{at}");
@@ -75,7 +75,7 @@ fn a_truncated_file_is_moved_aside_and_built_again() {
     for len in [0, 1, 99, 100, 4_096, octets.len() / 2, octets.len() - 1] {
         let place = Home::new();
         std::fs::write(place.path(), &octets[..len]).unwrap();
-        let taken = place.take_up(&frames, Lsn::ZERO, &no_state());
+        let taken = place.take_up(&frames, Lsn::ZERO);
         // The last octet of the last page may not matter.
         let is_seen = taken.aside.iter().any(|aside| aside.path.exists());
         assert!(is_seen || len == octets.len() - 1, "{len}");
@@ -96,7 +96,7 @@ fn a_file_of_a_later_schema_is_refused_by_number_and_moved_aside() {
             .pragma_update(None, "user_version", SCHEMA + 1)
             .unwrap();
     }
-    let taken = place.take_up(&frames, Lsn::ZERO, &no_state());
+    let taken = place.take_up(&frames, Lsn::ZERO);
     let [aside] = taken.aside.as_slice() else {
         panic!("{:?}", taken.aside);
     };
@@ -119,7 +119,7 @@ fn a_file_of_a_later_schema_is_refused_by_number_and_moved_aside() {
 #[test]
 fn a_file_that_is_ahead_of_the_log_is_built_again() {
     let (frames, place) = closed();
-    let taken = place.take_up(&frames[..2], Lsn::ZERO, &no_state());
+    let taken = place.take_up(&frames[..2], Lsn::ZERO);
     assert!(matches!(taken.aside[0].cause, FoldedError::Ahead { .. }));
     assert_eq!(taken.folded.meta().position, Lsn::ZERO);
 }
@@ -129,7 +129,7 @@ fn a_kill_at_any_moment_leaves_the_fold_of_the_frames_before_the_position() {
     let (frames, good) = closed();
     let disk = Arc::new(Disk::default());
     let place = Home::on(Arc::clone(&disk) as Arc<dyn Fs>);
-    let mut folded = place.take_up(&frames, Lsn::ZERO, &no_state()).folded;
+    let mut folded = place.take_up(&frames, Lsn::ZERO).folded;
     fold_into(&mut folded, &frames[..3], 1);
     // Within a transaction: what is written of it does not count.
     let killed = Arc::new(Home::new());
@@ -152,7 +152,7 @@ fn a_kill_at_any_moment_leaves_the_fold_of_the_frames_before_the_position() {
         copy_to(&from, &killed);
         let cut = format!("{}-wal", killed.path().display());
         std::fs::write(cut, &journal[..len]).unwrap();
-        let taken = killed.take_up(&frames, Lsn::ZERO, &no_state());
+        let taken = killed.take_up(&frames, Lsn::ZERO);
         let mut folded = taken.folded;
         fold_into(&mut folded, &frames, 2);
         close(folded);
@@ -161,13 +161,13 @@ fn a_kill_at_any_moment_leaves_the_fold_of_the_frames_before_the_position() {
 }
 
 #[test]
-fn without_a_copy_what_is_in_memory_is_the_beginning() {
+fn without_a_copy_the_first_frame_that_the_log_has_is_the_beginning() {
     let frames = frames_of(&world::a_day());
-    let state = world::state_of(&frames);
     let place = Home::new();
     let first = frames[3].lsn;
-    let taken = place.take_up(&frames, first, &state);
-    assert_eq!(taken.origin, Origin::Memory);
+    let taken = place.take_up(&frames, first);
+    assert_eq!(taken.origin, Origin::Gap);
+    assert_eq!(taken.folded.meta().position, first);
     let mut folded = taken.folded;
     fold_into(&mut folded, &frames[3..], 1);
     let reader = place.reader();
@@ -186,7 +186,7 @@ fn without_a_copy_what_is_in_memory_is_the_beginning() {
 fn a_damaged_copy_is_moved_aside_and_does_not_count() {
     let frames = frames_of(&world::a_day());
     let place = Home::new();
-    let mut folded = place.take_up(&frames, Lsn::ZERO, &no_state()).folded;
+    let mut folded = place.take_up(&frames, Lsn::ZERO).folded;
     fold_into(&mut folded, &frames, 1);
     let copied = folded.copy().unwrap();
     drop(folded);
@@ -194,8 +194,8 @@ fn a_damaged_copy_is_moved_aside_and_does_not_count() {
     let octets = std::fs::read(&path).unwrap();
     std::fs::write(&path, &octets[..octets.len() / 2]).unwrap();
     std::fs::remove_file(place.path()).unwrap();
-    let taken = place.take_up(&frames, copied, &world::state_of(&frames));
-    assert_eq!(taken.origin, Origin::Memory);
+    let taken = place.take_up(&frames, copied);
+    assert_eq!(taken.origin, Origin::Gap);
     assert_eq!(taken.aside.len(), 1);
     assert_eq!(latest_copy(place.dir.path(), &RealFs).unwrap(), None);
 }
@@ -203,7 +203,7 @@ fn a_damaged_copy_is_moved_aside_and_does_not_count() {
 #[test]
 fn all_files_are_for_their_owner_alone() {
     let (frames, place) = closed();
-    let mut folded = place.take_up(&frames, Lsn::ZERO, &no_state()).folded;
+    let mut folded = place.take_up(&frames, Lsn::ZERO).folded;
     fold_into(&mut folded, &frames, 1);
     folded.copy().unwrap();
     folded
@@ -230,7 +230,7 @@ fn the_file_is_opened_by_sqlite_alone_whose_locks_would_go_with_another_close() 
     let disk = Arc::new(Disk::default());
     let place = Home::on(Arc::clone(&disk) as Arc<dyn Fs>);
     std::fs::copy(good.path(), place.path()).unwrap();
-    let taken = place.take_up(&frames, Lsn::ZERO, &no_state());
+    let taken = place.take_up(&frames, Lsn::ZERO);
     assert_eq!(taken.origin, Origin::File);
     taken.folded.check_point().unwrap();
     taken.folded.copy().unwrap();
@@ -258,7 +258,7 @@ fn a_copy_leaves_the_reserve_alone_and_nothing_behind() {
     let disk = Arc::new(Disk::default());
     let mut place = Home::on(Arc::clone(&disk) as Arc<dyn Fs>);
     place.place.reserve_octets = 1 << 30;
-    let mut folded = place.take_up(&frames, Lsn::ZERO, &no_state()).folded;
+    let mut folded = place.take_up(&frames, Lsn::ZERO).folded;
     fold_into(&mut folded, &frames[..3], 1);
     folded.copy().unwrap();
     let earlier = copies_in(&place);
@@ -280,7 +280,7 @@ fn a_copy_leaves_the_reserve_alone_and_nothing_behind() {
 #[test]
 fn what_was_left_unfinished_is_removed_and_nothing_else() {
     let (frames, place) = closed();
-    let taken = place.take_up(&frames, Lsn::ZERO, &no_state());
+    let taken = place.take_up(&frames, Lsn::ZERO);
     taken.folded.copy().unwrap();
     close(taken.folded);
     let wanted = RealFs.list(place.dir.path()).unwrap().len();
@@ -301,7 +301,7 @@ fn a_transaction_without_room_gives_its_journal_back_and_is_written_later() {
     let disk = Arc::new(Disk::default());
     let mut place = Home::on(Arc::clone(&disk) as Arc<dyn Fs>);
     place.place.reserve_octets = 1 << 30;
-    let mut folded = place.take_up(&frames, Lsn::ZERO, &no_state()).folded;
+    let mut folded = place.take_up(&frames, Lsn::ZERO).folded;
     fold_into(&mut folded, &frames[..3], 1);
     let before = folded.meta();
     let mut delta = Delta::new(before, Zone::JAPAN);
@@ -326,12 +326,12 @@ fn a_transaction_without_room_gives_its_journal_back_and_is_written_later() {
 #[test]
 fn what_takes_long_is_broken_off_when_the_server_stops_and_the_last_is_written() {
     let (frames, place) = closed();
-    let taken = place.take_up(&frames, Lsn::ZERO, &no_state());
+    let taken = place.take_up(&frames, Lsn::ZERO);
     let folded = taken.folded;
     place.place.stop.store(true, Ordering::Release);
     assert!(matches!(folded.copy(), Err(FoldedError::Stopped)));
     assert_eq!(copies_in(&place), Vec::<String>::new());
-    let again = Folded::take_up(&place.place, (Lsn::ZERO, Lsn::new(1 << 40)), &no_state());
+    let again = Folded::take_up(&place.place, (Lsn::ZERO, Lsn::new(1 << 40)));
     assert!(matches!(again, Err(FoldedError::Stopped)));
     assert!(place.path().exists(), "it is not moved aside for that");
     close(folded);
