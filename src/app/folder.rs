@@ -27,6 +27,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const AT_STOP_OCTETS: u64 = 1 << 20;
 /// How often to look whether it has stopped.
 const STOP_LOOK: Duration = Duration::from_millis(5);
+/// How long to wait after a copy that failed, in milliseconds.
+const COPY_RETRY_MS: u64 = 60_000;
 /// How long to wait after something failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
 
@@ -114,6 +116,7 @@ impl Folder {
             clock: Arc::clone(clock),
             zone,
             is_failing: false,
+            copy_after_ms: 0,
         };
         let thread = std::thread::Builder::new().name("folder".to_owned());
         let thread = thread.spawn(move || {
@@ -177,6 +180,8 @@ struct Task {
     clock: Arc<dyn Clock>,
     zone: Zone,
     is_failing: bool,
+    /// When a copy that failed is tried again, 0 if the last did not fail.
+    copy_after_ms: u64,
 }
 
 impl Task {
@@ -295,7 +300,9 @@ impl Task {
     /// long enough, or the server stops.
     fn gather(&self, reader: &mut LogReader, delta: &mut Delta) -> Result<(), ReadError> {
         let from = reader.position();
-        let mut since_ms = None;
+        // What could not be written is tried again, also if nothing more comes.
+        let is_left = delta.position() > self.folding.position();
+        let mut since_ms = is_left.then(|| self.clock.monotonic_ms());
         while !self.is_stopped() && !delta.is_full() {
             if reader.position().saturating_since(from) >= BATCH_OCTETS {
                 break;
@@ -360,13 +367,27 @@ impl Task {
     fn is_copy_wanted(&self) -> bool {
         let wanted = self.folding.wanted_copy();
         wanted.is_some_and(|wanted| wanted <= self.folding.position())
+            && self.clock.monotonic_ms() >= self.copy_after_ms
     }
 
-    fn copy_if_wanted(&self, folded: &Folded) -> Result<(), FoldedError> {
+    fn copy_if_wanted(&mut self, folded: &Folded) -> Result<(), FoldedError> {
         if !self.is_copy_wanted() {
             return Ok(());
         }
-        let position = folded.copy()?.get();
+        let position = match folded.copy() {
+            Ok(position) => position.get(),
+            Err(error) if error.is_of_the_file() || self.is_stopped() => return Err(error),
+            Err(error) => {
+                // Folding itself goes on.
+                if self.copy_after_ms == 0 {
+                    tracing::error!(%error, "Folded state is not copied, and the log forgets \
+                        nothing without that; it is tried again.");
+                }
+                self.copy_after_ms = self.clock.monotonic_ms().saturating_add(COPY_RETRY_MS);
+                return Ok(());
+            }
+        };
+        self.copy_after_ms = 0;
         let done = |wanted| (wanted <= position).then_some(0);
         let wanted = &self.folding.wanted_copy;
         // A later wish stays.
