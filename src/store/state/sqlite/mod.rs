@@ -171,10 +171,10 @@ impl Place {
 
     /// Whether to go on with what takes long.
     fn go_on(&self) -> Result<(), FoldedError> {
-        match self.stop.load(Ordering::Acquire) {
-            true => Err(FoldedError::Stopped),
-            false => Ok(()),
+        if self.stop.load(Ordering::Acquire) {
+            return Err(FoldedError::Stopped);
         }
+        Ok(())
     }
 
     /// Whether the disk has room for so much. One that does not tell its room is taken to have it.
