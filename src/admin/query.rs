@@ -10,13 +10,14 @@ use serde_json::Value;
 
 use crate::model::ids::Lane;
 use crate::model::{Lsn, TerminalId, Zone};
+use crate::registry::MeterView;
 use crate::store::log::CommitLog;
 use crate::store::records::{RECORDS_MAX, RecordQuery, records_over_time};
 use crate::store::state::sqlite::{
-    AlarmKey, AlarmRow, FoldedReader, HealthCells, MeterRow, TerminalRow,
+    AlarmKey, AlarmRow, FoldedReader, HealthCells, HealthRow, MeterRow,
 };
 use crate::wire::otl::health::ResetCause;
-use crate::wire::otl::meter::{Meter, Unit};
+use crate::wire::otl::meter::Meter;
 use crate::wire::otl::registry::alarms::AlarmCode;
 use crate::wire::otl::registry::valve::ValveState;
 
@@ -64,12 +65,12 @@ pub enum Question {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "found", rename_all = "snake_case")]
 pub enum Reply {
-    /// A terminal; none if it never was registered, as far as the log is folded.
+    /// A terminal.
     Terminal {
         /// Up to where the log is folded.
         position: Lsn,
         /// What is known.
-        folded: Option<Box<TerminalFolded>>,
+        folded: Box<TerminalFolded>,
     },
     /// Records, each as `protocol-spec/record-json.md` has it.
     Records {
@@ -94,8 +95,6 @@ pub enum Reply {
 /// What is folded of a terminal.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct TerminalFolded {
-    /// Its opaque customer number.
-    pub customer: Option<String>,
     /// When it last told its health, UTC seconds.
     pub health_at_utc_s: Option<u32>,
     /// Its health.
@@ -103,34 +102,9 @@ pub struct TerminalFolded {
     /// Why it last began anew.
     pub reset_cause: Option<String>,
     /// Its meters.
-    pub meters: Vec<MeterFolded>,
+    pub meters: Vec<MeterView>,
     /// Its alarms that go on.
     pub open_alarms: Vec<AlarmView>,
-}
-
-/// What is folded of a meter.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct MeterFolded {
-    /// Its slot, 0 to 15.
-    pub slot: u8,
-    /// The generation of its slot, 0 to 15.
-    pub generation: u8,
-    /// Its serial, if a meter table told it.
-    pub serial: Option<String>,
-    /// The device type of EN 13757-3.
-    pub medium: Option<u8>,
-    /// The latest register, an integer in units of ten to `exponent` of `quantity`.
-    pub register: Option<u64>,
-    /// The quantity.
-    pub quantity: Option<String>,
-    /// The power of ten.
-    pub exponent: Option<i8>,
-    /// When it was measured, UTC seconds.
-    pub measured_at_utc_s: Option<u32>,
-    /// The state of its valve.
-    pub valve: Option<String>,
-    /// When that was told, UTC seconds.
-    pub valve_at_utc_s: Option<u32>,
 }
 
 /// An alarm that goes on.
@@ -205,15 +179,11 @@ impl Archive {
 
     fn terminal(&self, id: TerminalId) -> Result<Reply, Trouble> {
         let reader = self.folded()?;
-        let row = reader.terminal(id).map_err(unavailable)?;
-        let position = row.position;
-        let Some(row) = row.value else {
-            let folded = None;
-            return Ok(Reply::Terminal { position, folded });
-        };
+        let health = reader.health(id).map_err(unavailable)?;
+        let position = health.position;
         let meters = reader.meters(id).map_err(unavailable)?.value;
         let alarms = reader.alarms_of(id).map_err(unavailable)?.value;
-        let folded = Some(Box::new(view(row, &meters, &alarms)));
+        let folded = Box::new(view(health.value.as_ref(), &meters, &alarms));
         Ok(Reply::Terminal { position, folded })
     }
 
@@ -309,34 +279,26 @@ fn alarm_view(row: &AlarmRow) -> AlarmView {
     }
 }
 
-fn view(row: TerminalRow, meters: &[MeterRow], alarms: &[AlarmRow]) -> TerminalFolded {
-    let cause = row.health.reset_cause.and_then(ResetCause::from_code);
-    let at = row.health_at;
+fn view(row: Option<&HealthRow>, meters: &[MeterRow], alarms: &[AlarmRow]) -> TerminalFolded {
+    let health = row.map(|row| row.health).unwrap_or_default();
+    let cause = health.reset_cause.and_then(ResetCause::from_code);
     TerminalFolded {
-        customer: row.customer,
-        health_at_utc_s: at.is_known().then_some(at.at_utc_s),
-        health: row.health,
+        health_at_utc_s: row.map(|row| row.at.at_utc_s),
+        health,
         reset_cause: cause.map(|cause| cause.id().to_owned()),
         meters: meters.iter().map(meter_view).collect(),
         open_alarms: alarms.iter().map(alarm_view).collect(),
     }
 }
 
-fn meter_view(row: &MeterRow) -> MeterFolded {
-    let meter = Meter::from_octet(row.meter);
-    let latest = Some(row.latest).filter(|latest| latest.measured_at_utc_s != 0);
-    let unit = latest.and_then(|latest| Unit::from_code(latest.unit));
+fn meter_view(row: &MeterRow) -> MeterView {
+    let latest = (row.latest.register, row.latest.unit);
     let valve = row.valve.and_then(ValveState::from_code);
-    MeterFolded {
-        slot: meter.slot(),
-        generation: meter.generation(),
+    MeterView {
         serial: row.mounted.serial.clone(),
         medium: row.mounted.medium,
-        register: latest.map(|latest| latest.register),
-        quantity: unit.map(|unit| unit.quantity_id().to_owned()),
-        exponent: unit.map(Unit::exponent),
-        measured_at_utc_s: latest.map(|latest| latest.measured_at_utc_s),
         valve: valve.map(|valve| valve.id().to_owned()),
         valve_at_utc_s: valve.map(|_| row.valve_at.at_utc_s),
+        ..MeterView::new(row.meter, row.bound, latest, row.latest.measured_at_utc_s)
     }
 }

@@ -16,13 +16,13 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::config::OPERATORS_MAX;
+
 use super::desk::Desk;
 use super::protocol::{ASK_MAX_OCTETS, AnswerLine, Trouble, read_ask};
 
 /// Connections that wait to be taken.
 const BACKLOG: i32 = 16;
-/// Connections at once: each may hold a line of [`ASK_MAX_OCTETS`].
-const CONNECTIONS_MAX: usize = 16;
 /// How long a connection may be silent, and how long a line may take in either direction.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long to wait after the system refused to hand a connection over.
@@ -191,7 +191,7 @@ async fn accept(
     tasks: &TaskTracker,
     stopping: &CancellationToken,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Arc::new(Semaphore::new(usize::try_from(OPERATORS_MAX).unwrap_or(1)));
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -217,13 +217,12 @@ async fn serve(
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     if place.is_none() {
-        let message = format!("{CONNECTIONS_MAX} operators are connected: try again");
+        let message = format!("{OPERATORS_MAX} operators are connected: try again");
         say(&mut write, Err(Trouble::new("busy", message))).await;
         return;
     }
-    let mut line = Vec::new();
     loop {
-        line.clear();
+        let mut line = Vec::new();
         let most = u64::try_from(ASK_MAX_OCTETS).unwrap_or(u64::MAX);
         let mut bounded = (&mut read).take(most.saturating_add(1));
         let reading = timeout(PATIENCE, bounded.read_until(b'\n', &mut line));
@@ -239,7 +238,9 @@ async fn serve(
             say(&mut write, Err(Trouble::new("too_long", message))).await;
             return;
         }
-        let ask = match read_ask(&line) {
+        let ask = read_ask(&line);
+        drop(line);
+        let ask = match ask {
             Ok(ask) => ask,
             Err(trouble) => {
                 // After a line of another protocol, the next one is hardly better.

@@ -16,7 +16,7 @@ use crate::store::log::{
 use crate::store::state::fold::{FoldFrame, KIND_EVENT};
 use crate::store::state::replay::fold_all;
 use crate::store::state::snapshot::{self, PassedOver};
-use crate::store::state::{FoldError, State};
+use crate::store::state::{FoldError, State, sqlite};
 use crate::time::Clock;
 
 /// The folder of state in the data folder.
@@ -123,6 +123,9 @@ pub fn boot(
             cause,
         })?;
     if let Err(error) = snapshot::remove_unfinished(&state_dir, &*fs) {
+        tracing::warn!(%error, "What an earlier process left unfinished is still there.");
+    }
+    if let Err(error) = sqlite::remove_unfinished(&state_dir, &*fs) {
         tracing::warn!(%error, "What an earlier process left unfinished is still there.");
     }
     let loaded = snapshot::load_latest(&state_dir, &*fs, keys)?;

@@ -54,7 +54,7 @@ impl Direct {
             desk: Desk::new(
                 registry_of(config, &booted),
                 sinks,
-                archive_of(config, &booted),
+                archive_of(&booted, folded_reader_of(config, &booted)),
             ),
             booted,
             _lock: data_lock,
@@ -83,10 +83,14 @@ impl Direct {
 }
 
 /// Where records and what is folded of them are found.
-pub(super) fn archive_of(config: &Config, booted: &Booted) -> Archive {
-    let dir = booted.data_dir.join(STATE_DIRECTORY);
-    let folded = config.store.sqlite.then(|| FoldedReader::new(&dir));
+pub(super) fn archive_of(booted: &Booted, folded: Option<FoldedReader>) -> Archive {
     Archive::new(Arc::clone(&booted.log), folded, Zone::JAPAN)
+}
+
+/// Who asks what is folded; none if that is switched off.
+pub(super) fn folded_reader_of(config: &Config, booted: &Booted) -> Option<FoldedReader> {
+    let dir = booted.data_dir.join(STATE_DIRECTORY);
+    config.store.sqlite.then(|| FoldedReader::new(&dir))
 }
 
 /// The registry of what was taken up.

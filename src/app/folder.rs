@@ -1,20 +1,16 @@
 //! The thread that folds the log behind into what people ask for.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::boot::{Booted, STATE_DIRECTORY};
-use super::pace::{Pace, Stop};
 use crate::model::{Lsn, Zone};
-use crate::store::fs::{Access, Fs};
 use crate::store::log::{CommitLog, LogReader, ReadError};
-use crate::store::state::State;
 use crate::store::state::fold::FoldFrame;
-use crate::store::state::sqlite::{Delta, FILE, Folded, FoldedError, FoldedReader, Origin};
+use crate::store::state::sqlite::{Delta, Folded, FoldedError, FoldedReader, Origin, Place};
 use crate::threads::run_behind;
 use crate::time::Clock;
 
@@ -28,7 +24,11 @@ const GATHER_MS: u64 = 1_000;
 /// How long to wait at the end of the log before looking again.
 const LOOK: Duration = Duration::from_millis(100);
 /// Octets of the log that are still folded when the server stops: more is read at the next start.
-const AT_STOP_OCTETS: u64 = 4 << 20;
+const AT_STOP_OCTETS: u64 = 1 << 20;
+/// How often to look whether it has stopped.
+const STOP_LOOK: Duration = Duration::from_millis(5);
+/// How long to wait after a copy that failed, in milliseconds.
+const COPY_RETRY_MS: u64 = 60_000;
 /// How long to wait after something failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
 
@@ -37,19 +37,19 @@ const AFTER_FAILURE: Duration = Duration::from_secs(10);
 pub struct Folding {
     position: AtomicU64,
     wanted_copy: AtomicU64,
-    stop: Arc<Stop>,
+    stop: Arc<AtomicBool>,
     reader: FoldedReader,
 }
 
 impl Folding {
-    /// Nothing folded yet, into the folder of state.
+    /// Nothing folded yet, into the file that is asked through `reader`.
     #[must_use]
-    pub fn new(dir: &std::path::Path) -> Self {
+    pub fn new(reader: FoldedReader) -> Self {
         Self {
             position: AtomicU64::new(0),
             wanted_copy: AtomicU64::new(0),
-            stop: Arc::new(Stop::default()),
-            reader: FoldedReader::new(dir),
+            stop: Arc::default(),
+            reader,
         }
     }
 
@@ -88,25 +88,35 @@ pub struct Folder {
 
 impl Folder {
     /// Sets it to work on the log of a server. It reads its file first, which may take seconds;
-    /// nothing waits for that.
+    /// nothing waits for that. `reader` is the one that is asked, or a clone of it. It leaves
+    /// `reserve_octets` of the disk free.
     ///
     /// # Errors
     ///
     /// If the system gives no thread.
-    pub fn start(booted: &Booted, clock: &Arc<dyn Clock>, zone: Zone) -> io::Result<Self> {
+    pub fn start(
+        booted: &Booted,
+        clock: &Arc<dyn Clock>,
+        zone: Zone,
+        reader: FoldedReader,
+        reserve_octets: u64,
+    ) -> io::Result<Self> {
         let dir = booted.data_dir.join(STATE_DIRECTORY);
-        let folding = Arc::new(Folding::new(&dir));
-        let stop = Arc::clone(&folding.stop);
+        let folding = Arc::new(Folding::new(reader));
+        let place = Place {
+            dir,
+            fs: Arc::clone(&booted.fs),
+            reserve_octets,
+            stop: Arc::clone(&folding.stop),
+        };
         let mut task = Task {
             folding: Arc::clone(&folding),
             log: Arc::clone(&booted.log),
-            state: Arc::clone(&booted.state),
-            fs: Arc::clone(&booted.fs),
-            dir,
-            pace: Pace::new(Arc::clone(clock), stop),
+            place,
             clock: Arc::clone(clock),
             zone,
             is_failing: false,
+            copy_after_ms: 0,
         };
         let thread = std::thread::Builder::new().name("folder".to_owned());
         let thread = thread.spawn(move || {
@@ -122,12 +132,30 @@ impl Folder {
         &self.folding
     }
 
-    /// Ends it. Returns within seconds: what is not folded yet is folded after the next start.
-    pub fn stop(self) {
-        self.folding.stop.tell();
+    /// Tells it to end, and waits for nothing. What is not folded yet is folded after the next
+    /// start.
+    pub fn tell_to_stop(&self) {
+        self.folding.stop.store(true, Ordering::Release);
+        self.thread.thread().unpark();
+    }
+
+    /// Ends it, and waits so long for that. Returns whether it has ended: if not, the end of the
+    /// process leaves its file as a kill does, whole up to its position.
+    pub fn stop(self, at_most: Duration) -> bool {
+        self.tell_to_stop();
+        let mut left = at_most;
+        while !self.thread.is_finished() {
+            if left.is_zero() {
+                tracing::warn!("Folded state was not closed in time; its file is as after a kill.");
+                return false;
+            }
+            std::thread::sleep(STOP_LOOK);
+            left = left.saturating_sub(STOP_LOOK);
+        }
         if self.thread.join().is_err() {
             tracing::error!("The thread that folds the log has panicked.");
         }
+        true
     }
 }
 
@@ -139,6 +167,8 @@ enum Ended {
     File(FoldedError),
     /// The file is not there any more.
     Lost,
+    /// Somebody who asked met damage in it.
+    Doubted,
     /// The log begins after what is folded.
     Gone(ReadError),
 }
@@ -146,18 +176,24 @@ enum Ended {
 struct Task {
     folding: Arc<Folding>,
     log: Arc<CommitLog>,
-    state: Arc<State>,
-    fs: Arc<dyn Fs>,
-    dir: PathBuf,
-    pace: Pace,
+    place: Place,
     clock: Arc<dyn Clock>,
     zone: Zone,
     is_failing: bool,
+    /// When a copy that failed is tried again, 0 if the last did not fail.
+    copy_after_ms: u64,
 }
 
 impl Task {
     fn is_stopped(&self) -> bool {
-        self.folding.stop.is_told()
+        self.folding.stop.load(Ordering::Acquire)
+    }
+
+    /// Waits so long, or until it is told to stop, or less.
+    fn wait(&self, at_most: Duration) {
+        if !self.is_stopped() {
+            std::thread::park_timeout(at_most);
+        }
     }
 
     fn run(&mut self) {
@@ -179,6 +215,9 @@ impl Task {
                     Ok(aside) => tell_aside(&aside.path, &aside.cause),
                     Err(error) => self.failed(&error),
                 },
+                Ended::Doubted => {
+                    tracing::error!("A question met damage in folded state; it is taken up again.");
+                }
                 Ended::Lost => tracing::error!("The file of folded state is gone; it is rebuilt."),
                 Ended::Gone(error) => tracing::error!(%error, "Folding cannot go on from here."),
             }
@@ -187,6 +226,9 @@ impl Task {
 
     /// Says what failed, once for all failures in a row, and waits.
     fn failed(&mut self, error: &dyn std::error::Error) {
+        if self.is_stopped() {
+            return;
+        }
         if !self.is_failing {
             let error = error.to_string();
             tracing::error!(
@@ -195,15 +237,12 @@ impl Task {
             );
         }
         self.is_failing = true;
-        self.folding.stop.wait(AFTER_FAILURE);
-        self.pace.begin();
+        self.wait(AFTER_FAILURE);
     }
 
-    fn take_up(&mut self) -> Result<Folded, FoldedError> {
+    fn take_up(&self) -> Result<Folded, FoldedError> {
         let range = (self.log.first(), self.log.durable_end());
-        let pace = &mut self.pace;
-        let mut rest = || pace.rest();
-        let taken = Folded::take_up(&self.dir, &self.fs, range, &self.state, &mut rest)?;
+        let taken = Folded::take_up(&self.place, range)?;
         for aside in &taken.aside {
             tell_aside(&aside.path, &aside.cause);
         }
@@ -213,14 +252,14 @@ impl Task {
             Origin::Copy(_) => tracing::warn!(position, "Folded state goes on from a copy."),
             Origin::Log if taken.aside.is_empty() => {}
             Origin::Log => tracing::warn!("Folded state is built again from the log."),
-            Origin::Memory => tracing::error!(
+            Origin::Gap => tracing::error!(
                 position,
-                "Folded state begins with what is in memory: health, valves and alarms that only \
-                 the lost part of the log told come back as terminals tell them again"
+                "Folded state goes on from the first frame that the log has: health, meters and \
+                 alarms that only earlier ones told come back as terminals tell them again."
             ),
         }
         self.folding.position.store(position, Ordering::Release);
-        self.pace.rest();
+        self.folding.reader.note_taken_up();
         Ok(taken.folded)
     }
 
@@ -241,15 +280,16 @@ impl Task {
             if self.is_stopped() {
                 break;
             }
+            if self.folding.reader.is_doubted() {
+                return Ended::Doubted;
+            }
             let written = self.write(folded, &mut delta);
             match written.and_then(|()| self.copy_if_wanted(folded)) {
                 Ok(()) => self.is_failing = false,
                 Err(error) if error.is_of_the_file() => return Ended::File(error),
                 Err(error) => self.failed(&error),
             }
-            if let Err(error) = self.fs.open(&self.dir.join(FILE), Access::Read)
-                && error.kind() == io::ErrorKind::NotFound
-            {
+            if folded.is_lost() {
                 return Ended::Lost;
             }
         }
@@ -258,10 +298,11 @@ impl Task {
 
     /// Takes frames in until there are enough for a transaction, or the first of them has waited
     /// long enough, or the server stops.
-    fn gather(&mut self, reader: &mut LogReader, delta: &mut Delta) -> Result<(), ReadError> {
+    fn gather(&self, reader: &mut LogReader, delta: &mut Delta) -> Result<(), ReadError> {
         let from = reader.position();
-        let mut since_ms = None;
-        self.pace.begin();
+        // What could not be written is tried again, also if nothing more comes.
+        let is_left = delta.position() > self.folding.position();
+        let mut since_ms = is_left.then(|| self.clock.monotonic_ms());
         while !self.is_stopped() && !delta.is_full() {
             if reader.position().saturating_since(from) >= BATCH_OCTETS {
                 break;
@@ -270,7 +311,6 @@ impl Task {
             let is_more = self.take(reader, delta)?;
             if is_more {
                 since_ms = since_ms.or(Some(now_ms));
-                self.pace.rest();
             }
             let behind = self.log.durable_end().saturating_since(reader.position());
             if behind >= READ_OCTETS_U64 {
@@ -278,15 +318,14 @@ impl Task {
             }
             match since_ms {
                 Some(since_ms) if now_ms.saturating_sub(since_ms) >= GATHER_MS => break,
-                None if self.is_copy_wanted() => break,
+                None if self.is_copy_wanted() || self.folding.reader.is_doubted() => break,
                 // Some more come soon, and are cheaper to take together.
-                Some(_) => self.folding.stop.wait(LOOK),
+                Some(_) => self.wait(LOOK),
                 None => {
                     // Whatever comes, the log is read next.
                     let _is_more = reader.wait(LOOK);
                 }
             }
-            self.pace.begin();
         }
         Ok(())
     }
@@ -307,12 +346,12 @@ impl Task {
         Ok(!batch.is_empty())
     }
 
-    fn write(&mut self, folded: &mut Folded, delta: &mut Delta) -> Result<(), FoldedError> {
+    fn write(&self, folded: &mut Folded, delta: &mut Delta) -> Result<(), FoldedError> {
         if delta.position() <= folded.meta().position {
             return Ok(());
         }
         let not_folded = delta.not_folded();
-        folded.apply(delta, &mut || self.pace.rest())?;
+        folded.apply(delta)?;
         let position = folded.meta().position.get();
         if not_folded > 0 {
             tracing::error!(
@@ -322,21 +361,33 @@ impl Task {
             );
         }
         self.folding.position.store(position, Ordering::Release);
-        folded.check_point()?;
-        self.pace.rest();
-        Ok(())
+        folded.check_point()
     }
 
     fn is_copy_wanted(&self) -> bool {
         let wanted = self.folding.wanted_copy();
         wanted.is_some_and(|wanted| wanted <= self.folding.position())
+            && self.clock.monotonic_ms() >= self.copy_after_ms
     }
 
     fn copy_if_wanted(&mut self, folded: &Folded) -> Result<(), FoldedError> {
         if !self.is_copy_wanted() {
             return Ok(());
         }
-        let position = folded.copy(&mut || self.pace.rest())?.get();
+        let position = match folded.copy() {
+            Ok(position) => position.get(),
+            Err(error) if error.is_of_the_file() || self.is_stopped() => return Err(error),
+            Err(error) => {
+                // Folding itself goes on.
+                if self.copy_after_ms == 0 {
+                    tracing::error!(%error, "Folded state is not copied, and the log forgets \
+                        nothing without that; it is tried again.");
+                }
+                self.copy_after_ms = self.clock.monotonic_ms().saturating_add(COPY_RETRY_MS);
+                return Ok(());
+            }
+        };
+        self.copy_after_ms = 0;
         let done = |wanted| (wanted <= position).then_some(0);
         let wanted = &self.folding.wanted_copy;
         // A later wish stays.
@@ -348,17 +399,16 @@ impl Task {
     }
 
     /// Folds the little that is left, and closes the file.
-    fn finish(&self, mut folded: Folded) -> Result<(), FoldedError> {
+    fn finish(&self, folded: Folded) -> Result<(), FoldedError> {
         let position = folded.meta().position.max(self.log.first());
         let lag = self.log.durable_end().saturating_since(position);
+        let mut delta = Delta::new(folded.meta(), self.zone);
         if lag <= AT_STOP_OCTETS {
-            let mut delta = Delta::new(folded.meta(), self.zone);
             let mut reader = self.log.reader(position);
             // What cannot be read now is met at the next start.
             while let Ok(true) = self.take(&mut reader, &mut delta) {}
-            folded.apply(&mut delta, &mut || {})?;
         }
-        folded.close()
+        folded.finish(&mut delta)
     }
 }
 

@@ -6,7 +6,6 @@ pub mod direct;
 pub mod folder;
 pub mod followers;
 pub mod keeper;
-mod pace;
 pub mod retention;
 pub mod server;
 mod snapshots;

@@ -27,13 +27,14 @@ use crate::shutdown::Shutdown;
 use crate::store::fs::{DataDirLock, RealFs};
 use crate::store::log::{AppendError, LogOptions, OpenError, PoisonReason, Refused, TornEnd};
 use crate::store::state::snapshot::LoadError;
+use crate::store::state::sqlite::FoldedReader;
 use crate::store::state::table::SLOTS;
 use crate::telemetry::{DiskLevel, FollowerLevels, Levels, Metrics, events};
 use crate::time::Clock;
 
 use super::boot::{BootError, Booted, boot, lock};
 use super::descriptors::{self, TooFewFiles};
-use super::direct::{archive_of, registry_of};
+use super::direct::{archive_of, folded_reader_of, registry_of};
 use super::folder::{Folder, Folding};
 use super::followers::{self, FILES, FollowError, Followers};
 use super::keeper::{Keeper, KeeperOptions};
@@ -242,10 +243,11 @@ impl Server {
         let keeper = keeper.with_snapshot_thread();
         keeper.look();
         let followers = Followers::start(config, &booted, clock)?;
+        let reader = folded_reader_of(config, &booted);
         let desk = Desk::new(
             registry_of(config, &booted),
             Arc::clone(followers.sinks()),
-            archive_of(config, &booted),
+            archive_of(&booted, reader.clone()),
         );
         let admin = AdminServer::start(socket, Arc::new(desk), runtime)?;
         let handler: Arc<Intake> = Arc::clone(&intake);
@@ -273,8 +275,8 @@ impl Server {
             snapshot_ms: Arc::new(AtomicU64::new(clock.monotonic_ms())),
             data_lock,
         };
-        if config.store.sqlite {
-            server.fold_behind();
+        if let Some(reader) = reader {
+            server.fold_behind(reader, reserve_octets(config));
         }
         let retention = server.retention(config);
         server.keep_house(match retention {
@@ -351,8 +353,14 @@ impl Server {
     }
 
     /// Folds the log for those who ask. A server without it serves terminals all the same.
-    fn fold_behind(&mut self) {
-        match Folder::start(&self.booted, &self.clock, Zone::JAPAN) {
+    fn fold_behind(&mut self, reader: FoldedReader, reserve_octets: u64) {
+        match Folder::start(
+            &self.booted,
+            &self.clock,
+            Zone::JAPAN,
+            reader,
+            reserve_octets,
+        ) {
             Ok(folder) => self.folder = Some(folder),
             Err(error) => tracing::error!(%error, "There is no thread to fold the log."),
         }
@@ -473,6 +481,7 @@ impl Server {
             followers: self.followers.take(),
             folder: self.folder.take(),
             keeper: self.keeper.take(),
+            folder_at_most: store / 4,
             booted: Arc::clone(&self.booted),
             broken: self.broken.clone(),
             sinks_at_most: store / 2,
@@ -510,16 +519,18 @@ struct Closing {
     booted: Arc<Booted>,
     broken: CancellationToken,
     sinks_at_most: Duration,
+    folder_at_most: Duration,
     _data_lock: DataDirLock,
 }
 
 impl Closing {
     fn close(mut self) {
+        // Nothing that is to be durable waits for what is only folded behind.
+        if let Some(folder) = &self.folder {
+            folder.tell_to_stop();
+        }
         if let Some(followers) = self.followers.take() {
             followers.stop(self.sinks_at_most);
-        }
-        if let Some(folder) = self.folder.take() {
-            folder.stop();
         }
         if let Some(Ok(mut keeper)) = self.keeper.take().map(std::thread::JoinHandle::join)
             && let Err(error) = keeper.snapshot()
@@ -531,6 +542,9 @@ impl Closing {
             if poison.reason != PoisonReason::Full {
                 self.broken.cancel();
             }
+        }
+        if let Some(folder) = self.folder.take() {
+            folder.stop(self.folder_at_most);
         }
     }
 }
@@ -605,12 +619,16 @@ fn keeper_options(config: &Config) -> KeeperOptions {
         alarms_only_percent: config.disk.alarms_only_percent,
         quota_octets: quota_octets(config),
         snapshot_every_octets: u64::from(config.store.snapshot_every_mib) * MIB,
-        reserve_octets: u64::from(config.disk.reserve_mib) * MIB,
+        reserve_octets: reserve_octets(config),
         queue_frames: usize::try_from(config.store.queue_frames).unwrap_or(usize::MAX),
         queue_octets: usize::try_from(u64::from(config.store.queue_mib) * MIB)
             .unwrap_or(usize::MAX),
         snapshots_kept: usize::try_from(config.store.snapshots_kept).unwrap_or(1),
     }
+}
+
+fn reserve_octets(config: &Config) -> u64 {
+    u64::from(config.disk.reserve_mib).saturating_mul(MIB)
 }
 
 fn quota_octets(config: &Config) -> Option<u64> {
@@ -620,7 +638,7 @@ fn quota_octets(config: &Config) -> Option<u64> {
 /// How the log of a configuration is opened.
 pub(super) fn log_options(config: &Config) -> LogOptions {
     let size = |mib: u32| u64::from(mib).saturating_mul(MIB);
-    let reserve = size(config.disk.reserve_mib);
+    let reserve = reserve_octets(config);
     LogOptions {
         segment_bytes: size(config.store.segment_mib),
         queue_frames: usize::try_from(config.store.queue_frames).unwrap_or(usize::MAX),

@@ -1,7 +1,8 @@
 //! Snapshots of a running server: when one is due, and who writes it.
 //!
 //! Writing one may take minutes, and nobody else may wait for it: a thread of its own does it, and
-//! the housekeeping hears of it in a later round.
+//! the housekeeping hears of it in a later round. It does not run behind those that serve
+//! terminals: it takes the locks that they wait for, and would keep them while it waits for a core.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +13,6 @@ use crate::model::Lsn;
 use crate::store::fs::Fs;
 use crate::store::state::State;
 use crate::store::state::snapshot::{self, SnapshotInfo, WriteError};
-use crate::threads::run_behind;
 
 use super::boot::{Booted, STATE_DIRECTORY};
 use super::keeper::KeeperOptions;
@@ -87,7 +87,6 @@ impl Snapshots {
         let writer = self.writer.clone();
         let builder = std::thread::Builder::new().name("snapshots".to_owned());
         let spawned = builder.spawn(move || {
-            run_behind();
             for () in questions {
                 if answers.send(writer.write()).is_err() {
                     return;

@@ -294,17 +294,27 @@ fn show(one: &TerminalView) -> String {
 
 fn meter_text(meter: &MeterView) -> String {
     let bound = if meter.bound { "" } else { ", not bound" };
-    let place = format!("slot {} generation {}{bound}", meter.slot, meter.generation);
-    match meter.at_utc_s {
-        None => format!("{place}: no register"),
-        at => {
+    let mut text = format!("slot {} generation {}{bound}", meter.slot, meter.generation);
+    if let Some(serial) = &meter.serial {
+        text.push_str(&format!(", serial {serial}"));
+    }
+    match meter.register {
+        None => text.push_str(": no register"),
+        Some(register) => {
             let quantity = meter.quantity.as_deref().unwrap_or("unknown unit");
             let exponent = match meter.exponent {
-                0 => String::new(),
-                exponent => format!(" × 10^{exponent}"),
+                None | Some(0) => String::new(),
+                Some(exponent) => format!(" × 10^{exponent}"),
             };
-            let (register, at) = (meter.register, instant(at));
-            format!("{place}: {register}{exponent} {quantity} at {at}")
+            let at = instant(meter.measured_at_utc_s);
+            text.push_str(&format!(": {register}{exponent} {quantity} at {at}"));
         }
     }
+    if let Some(valve) = &meter.valve {
+        text.push_str(&format!(
+            "; valve {valve} at {}",
+            instant(meter.valve_at_utc_s)
+        ));
+    }
+    text
 }

@@ -24,6 +24,17 @@ const UDP_WORKER_OCTETS: u64 = 512 * 1_024;
 /// What a follower of the log holds, in octets: a batch as read, and as written.
 const FOLLOWER_OCTETS: u64 = 4 * 1_024 * 1_024;
 
+/// What the folding of SQLite holds, in octets: the page caches of its writer and of a copy, 18
+/// MiB; what a transaction changes, 24 MiB, half of that to sort it, and 10 MiB of audit.
+const FOLDER_OCTETS: u64 = 64 * 1_024 * 1_024;
+
+/// Connections of operators at once.
+pub const OPERATORS_MAX: u32 = 4;
+
+/// What an operator's connection holds, in octets: a question of 4 MiB as a line and as it is
+/// meant, or the records of an answer, each as an object, and their line.
+const OPERATOR_OCTETS: u64 = 24 * 1_024 * 1_024;
+
 const MIB: u64 = 1_024 * 1_024;
 
 /// A bound on memory.
@@ -36,8 +47,8 @@ pub struct Bound {
 }
 
 impl Config {
-    /// What each setting allows to be held in memory. Their sum is the bound on all that a peer can
-    /// make the server hold.
+    /// What each setting allows to be held in memory. Their sum is the bound on all that peers
+    /// and operators can make the server hold.
     #[must_use]
     pub fn memory_bounds(&self, cores: usize) -> Vec<Bound> {
         let connections = match self.listen.tcp {
@@ -49,9 +60,8 @@ impl Config {
             None => 0,
         };
         let workers = u64::from(self.listen.udp_workers_on(cores));
-        let is_folded = usize::from(self.store.sqlite);
         let followers = self.sinks.len().saturating_add(self.consumers.len());
-        let followers = u64::try_from(followers.saturating_add(is_folded)).unwrap_or(u64::MAX);
+        let followers = u64::try_from(followers).unwrap_or(u64::MAX);
         // Two lanes wait, and two groups of them are on their way to the disk.
         let queues = u64::from(self.store.queue_mib).saturating_mul(4 * MIB);
         let bound = |key, count: u64, each| Bound {
@@ -74,6 +84,8 @@ impl Config {
             ),
             bound("store.queue_mib", 1, queues),
             bound("sink", followers, FOLLOWER_OCTETS),
+            bound("store.sqlite", self.store.sqlite.into(), FOLDER_OCTETS),
+            bound("admin.socket", OPERATORS_MAX.into(), OPERATOR_OCTETS),
         ]
     }
 }

@@ -26,7 +26,7 @@ mod tests;
 mod values;
 
 pub use error::{ConfigErrors, ConfigProblem, Place};
-pub use limits::{Bound, CONNECTION_OCTETS, LIVE_SESSION_OCTETS};
+pub use limits::{Bound, CONNECTION_OCTETS, LIVE_SESSION_OCTETS, OPERATORS_MAX};
 pub use sections::{
     Admin, Admission, Api, Consumer, Disk, FollowFrom, Keys, Listen, Log, LogFormat, LogLevel,
     Sessions, Shutdown, Sink, SinkKind, Store, Tcp,

@@ -251,12 +251,21 @@ fn workers_are_the_cores_within_their_range() {
 #[test]
 fn the_memory_of_all_bounds_fits_a_small_machine() {
     let config = parse(TEMPLATE).unwrap();
-    let sum: u64 = config
-        .memory_bounds(2)
-        .iter()
-        .map(|bound| bound.octets)
-        .sum();
-    assert!(sum < 300 * 1_024 * 1_024, "{sum}");
+    let bounds = config.memory_bounds(2);
+    let sum = |what: fn(&str) -> bool| -> u64 {
+        let some = bounds.iter().filter(|bound| what(bound.key));
+        some.map(|bound| bound.octets).sum()
+    };
+    let by_peers = sum(|key| !["store.sqlite", "admin.socket"].contains(&key));
+    assert!(by_peers < 300 * 1_024 * 1_024, "{by_peers}");
+    let all = sum(|_| true);
+    assert!(all < 460 * 1_024 * 1_024, "{all}");
+    // They are counted, and not those that are off.
+    assert!(all > by_peers + 128 * 1_024 * 1_024);
+    let off = parse("[store]\nsqlite = false\n").unwrap();
+    let off = off.memory_bounds(2);
+    let sqlite = off.iter().find(|bound| bound.key == "store.sqlite");
+    assert_eq!(sqlite.map(|bound| bound.octets), Some(0));
 }
 
 #[test]

@@ -143,7 +143,7 @@ impl Registry {
         };
         let mut promoted = Promoted::new();
         for shard in 0..SHARDS {
-            self.state.table.show_shard(shard, |hot, _| {
+            self.state.table.show_shard(shard, |hot, _, _| {
                 let utility = utilities.get(usize::from(hot.utility.get()));
                 if let Some(utility) = utility.filter(|_| hot.pinned.registered) {
                     let count = promoted.entry((*utility, hot.pinned.promoted)).or_default();

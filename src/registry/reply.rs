@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::keyring::{KeyState, UtilityId};
 use crate::model::TerminalId;
+use crate::wire::otl::meter::{Meter, Unit};
 
 /// What a command did to one thing.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
@@ -203,23 +204,57 @@ pub struct TerminalView {
     pub meters: Vec<MeterView>,
 }
 
-/// The last register that was seen of a meter.
+/// A meter of a terminal. Memory knows its latest register, as of the last frame; all the rest is
+/// only folded behind.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct MeterView {
-    /// Its slot.
+    /// Its slot, 0 to 15.
     pub slot: u8,
-    /// Its generation.
+    /// The generation of its slot, 0 to 15.
     pub generation: u8,
-    /// Whether a meter table has bound it.
+    /// Whether a meter table or an exchange has bound it.
     pub bound: bool,
-    /// The register in units of `10^exponent` of the quantity.
-    pub register: u64,
+    /// The latest register, an integer in units of ten to `exponent` of `quantity`; none if none
+    /// was seen.
+    pub register: Option<u64>,
     /// The quantity; none for a class that is not assigned.
     pub quantity: Option<String>,
     /// The power of ten.
-    pub exponent: i8,
-    /// When it was measured, UTC seconds; none if no register was seen.
-    pub at_utc_s: Option<u32>,
+    pub exponent: Option<i8>,
+    /// When it was measured, UTC seconds.
+    pub measured_at_utc_s: Option<u32>,
+    /// Its serial, if a meter table told it.
+    pub serial: Option<String>,
+    /// The device type of EN 13757-3.
+    pub medium: Option<u8>,
+    /// The state of its valve.
+    pub valve: Option<String>,
+    /// When that was told, UTC seconds.
+    pub valve_at_utc_s: Option<u32>,
+}
+
+impl MeterView {
+    /// A meter by its octet on the wire, with its latest register in units of a code, and when that
+    /// was measured, 0 if none was seen.
+    #[must_use]
+    pub fn new(meter: u8, bound: bool, (register, unit): (u64, u8), at_utc_s: u32) -> Self {
+        let meter = Meter::from_octet(meter);
+        let is_seen = at_utc_s != 0;
+        let unit = Unit::from_code(unit).filter(|_| is_seen);
+        Self {
+            slot: meter.slot(),
+            generation: meter.generation(),
+            bound,
+            register: is_seen.then_some(register),
+            quantity: unit.map(|unit| unit.quantity_id().to_owned()),
+            exponent: unit.map(Unit::exponent),
+            measured_at_utc_s: is_seen.then_some(at_utc_s),
+            serial: None,
+            medium: None,
+            valve: None,
+            valve_at_utc_s: None,
+        }
+    }
 }
 
 /// A version of a utility's link master.

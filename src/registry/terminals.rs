@@ -6,11 +6,10 @@ use crate::keyring::UtilityId;
 use crate::model::event::{TERMINALS_PER_EVENT, TerminalEntry};
 use crate::model::{Event, TerminalId};
 use crate::store::log::AppendError;
-use crate::store::state::HotEntry;
 use crate::store::state::directory::UtilityIndex;
 use crate::store::state::table::SHARDS;
+use crate::store::state::{HotEntry, MeterTrack};
 use crate::wire::otl::ident::Mode;
-use crate::wire::otl::meter::{Meter, Unit};
 
 use super::apply::Registry;
 use super::command::{LIST_MAX, ROWS_PER_IMPORT, Row, is_customer};
@@ -122,7 +121,7 @@ impl Registry {
         // The lowest identities that come after, the highest of them on top.
         let mut lowest: BinaryHeap<TerminalId> = BinaryHeap::with_capacity(limit.saturating_add(2));
         for shard in 0..SHARDS {
-            self.state.table.show_shard(shard, |hot, _| {
+            self.state.table.show_shard(shard, |hot, _, _| {
                 let is_wanted = hot.pinned.registered
                     && after.is_none_or(|after| hot.id > after)
                     && wanted.is_none_or(|wanted| utilities.of(hot.utility) == Some(wanted));
@@ -419,16 +418,7 @@ fn view(hot: &HotEntry) -> TerminalView {
     }
 }
 
-fn meter_view(track: &crate::store::state::MeterTrack) -> MeterView {
-    let meter = Meter::from_octet(track.meter);
-    let unit = Unit::from_code(track.unit);
-    MeterView {
-        slot: meter.slot(),
-        generation: meter.generation(),
-        bound: track.bound,
-        register: track.register,
-        quantity: unit.map(|unit| unit.quantity_id().to_owned()),
-        exponent: unit.map_or(0, Unit::exponent),
-        at_utc_s: (track.at_utc_s != 0).then_some(track.at_utc_s),
-    }
+fn meter_view(track: &MeterTrack) -> MeterView {
+    let latest = (track.register, track.unit);
+    MeterView::new(track.meter, track.bound, latest, track.at_utc_s)
 }

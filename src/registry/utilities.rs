@@ -91,7 +91,7 @@ impl Registry {
     fn terminals_by_utility(&self) -> HashMap<UtilityId, u64> {
         let mut by_index: HashMap<u16, u64> = HashMap::new();
         for shard in 0..SHARDS {
-            self.state.table.show_shard(shard, |hot, _| {
+            self.state.table.show_shard(shard, |hot, _, _| {
                 if hot.pinned.registered {
                     let count = by_index.entry(hot.utility.get()).or_default();
                     *count = count.saturating_add(1);

@@ -6,12 +6,12 @@ use serde_json::json;
 
 use super::super::operator::{Link, OperatorError, fields, instant, or_dash, show, show_error};
 use super::OneArgs;
-use crate::admin::query::{AlarmView, MeterFolded, Question, Reply, TerminalFolded};
+use crate::admin::query::{AlarmView, Question, Reply, TerminalFolded};
 use crate::admin::{Answer, Ask, Trouble};
-use crate::registry::{self, Command};
+use crate::registry::{self, Command, MeterView};
 
 /// What is folded, or why that cannot be told.
-type Folded = Result<(u64, Option<Box<TerminalFolded>>), Trouble>;
+type Folded = Result<(u64, Box<TerminalFolded>), Trouble>;
 
 /// Shows a terminal.
 #[must_use]
@@ -20,14 +20,17 @@ pub(super) fn run(args: &OneArgs) -> ExitCode {
         Ok(both) => both,
         Err(error) => return show_error(&args.place, &error),
     };
-    let Answer::Registry(reply) = &answer else {
+    let Answer::Registry(reply @ registry::Reply::Terminal { terminal }) = &answer else {
         return show_error(&args.place, &OperatorError::OtherAnswer);
     };
     let shown = if args.place.json {
         format!("{}\n", json_of(reply, &folded))
     } else {
-        let registered = super::text(&answer).unwrap_or_default();
-        format!("{registered}{}", text_of(&folded))
+        let mut terminal = terminal.clone();
+        if let Ok((_, folded)) = &folded {
+            terminal.meters = joined(&terminal.meters, &folded.meters);
+        }
+        format!("{}{}", super::show(&terminal), text_of(&folded))
     };
     show(&shown, ExitCode::SUCCESS)
 }
@@ -59,16 +62,28 @@ fn json_of(reply: &registry::Reply, folded: &Folded) -> serde_json::Value {
     value
 }
 
+/// Each meter once: registers as memory has them, and what is only folded beside them.
+fn joined(known: &[MeterView], folded: &[MeterView]) -> Vec<MeterView> {
+    let mut meters = known.to_vec();
+    let place = |meter: &MeterView| (meter.slot, meter.generation);
+    for one in folded {
+        match meters.iter_mut().find(|known| place(known) == place(one)) {
+            Some(known) => {
+                known.serial.clone_from(&one.serial);
+                known.medium = one.medium;
+                known.valve.clone_from(&one.valve);
+                known.valve_at_utc_s = one.valve_at_utc_s;
+            }
+            None => meters.push(one.clone()),
+        }
+    }
+    meters
+}
+
 fn text_of(folded: &Folded) -> String {
     match folded {
-        Ok((position, None)) => {
-            format!("nothing is folded of it before position {position} of the log\n")
-        }
-        Ok((position, Some(folded))) => {
+        Ok((position, folded)) => {
             let mut pairs = health_pairs(folded);
-            for meter in &folded.meters {
-                pairs.push(("at the meter", meter_text(meter)));
-            }
             for alarm in &folded.open_alarms {
                 pairs.push(("open alarm", alarm_text(alarm)));
             }
@@ -114,23 +129,6 @@ fn health_pairs(folded: &TerminalFolded) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn meter_text(meter: &MeterFolded) -> String {
-    let MeterFolded {
-        slot,
-        generation,
-        serial,
-        valve,
-        valve_at_utc_s,
-        ..
-    } = meter;
-    let serial = or_dash(serial.as_ref());
-    let valve = match valve {
-        Some(valve) => format!("valve {valve} at {}", instant(*valve_at_utc_s)),
-        None => "no word of a valve".to_owned(),
-    };
-    format!("slot {slot} generation {generation}: serial {serial}, {valve}")
-}
-
 fn alarm_text(alarm: &AlarmView) -> String {
     let since = instant(Some(alarm.since_utc_s));
     let code = alarm.code.as_ref();
@@ -140,4 +138,24 @@ fn alarm_text(alarm: &AlarmView) -> String {
         "{}{code} of slot {slot} generation {generation} since {since}",
         alarm.alarm
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meter(octet: u8, register: u64, serial: Option<&str>) -> MeterView {
+        MeterView {
+            serial: serial.map(str::to_owned),
+            ..MeterView::new(octet, true, (register, 0x13), 1_793_404_800)
+        }
+    }
+
+    #[test]
+    fn each_meter_is_shown_once_with_the_register_of_memory_and_the_serial_that_is_folded() {
+        let known = [meter(0x00, 20, None)];
+        let folded = [meter(0x00, 10, Some("G-1")), meter(0x10, 5, Some("G-2"))];
+        let wanted = [meter(0x00, 20, Some("G-1")), meter(0x10, 5, Some("G-2"))];
+        assert_eq!(joined(&known, &folded), wanted);
+    }
 }

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use super::directory::Directory;
 use super::fold::State;
+use super::hot::{HotEntry, MeterTrack};
 use super::table::{HotTable, SHARDS};
 use crate::keyring::LinkKeyring;
 use crate::model::Lsn;
@@ -190,8 +191,12 @@ pub fn check_room(
 ) -> Result<(), WriteError> {
     let terminals = u64::try_from(state.table.len()).unwrap_or(u64::MAX);
     let entry = u64::try_from(entry::ENTRY_LEN + entry::METER_LEN).unwrap_or(u64::MAX);
+    let (customers, octets) = state.table.customers();
+    let beside = u64::try_from(customers::BESIDE_LEN).unwrap_or(u64::MAX);
     let needed = terminals
         .saturating_mul(entry)
+        .saturating_add(customers.saturating_mul(beside))
+        .saturating_add(octets)
         .saturating_add(BESIDE_OCTETS);
     let Ok(space) = fs.space(dir) else {
         return Ok(());
@@ -220,8 +225,8 @@ pub fn remove_unfinished(dir: &Path, fs: &dyn Fs) -> io::Result<()> {
 
 /// Writes a snapshot, durable under its name when this returns, and removes those that are more
 /// than the `kept` newest, which are one at least. `position` is one up to which all frames were
-/// folded before this call; folding may go on meanwhile. Holds the lock of one shard at a time, for
-/// some hundred entries, and not while it writes.
+/// folded before this call; folding may go on meanwhile. Holds the lock of one shard at a time,
+/// while it copies some entries, and not while it encodes or writes.
 ///
 /// # Errors
 ///
@@ -287,31 +292,66 @@ fn write_file(
 
 fn write_table(writer: &mut BlockWriter, table: &HotTable) -> io::Result<Counts> {
     let mut counts = Counts::default();
-    let mut blocks: Vec<Vec<u8>> = Vec::new();
+    let mut blocks = Blocks::default();
     for shard in 0..SHARDS {
-        table.show_shard(shard, |hot, further| {
-            let meters = entry::METER_LEN.saturating_mul(further.len());
-            let len = entry::ENTRY_LEN.saturating_add(meters);
-            let has_room = |block: &Vec<u8>| block.len().saturating_add(len) <= BLOCK_MAX;
-            if !blocks.last().is_some_and(has_room) {
-                blocks.push(Vec::new());
+        let mut written = Ok(());
+        table.show_shard(shard, |hot, further, customer| {
+            if written.is_ok() {
+                counts.terminals += 1;
+                counts.further_meters += u64::try_from(further.len()).unwrap_or(0);
+                written = blocks.put(writer, hot, further, customer);
             }
-            if let Some(block) = blocks.last_mut() {
-                entry::put(block, hot, further);
-            }
-            counts.terminals += 1;
-            counts.further_meters += u64::try_from(further.len()).unwrap_or(0);
         });
-        for block in blocks.drain(..) {
-            writer.block(Kind::Terminals, &block)?;
-        }
-        // After the entries, so that none says that it has seen a frame whose customer number is
-        // not here. One that is ahead of its entry is set again by the frames that follow.
-        for block in customers::blocks(table, shard) {
-            writer.block(Kind::Customers, &block)?;
-        }
+        written?;
     }
+    blocks.write(writer)?;
     Ok(counts)
+}
+
+/// The contents of a block of entries, and of one of the customer numbers of its terminals or of
+/// those before it.
+#[derive(Debug, Default)]
+struct Blocks {
+    entries: Vec<u8>,
+    customers: Vec<u8>,
+}
+
+impl Blocks {
+    /// Puts a terminal in; what has no room for it is written before.
+    fn put(
+        &mut self,
+        writer: &mut BlockWriter,
+        hot: &HotEntry,
+        further: &[MeterTrack],
+        customer: Option<&str>,
+    ) -> io::Result<()> {
+        let meters = entry::METER_LEN.saturating_mul(further.len());
+        let entry_len = entry::ENTRY_LEN.saturating_add(meters);
+        let customer_len = customer.map_or(0, customers::len_of);
+        let has_room = |block: &[u8], len: usize| block.len().saturating_add(len) <= BLOCK_MAX;
+        if !has_room(&self.entries, entry_len) || !has_room(&self.customers, customer_len) {
+            self.write(writer)?;
+        }
+        entry::put(&mut self.entries, hot, further);
+        if let Some(customer) = customer {
+            customers::put(&mut self.customers, hot.id, customer);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, writer: &mut BlockWriter) -> io::Result<()> {
+        // A reader knows a terminal before it reads its customer number.
+        for (kind, block) in [
+            (Kind::Terminals, &mut self.entries),
+            (Kind::Customers, &mut self.customers),
+        ] {
+            if !block.is_empty() {
+                writer.block(kind, block)?;
+                block.clear();
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Loads the newest snapshot that is whole. A damaged one is passed over for the one before it.

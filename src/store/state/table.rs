@@ -19,6 +19,8 @@ use super::hot::{HotEntry, MeterTrack};
 pub const SHARDS: usize = 64;
 const SHARD_BITS: u32 = 6;
 const CHUNK: usize = 512;
+/// Entries that are copied out under one hold of a lock, which takes some microseconds.
+const SHOWN: usize = 64;
 /// Where in a hash the shard stands.
 const SHARD_SHIFT: u32 = 48;
 const SHARD_MASK: u64 = (1 << SHARD_BITS) - 1;
@@ -66,7 +68,7 @@ pub struct EntryMut<'a> {
     /// The entry.
     pub hot: &'a mut HotEntry,
     meters: &'a mut HashMap<u32, Vec<MeterTrack>>,
-    customers: &'a mut HashMap<u32, Box<str>>,
+    customers: &'a mut Customers,
 }
 
 impl EntryMut<'_> {
@@ -111,15 +113,34 @@ impl EntryMut<'_> {
     /// The terminal's opaque customer number.
     #[must_use]
     pub fn customer(&self) -> Option<&str> {
-        self.customers.get(&self.slot.0).map(|customer| &**customer)
+        let customer = self.customers.by_slot.get(&self.slot.0);
+        customer.map(|customer| &**customer)
     }
 
     /// Notes the terminal's opaque customer number, or that it has none.
     pub fn set_customer(&mut self, customer: Option<&str>) {
-        match customer {
-            Some(customer) => self.customers.insert(self.slot.0, customer.into()),
-            None => self.customers.remove(&self.slot.0),
+        self.customers.set(self.slot.0, customer);
+    }
+}
+
+/// Customer numbers. Beside the entries, since few fleets have them and sessions never ask.
+#[derive(Debug, Default)]
+struct Customers {
+    by_slot: HashMap<u32, Box<str>>,
+    /// The octets of all numbers.
+    octets: u64,
+}
+
+impl Customers {
+    fn set(&mut self, slot: u32, customer: Option<&str>) {
+        let octets = |text: &str| u64::try_from(text.len()).unwrap_or(u64::MAX);
+        let before = match customer {
+            Some(customer) => self.by_slot.insert(slot, customer.into()),
+            None => self.by_slot.remove(&slot),
         };
+        let less = before.as_deref().map_or(0, octets);
+        self.octets = self.octets.saturating_sub(less);
+        self.octets = self.octets.saturating_add(customer.map_or(0, octets));
     }
 }
 
@@ -129,8 +150,7 @@ struct Shard {
     chunks: Vec<Vec<HotEntry>>,
     /// Of each slot, the tracks of further meters by their numbers.
     meters: HashMap<u32, Vec<MeterTrack>>,
-    /// By slot. Beside the entries, since few fleets have them and sessions never ask.
-    customers: HashMap<u32, Box<str>>,
+    customers: Customers,
 }
 
 impl Shard {
@@ -292,37 +312,83 @@ impl HotTable {
         Ok(place)
     }
 
-    /// Shows all entries of one shard, each with the tracks of its further meters as they are at
-    /// the same moment. Holds the lock for a chunk of entries at a time: others go on between two.
-    pub fn show_shard(&self, number: usize, mut show: impl FnMut(&HotEntry, &[MeterTrack])) {
+    /// Shows all entries of one shard, each with the tracks of its further meters and its customer
+    /// number as they are at the same moment. Some are copied under the lock and shown after it:
+    /// others wait for the copying alone, however long it takes to show them.
+    pub fn show_shard(
+        &self,
+        number: usize,
+        mut show: impl FnMut(&HotEntry, &[MeterTrack], Option<&str>),
+    ) {
         let Some(shard) = self.shards.get(number) else {
             return;
         };
-        for chunk in 0.. {
-            let shard = shard.lock();
-            let Some(entries) = shard.chunks.get(chunk) else {
+        let mut some = Copied::default();
+        let mut from = 0;
+        loop {
+            some.copy(&shard.lock(), number, from);
+            if some.entries.is_empty() {
                 return;
-            };
-            let first = chunk.saturating_mul(CHUNK);
-            for (place, entry) in (first..).zip(entries) {
-                let slot = u32::try_from(place).ok();
-                let slot = slot.and_then(|place| slot_of(number, place));
-                let further = slot.and_then(|slot| shard.meters.get(&slot.get()));
-                show(entry, further.map_or(&[], Vec::as_slice));
             }
+            some.show(&mut show);
+            from = from.saturating_add(some.entries.len());
         }
     }
 
-    /// Shows the customer numbers of one shard.
-    pub fn show_customers(&self, number: usize, mut show: impl FnMut(TerminalId, &str)) {
-        let Some(shard) = self.shards.get(number) else {
-            return;
+    /// How many terminals have a customer number, and the octets of all of these numbers.
+    #[must_use]
+    pub fn customers(&self) -> (u64, u64) {
+        let of = |shard: &Mutex<Shard>| {
+            let customers = &shard.lock().customers;
+            let count = u64::try_from(customers.by_slot.len()).unwrap_or(u64::MAX);
+            (count, customers.octets)
         };
-        let shard = shard.lock();
-        for (slot, customer) in &shard.customers {
-            if let Some(entry) = shard.entry(Slot(*slot).place()) {
-                show(entry.id, customer);
-            }
+        let each = self.shards.iter().map(of);
+        each.fold((0, 0), |(count, octets), (more, longer)| {
+            (count.saturating_add(more), octets.saturating_add(longer))
+        })
+    }
+}
+
+/// Some entries of a shard that lie one after the other, copied out with what is beside them.
+#[derive(Debug, Default)]
+struct Copied {
+    entries: Vec<HotEntry>,
+    /// Of each entry, where its tracks and its customer number end, and whether it has one.
+    ends: Vec<(usize, usize, bool)>,
+    further: Vec<MeterTrack>,
+    customers: String,
+}
+
+impl Copied {
+    fn copy(&mut self, shard: &Shard, number: usize, from: usize) {
+        self.entries.clear();
+        self.ends.clear();
+        self.further.clear();
+        self.customers.clear();
+        let entries = shard.chunks.get(from / CHUNK);
+        let entries = entries.and_then(|chunk| chunk.get(from % CHUNK..));
+        for (place, entry) in (from..).zip(entries.unwrap_or_default()).take(SHOWN) {
+            self.entries.push(*entry);
+            let slot = u32::try_from(place).ok();
+            let slot = slot.and_then(|place| slot_of(number, place));
+            let further = slot.and_then(|slot| shard.meters.get(&slot.get()));
+            self.further
+                .extend_from_slice(further.map_or(&[], Vec::as_slice));
+            let customer = slot.and_then(|slot| shard.customers.by_slot.get(&slot.get()));
+            self.customers.push_str(customer.map_or("", |one| one));
+            let ends = (self.further.len(), self.customers.len());
+            self.ends.push((ends.0, ends.1, customer.is_some()));
+        }
+    }
+
+    fn show(&self, show: &mut impl FnMut(&HotEntry, &[MeterTrack], Option<&str>)) {
+        let mut from = (0, 0);
+        for (entry, &(further, customer, has_one)) in self.entries.iter().zip(&self.ends) {
+            let tracks = self.further.get(from.0..further).unwrap_or_default();
+            let number = self.customers.get(from.1..customer);
+            show(entry, tracks, number.filter(|_| has_one));
+            from = (further, customer);
         }
     }
 }
@@ -402,8 +468,44 @@ mod tests {
         assert_eq!(check, Ok([Some(0), Some(0x10), Some(0x11)]));
         let mut shown = Vec::new();
         for shard in 0..SHARDS {
-            table.show_shard(shard, |_, further| shown.push(further.len()));
+            table.show_shard(shard, |_, further, _| shown.push(further.len()));
         }
         assert_eq!(shown, [2]);
+    }
+
+    #[test]
+    fn each_entry_is_shown_once_with_what_is_its_own_and_without_the_lock() {
+        let table = HotTable::default();
+        let (mut wanted, mut octets) = (Vec::new(), 0);
+        for number in 0..20_000_u64 {
+            let customer = (number % 3 == 0).then(|| format!("C-{number}"));
+            let put = |mut entry: EntryMut<'_>| {
+                entry.set_customer(Some("another before"));
+                entry.set_customer(customer.as_deref());
+                for meter in 0..u8::try_from(number % 4).unwrap() {
+                    let track = entry.meter_mut(meter);
+                    (track.used, track.meter, track.register) = (true, meter, number);
+                }
+            };
+            table.with_or_insert(&entry(number), put).unwrap();
+            octets += customer.as_ref().map_or(0, |one| one.len() as u64);
+            wanted.push((number, usize::try_from(number % 4).unwrap(), customer));
+        }
+        let mut shown = Vec::new();
+        for shard in 0..SHARDS {
+            table.show_shard(shard, |hot, further, customer| {
+                let number = u64::from_be_bytes(hot.id.octets());
+                assert!(further.iter().all(|track| track.register == number));
+                // Another thread would get the lock now, and so does this one.
+                let meters = table.with(hot.id, |entry| entry.all_meters()).unwrap();
+                let meters = meters.iter().filter(|track| track.used).count();
+                assert_eq!(further.len(), meters.saturating_sub(1));
+                shown.push((number, meters, customer.map(str::to_owned)));
+            });
+        }
+        shown.sort_unstable();
+        assert_eq!(shown, wanted);
+        let with_one = wanted.iter().filter(|(_, _, one)| one.is_some()).count();
+        assert_eq!(table.customers(), (with_one as u64, octets));
     }
 }

@@ -6,32 +6,28 @@ use nom::number::complete::le_u8;
 use nom::{IResult, Parser as _};
 
 use super::super::table::HotTable;
-use super::block::BLOCK_MAX;
 use crate::model::TerminalId;
 
-/// The content of blocks.
-pub(super) fn blocks(table: &HotTable, shard: usize) -> Vec<Vec<u8>> {
-    let mut blocks: Vec<Vec<u8>> = Vec::new();
-    table.show_customers(shard, |terminal, customer| {
-        // No event lets a longer one in.
-        let Ok(len) = u8::try_from(customer.len()) else {
-            return;
-        };
-        let octets = customer.len().saturating_add(9);
-        let has_room = |block: &Vec<u8>| block.len().saturating_add(octets) <= BLOCK_MAX;
-        if !blocks.last().is_some_and(has_room) {
-            blocks.push(Vec::new());
-        }
-        if let Some(block) = blocks.last_mut() {
-            block.extend_from_slice(&terminal.octets());
-            block.push(len);
-            block.extend_from_slice(customer.as_bytes());
-        }
-    });
-    blocks
+/// Octets beside a customer number.
+pub(super) const BESIDE_LEN: usize = 9;
+
+/// Octets that [`put`] takes at most.
+pub(super) const fn len_of(customer: &str) -> usize {
+    customer.len().saturating_add(BESIDE_LEN)
 }
 
-/// Reads what [`blocks`] gave into the entries; none if it is damaged.
+/// Writes the customer number of a terminal.
+pub(super) fn put(out: &mut Vec<u8>, terminal: TerminalId, customer: &str) {
+    // No event lets a longer one in.
+    let Ok(len) = u8::try_from(customer.len()) else {
+        return;
+    };
+    out.extend_from_slice(&terminal.octets());
+    out.push(len);
+    out.extend_from_slice(customer.as_bytes());
+}
+
+/// Reads what [`put`] wrote into the entries; none if it is damaged.
 pub(super) fn read(mut content: &[u8], table: &HotTable) -> Option<()> {
     while !content.is_empty() {
         let (rest, (terminal, customer)) = one(content).ok()?;

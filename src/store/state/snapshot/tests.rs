@@ -175,8 +175,9 @@ fn fold(state: &State, frame: &Frame) {
 fn content(state: &State) -> (Vec<(HotEntry, Vec<MeterTrack>)>, Directory) {
     let mut entries = Vec::new();
     for shard in 0..SHARDS {
-        let push = |hot: &HotEntry, further: &[MeterTrack]| entries.push((*hot, further.to_vec()));
-        state.table.show_shard(shard, push);
+        state.table.show_shard(shard, |hot, further, _| {
+            entries.push((*hot, further.to_vec()));
+        });
     }
     entries.sort_by_key(|(hot, _)| hot.id);
     (entries, state.directory().clone())
@@ -185,8 +186,9 @@ fn content(state: &State) -> (Vec<(HotEntry, Vec<MeterTrack>)>, Directory) {
 fn customers(state: &State) -> Vec<(TerminalId, String)> {
     let mut found = Vec::new();
     for shard in 0..SHARDS {
-        let push = |id: TerminalId, customer: &str| found.push((id, customer.to_owned()));
-        state.table.show_customers(shard, push);
+        state.table.show_shard(shard, |hot, _, customer| {
+            found.extend(customer.map(|one| (hot.id, one.to_owned())));
+        });
     }
     found.sort();
     found
@@ -457,10 +459,20 @@ fn none_is_begun_on_a_disk_with_no_room_beside_the_reserve() {
     fs.set_faults(space(100 << 20));
     let check = |reserve| check_room(&state, Path::new(DIR), &fs, reserve);
     assert!(check(64 << 20).is_ok());
-    assert!(matches!(
-        check(100 << 20),
-        Err(WriteError::NoRoom { free: 0, .. })
-    ));
+    let needed = |state: &State| match check_room(state, Path::new(DIR), &fs, 100 << 20) {
+        Err(WriteError::NoRoom { free: 0, needed }) => needed,
+        other => panic!("{other:?}"),
+    };
+    let before = needed(&state);
+    let (id, _) = customers(&state).swap_remove(0);
+    let longer = "9".repeat(200);
+    let set = |mut entry: super::super::table::EntryMut<'_>| {
+        let len = entry.customer().map_or(0, str::len);
+        entry.set_customer(Some(&longer));
+        u64::try_from(longer.len() - len).unwrap()
+    };
+    let more = state.table.with(id, set).unwrap();
+    assert_eq!(needed(&state), before + more);
 }
 
 #[test]

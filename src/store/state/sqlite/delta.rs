@@ -1,34 +1,22 @@
 //! Frames of the log as what they change: gathered in memory, bounded, and written in one go.
 
-use core::num::NonZeroU32;
-
-use super::facts::{Change, Fact, Session};
+use super::facts::Fact;
 use super::rows::{AuditRow, MetaRow};
-use crate::model::event::UtilityEntry;
-use crate::model::ids::octets_of_hex;
 use crate::model::record::Content;
-use crate::model::step::{StepEntry, command_of};
 use crate::model::{Event, Lanes, Lsn, SessionStep, StepFlags, TerminalId, Zone, records_of};
 use crate::store::state::fold::{FoldFrame, KIND_EVENT, KIND_STEP};
 
-/// Facts in a delta from which on it is full: an everyday session has four, of 56 octets each. The
+/// Facts in a delta from which on it is full: an everyday session has three, of 48 octets each. The
 /// more there are, the more of them share a page that is written.
 const FACTS_MAX: usize = 400_000;
-
-/// What a utility's events change.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum UtilityChange {
-    Put(UtilityEntry),
-    Stopped(TerminalId),
-    Released(TerminalId),
-}
+/// Entries of the audit from which on it is full: some hundred octets each.
+const AUDIT_MAX: usize = 25_000;
 
 /// What a run of frames changes.
 #[derive(Debug)]
 pub struct Delta {
     /// In the order of the log.
     pub(super) facts: Vec<(i64, Fact)>,
-    pub(super) utilities: Vec<UtilityChange>,
     pub(super) audit: Vec<AuditRow>,
     pub(super) meta: MetaRow,
     zone: Zone,
@@ -42,7 +30,6 @@ impl Delta {
     pub const fn new(from: MetaRow, zone: Zone) -> Self {
         Self {
             facts: Vec::new(),
-            utilities: Vec::new(),
             audit: Vec::new(),
             meta: from,
             zone,
@@ -53,7 +40,6 @@ impl Delta {
     /// Empties it after it was written; it goes on from there.
     pub fn clear(&mut self) {
         self.facts.clear();
-        self.utilities.clear();
         self.audit.clear();
         self.not_folded = 0;
     }
@@ -61,7 +47,7 @@ impl Delta {
     /// Whether it should be written before more is taken.
     #[must_use]
     pub const fn is_full(&self) -> bool {
-        self.facts.len() >= FACTS_MAX || self.audit.len() >= FACTS_MAX / 4
+        self.facts.len() >= FACTS_MAX || self.audit.len() >= AUDIT_MAX
     }
 
     /// Frames of this delta that cannot be folded; each is in the audit.
@@ -122,10 +108,6 @@ impl Delta {
         let lsn = frame.lsn;
         let terminal = frame.terminal?;
         let step = SessionStep::decode(frame.payload).ok()?;
-        self.add(
-            terminal,
-            Fact::Change(lsn, Change::Session(session_of(&step))),
-        );
         let lanes = Lanes::ALARM.with(Lanes::BULK);
         let zone = self.zone;
         let given = records_of(lsn, terminal, &step, lanes, zone, |record| {
@@ -141,9 +123,7 @@ impl Delta {
             self.note(lsn, "promoted", Some(terminal), detail.to_string());
         }
         if step.flags.has(StepFlags::ROLLBACK_SUSPECTED) {
-            let utility = TerminalId::new(step.utility.octets());
-            self.utilities.push(UtilityChange::Stopped(utility));
-            let detail = serde_json::json!({ "utility": utility });
+            let detail = serde_json::json!({ "utility": step.utility });
             self.note(
                 lsn,
                 "rollback_suspected",
@@ -157,17 +137,8 @@ impl Delta {
     fn fold_event(&mut self, frame: &FoldFrame<'_>) -> Option<()> {
         let lsn = frame.lsn;
         let event = Event::decode(frame.payload).ok()?;
-        let change = match &event {
+        match &event {
             Event::TerminalsPut { utility, terminals } => {
-                let id = octets_of_hex(utility).map(TerminalId::new)?;
-                for terminal in terminals {
-                    let put = Change::Put {
-                        utility: id,
-                        mode: terminal.mode,
-                        customer: terminal.customer.as_deref().map(Into::into),
-                    };
-                    self.add(terminal.id, Fact::Change(lsn, put));
-                }
                 let detail = serde_json::json!({
                     "terminals": terminals.len(),
                     "first": terminals.first().map(|one| one.id),
@@ -175,33 +146,12 @@ impl Delta {
                 });
                 let subject = Some(utility.clone());
                 self.note_about(lsn, "terminals_put", subject, detail.to_string());
-                return Some(());
+                Some(())
             }
             // Often, and of no interest to a person.
-            Event::NonceMark { .. } | Event::SinkAdvanced { .. } | Event::Called { .. } => {
-                return Some(());
-            }
-            Event::TerminalRemoved { .. } => Some(Change::Removed),
-            Event::KeyReadmitted { version, .. } => Some(Change::Readmitted(*version)),
-            Event::Promoted { version, mode, .. } => Some(Change::Promoted {
-                version: *version,
-                mode: *mode,
-            }),
-            Event::UtilityPut(entry) => {
-                self.utilities.push(UtilityChange::Put(entry.clone()));
-                None
-            }
-            Event::CommandsReleased { utility } => {
-                let id = octets_of_hex(utility).map(TerminalId::new)?;
-                self.utilities.push(UtilityChange::Released(id));
-                None
-            }
-            _ => None,
-        };
-        if let (Some(change), Some(terminal)) = (change, event.terminal()) {
-            self.add(terminal, Fact::Change(lsn, change));
+            Event::NonceMark { .. } | Event::SinkAdvanced { .. } | Event::Called { .. } => Some(()),
+            _ => self.note_event(lsn, &event, frame.payload),
         }
-        self.note_event(lsn, &event, frame.payload)
     }
 
     /// An event is its own entry: it is JSON with a tag, and holds no secret.
@@ -217,24 +167,5 @@ impl Delta {
         let detail = serde_json::Value::Object(fields).to_string();
         self.note_about(lsn, kind.as_str()?, subject, detail);
         Some(())
-    }
-}
-
-fn session_of(step: &SessionStep<'_>) -> Session {
-    let is_kept = |entry: &&StepEntry| entry.flags.is_new() && entry.sequence != 0;
-    let kept = step.entries.iter().filter(is_kept);
-    let highest_sequence = kept.map(|entry| entry.sequence).max();
-    // A frame without a new record begins no epoch.
-    let epoch = step.epoch.filter(|_| highest_sequence.is_some());
-    let offers = command_of(step.command).and_then(|command| command.offers_mode);
-    Session {
-        received_utc_s: step.received_utc_s,
-        counter: step.counter,
-        epoch: epoch.map_or(0, NonZeroU32::get),
-        highest_sequence: highest_sequence.unwrap_or(0),
-        takes_report: step.flags.has(StepFlags::TAKES_REPORT),
-        version: step.promoted_version,
-        mode: step.promoted_mode,
-        offers_mode: offers.map(|mode| mode.number()),
     }
 }

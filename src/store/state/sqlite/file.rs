@@ -7,11 +7,11 @@ use std::time::Duration;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::FoldedError;
 use super::cells::{Access, Row, columns_of, read};
 use super::meter_rows::{AlarmRow, MeterRow};
-use super::rows::{AuditRow, MetaRow, TerminalRow, UtilityRow};
+use super::rows::{AuditRow, HealthRow, MetaRow};
 use super::schema::{APPLICATION_ID, SCHEMA, TABLES};
+use super::{FoldedError, Place, STRIDE_OCTETS};
 use crate::model::Lsn;
 use crate::store::fs::{Access as FileAccess, Fs};
 
@@ -22,9 +22,12 @@ const COPY_SUFFIX: &str = ".sqlite";
 const NEW_SUFFIX: &str = ".new";
 /// What belongs to a file of SQLite beside it.
 const BESIDE: [&str; 2] = ["-wal", "-shm"];
-/// Pages that are copied in one go: 1 MiB.
+/// Octets that are copied in one go, and how many pages they are.
+const COPY_OCTETS: usize = 1 << 20;
 const COPY_PAGES: i32 = 256;
-/// Rows that are checked between two rests.
+/// How long to wait for pages that somebody holds.
+const COPY_PAUSE: Duration = Duration::from_millis(10);
+/// Rows that are checked between two looks whether the server stops.
 const ROWS_AT_ONCE: u32 = 1_024;
 const BUSY: Duration = Duration::from_secs(5);
 /// Octets of page cache of the writer, as SQLite counts: negative KiB.
@@ -69,6 +72,15 @@ fn set_up(connection: &Connection) -> Result<(), FoldedError> {
     Ok(())
 }
 
+/// Whether a file is in its folder. One that SQLite may have open is never opened to find out:
+/// closing it would let go of all locks that this process has on it.
+pub(super) fn is_there(path: &Path, fs: &dyn Fs) -> Result<bool, FoldedError> {
+    let dir = path.parent().unwrap_or(path);
+    let names = fs.list(dir).map_err(io_of(dir))?;
+    let name = path.file_name().and_then(|name| name.to_str());
+    Ok(names.iter().any(|one| Some(one.as_str()) == name))
+}
+
 /// Makes a file with empty tables that nothing is folded into. Only its owner may read it.
 pub(super) fn create(path: &Path, fs: &dyn Fs) -> Result<(Connection, MetaRow), FoldedError> {
     // SQLite gives the files beside it the same mode.
@@ -86,25 +98,21 @@ pub(super) fn create(path: &Path, fs: &dyn Fs) -> Result<(Connection, MetaRow), 
 }
 
 /// Opens a file and checks it: SQLite's own check, and then each row. Reads all of it.
-pub(super) fn open(
-    path: &Path,
-    rest: &mut dyn FnMut(),
-) -> Result<(Connection, MetaRow), FoldedError> {
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+pub(super) fn open(place: &Place) -> Result<(Connection, MetaRow), FoldedError> {
+    let connection = connect(&place.path(), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     check(&connection)?;
-    rest();
+    place.go_on()?;
     // A key that is flipped within its order is a good key to SQLite.
-    check_rows::<UtilityRow>(&connection, rest)?;
-    check_rows::<TerminalRow>(&connection, rest)?;
-    check_rows::<MeterRow>(&connection, rest)?;
-    check_rows::<AlarmRow>(&connection, rest)?;
-    check_rows::<AuditRow>(&connection, rest)?;
+    check_rows::<HealthRow>(&connection, place)?;
+    check_rows::<MeterRow>(&connection, place)?;
+    check_rows::<AlarmRow>(&connection, place)?;
+    check_rows::<AuditRow>(&connection, place)?;
     set_up(&connection)?;
     let meta = meta_of(&connection)?;
     Ok((connection, meta))
 }
 
-fn check_rows<R: Row>(connection: &Connection, rest: &mut dyn FnMut()) -> Result<(), FoldedError> {
+fn check_rows<R: Row>(connection: &Connection, place: &Place) -> Result<(), FoldedError> {
     let (columns, table) = (columns_of::<R>(), R::TABLE.name);
     let mut statement = connection.prepare(&format!("SELECT {columns} FROM {table}"))?;
     let mut rows = statement.query(())?;
@@ -113,7 +121,7 @@ fn check_rows<R: Row>(connection: &Connection, rest: &mut dyn FnMut()) -> Result
         read::<R>(row)?;
         number = number.wrapping_add(1);
         if number.is_multiple_of(ROWS_AT_ONCE) {
-            rest();
+            place.go_on()?;
         }
     }
     Ok(())
@@ -191,71 +199,122 @@ pub(super) fn copies(dir: &Path, fs: &dyn Fs) -> Result<Vec<(Lsn, PathBuf)>, Fol
     Ok(copies)
 }
 
-/// Copies a file that nobody has open, durably, under a name that is not taken.
-pub(super) fn copy_file(from: &Path, to: &Path, fs: &dyn Fs) -> Result<(), FoldedError> {
+/// Whether there is room for what [`copy_file`] makes.
+pub(super) fn room_for_copy_of(from: &Path, place: &Place) -> Result<(), FoldedError> {
+    let source = place.fs.open(from, FileAccess::Read);
+    let octets = source.and_then(|file| file.len()).map_err(io_of(from))?;
+    place.room_for(octets)
+}
+
+/// Copies a copy, which nobody has open, durably, and puts it in the place of a file.
+pub(super) fn copy_file(from: &Path, to: &Path, place: &Place) -> Result<(), FoldedError> {
     let new = with_suffix(to, NEW_SUFFIX);
-    remove_if_there(&new, fs)?;
-    let source = fs.open(from, FileAccess::Read).map_err(io_of(from))?;
-    let target = fs.create(&new).map_err(io_of(&new))?;
-    let mut block = vec![0; 1 << 20];
+    remove_if_there(&new, &*place.fs)?;
+    finish_new(&new, to, place, copy_octets(from, &new, place))
+}
+
+fn copy_octets(from: &Path, new: &Path, place: &Place) -> Result<(), FoldedError> {
+    let source = place.fs.open(from, FileAccess::Read).map_err(io_of(from))?;
+    let target = place.fs.create(new).map_err(io_of(new))?;
+    let mut block = vec![0; COPY_OCTETS];
     let mut at = 0;
     loop {
+        place.may_write_on()?;
         let read = source.read_at(at, &mut block).map_err(io_of(from))?;
         let octets = block.get(..read).unwrap_or_default();
         if octets.is_empty() {
             break;
         }
-        target.write_all_at(at, octets).map_err(io_of(&new))?;
+        target.write_all_at(at, octets).map_err(io_of(new))?;
         at = at.saturating_add(u64::try_from(read).unwrap_or(0));
     }
-    target.sync_data().map_err(io_of(&new))?;
-    fs.rename(&new, to).map_err(io_of(to))?;
-    sync_dir_of(to, fs)
+    target.sync_data().map_err(io_of(new))
 }
 
-fn sync_dir_of(path: &Path, fs: &dyn Fs) -> Result<(), FoldedError> {
-    let dir = path.parent().unwrap_or(path);
-    fs.sync_dir(dir).map_err(io_of(dir))
-}
-
-/// Writes a copy of what is folded up to `position`, durable and checked when this returns, and
-/// removes those before it. `rest` is called between parts of the work.
-pub(super) fn write_copy(
-    connection: &Connection,
-    position: Lsn,
-    dir: &Path,
-    fs: &dyn Fs,
-    rest: &mut dyn FnMut(),
+/// Gives what was written its name, durably; what was not written whole is removed, for it takes
+/// room that alarms may need.
+fn finish_new(
+    new: &Path,
+    to: &Path,
+    place: &Place,
+    written: Result<(), FoldedError>,
 ) -> Result<(), FoldedError> {
-    let path = dir.join(copy_name(position));
-    let new = with_suffix(&path, NEW_SUFFIX);
+    let fs = &*place.fs;
+    let named = written.and_then(|()| fs.rename(new, to).map_err(io_of(to)));
+    if named.is_err() {
+        remove_unfinished(&place.dir, fs).ok();
+    }
+    named?;
+    fs.sync_dir(&place.dir).map_err(io_of(&place.dir))
+}
+
+/// Removes files that were begun and not finished.
+pub(super) fn remove_unfinished(dir: &Path, fs: &dyn Fs) -> Result<(), FoldedError> {
+    let unfinished = format!("{COPY_SUFFIX}{NEW_SUFFIX}");
     for name in fs.list(dir).map_err(io_of(dir))? {
-        if name.starts_with(COPY_PREFIX) && name.contains(".sqlite.new") {
+        if name.starts_with("folded") && name.contains(&unfinished) {
             remove_if_there(&dir.join(name), fs)?;
         }
     }
-    fs.create(&new).map_err(io_of(&new))?;
-    let mut target = connect(&new, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    Ok(())
+}
+
+/// Writes a copy of what is folded up to `position`, durable and checked when this returns, and
+/// removes those before it.
+pub(super) fn write_copy(
+    connection: &Connection,
+    position: Lsn,
+    place: &Place,
+) -> Result<(), FoldedError> {
+    let (dir, fs) = (&place.dir, &*place.fs);
+    remove_unfinished(dir, fs)?;
+    place.room_for(octets_of(connection)?.saturating_add(STRIDE_OCTETS))?;
+    let path = dir.join(copy_name(position));
+    let new = with_suffix(&path, NEW_SUFFIX);
+    let written = copy_pages(connection, position, &new, place);
+    finish_new(&new, &path, place, written)?;
+    for (_, old) in copies(dir, fs)?.iter().filter(|(of, _)| *of != position) {
+        remove_if_there(old, fs)?;
+    }
+    Ok(())
+}
+
+/// The octets of a database.
+fn octets_of(connection: &Connection) -> Result<u64, FoldedError> {
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let octets = number("page_count")?.saturating_mul(number("page_size")?);
+    Ok(u64::try_from(octets).unwrap_or(0))
+}
+
+fn copy_pages(
+    connection: &Connection,
+    position: Lsn,
+    new: &Path,
+    place: &Place,
+) -> Result<(), FoldedError> {
+    let fs = &*place.fs;
+    fs.create(new).map_err(io_of(new))?;
+    let mut target = connect(new, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     target.pragma_update(None, "synchronous", "OFF")?;
     {
         let backup = Backup::new(connection, &mut target)?;
-        while backup.step(COPY_PAGES)? != StepResult::Done {
-            rest();
+        loop {
+            // The log takes room meanwhile.
+            place.may_write_on()?;
+            match backup.step(COPY_PAGES)? {
+                StepResult::Done => break,
+                StepResult::Busy | StepResult::Locked => std::thread::sleep(COPY_PAUSE),
+                _ => {}
+            }
         }
     }
     check(&target)?;
     let found = meta_of(&target)?;
     drop(target);
-    remove_beside(&new, fs)?;
+    remove_beside(new, fs)?;
     if found.position != position {
         return Err(FoldedError::Row("meta"));
     }
-    let file = fs.open(&new, FileAccess::ReadWrite).map_err(io_of(&new))?;
-    file.sync_data().map_err(io_of(&new))?;
-    fs.rename(&new, &path).map_err(io_of(&path))?;
-    sync_dir_of(&path, fs)?;
-    for (_, old) in copies(dir, fs)?.iter().filter(|(of, _)| *of != position) {
-        remove_if_there(old, fs)?;
-    }
-    Ok(())
+    let file = fs.open(new, FileAccess::ReadWrite).map_err(io_of(new))?;
+    file.sync_data().map_err(io_of(new))
 }

@@ -1,14 +1,14 @@
-//! What people ask for, folded out of the log into a file of SQLite: terminals and their meters
-//! with the latest values, open alarms, and what was done by whom.
+//! What people ask for, folded out of the log into a file of SQLite: the health of terminals, their
+//! meters with the latest values, open alarms, and what was done by whom. What memory knows of
+//! terminals is asked there.
 //!
 //! Nothing waits for it and no session needs it. It is folded *behind*: one thread reads the log,
 //! gathers what many frames change in a [`Delta`], and writes it in one transaction together with
 //! the position up to which the log is folded, so that the file is always the fold of exactly the
 //! frames before its position. It can be thrown away: it is built again from the latest of its
-//! copies, or from what is in memory, and the log.
+//! copies and the log.
 //!
-//! A row says the same in whatever order frames come: the latest measurement stays. What a person
-//! decides (registration, keys) has the order of the log.
+//! A row says the same in whatever order frames come: the latest measurement stays.
 //!
 //! Damage is seen: SQLite's own check is made when a file is opened, and each row has a check over
 //! its cells, which is made then and whenever it is read. A file that is damaged, of another
@@ -17,11 +17,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::State;
-use crate::model::Lsn;
+use crate::model::{Lsn, Zone};
 use crate::store::fs::{Access as FileAccess, Fs};
 
 mod cells;
@@ -33,7 +33,6 @@ mod meter_rows;
 mod query;
 mod rows;
 mod schema;
-mod seed;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -41,12 +40,17 @@ mod write;
 pub use delta::Delta;
 pub use file::FILE;
 pub use meter_rows::{AlarmRow, Latest, MeterRow, Mounted};
-pub use query::{AlarmKey, AuditKey, Counts, FoldedReader, ROWS_MAX, Seen};
-pub use rows::{AuditRow, HealthCells, MetaRow, Moment, TerminalRow, UtilityRow};
+pub use query::{AlarmKey, AuditKey, FoldedReader, ROWS_MAX, Seen};
+pub use rows::{AuditRow, HealthCells, HealthRow, MetaRow, Moment};
 pub use schema::SCHEMA;
 
+/// What a damaged file is called when it is moved aside.
+const DAMAGED: &str = "damaged";
 /// Octets of journal after which its pages are moved into the file.
 const JOURNAL_OCTETS: u64 = 64 << 20;
+/// Octets that may be written between two looks at the disk's room: the writer's page cache, which
+/// goes to the journal when a transaction ends, and the pages of some hundred terminals.
+const STRIDE_OCTETS: u64 = 24 << 20;
 
 /// Why folded state cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +84,20 @@ pub enum FoldedError {
         /// Where the log ends.
         end: Lsn,
     },
+    /// The disk has too little room beside its reserve.
+    #[error(
+        "it needs {needed} octets, and the disk has {free} beside its reserve for alarms: make \
+         room on it, or set disk.reserve_mib lower"
+    )]
+    NoRoom {
+        /// Octets that it needs at most.
+        needed: u64,
+        /// Octets that it may use.
+        free: u64,
+    },
+    /// The server stops.
+    #[error("the server stops")]
+    Stopped,
     /// SQLite refused something.
     #[error("SQLite: {0}")]
     Sql(#[from] rusqlite::Error),
@@ -93,21 +111,88 @@ impl FoldedError {
         self.suffix().is_some()
     }
 
+    /// Whether what is in the file is not what was written.
+    fn is_damage(&self) -> bool {
+        self.suffix() == Some(DAMAGED)
+    }
+
     /// What a file that is moved aside for it is called from then on.
     fn suffix(&self) -> Option<&'static str> {
         match self {
             Self::NotOurs => Some("foreign"),
             Self::Schema(_) => Some("other-schema"),
-            Self::Damaged(_) | Self::Row(_) => Some("damaged"),
+            Self::Damaged(_) | Self::Row(_) => Some(DAMAGED),
             Self::Ahead { .. } => Some("ahead"),
             Self::Sql(error) => match error.sqlite_error_code() {
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Some("damaged"),
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Some(DAMAGED),
                 Some(_) => None,
                 // A statement that does not fit the tables, a value of another type.
-                None => Some("damaged"),
+                None => Some(DAMAGED),
             },
-            Self::Io { .. } => None,
+            Self::Io { .. } | Self::NoRoom { .. } | Self::Stopped => None,
         }
+    }
+
+    /// Whether it says nothing of the file: opened later, it may be good.
+    fn is_of_the_moment(&self) -> bool {
+        match self {
+            Self::Sql(error) => matches!(
+                error.sqlite_error_code(),
+                Some(
+                    ErrorCode::DatabaseBusy
+                        | ErrorCode::DatabaseLocked
+                        | ErrorCode::DiskFull
+                        | ErrorCode::OutOfMemory
+                )
+            ),
+            Self::Io { .. } | Self::NoRoom { .. } | Self::Stopped => true,
+            _ => false,
+        }
+    }
+}
+
+/// Where the file is, and what is minded while it is worked on.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The folder.
+    pub dir: PathBuf,
+    /// The disk.
+    pub fs: Arc<dyn Fs>,
+    /// Octets of the disk that neither the file nor its journal nor its copies use.
+    pub reserve_octets: u64,
+    /// Set when the server stops: what takes long is broken off then.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Place {
+    fn path(&self) -> PathBuf {
+        self.dir.join(FILE)
+    }
+
+    /// Whether to go on with what takes long.
+    fn go_on(&self) -> Result<(), FoldedError> {
+        if self.stop.load(Ordering::Acquire) {
+            return Err(FoldedError::Stopped);
+        }
+        Ok(())
+    }
+
+    /// Whether the disk has room for so much. One that does not tell its room is taken to have it.
+    fn room_for(&self, needed: u64) -> Result<(), FoldedError> {
+        let Ok(space) = self.fs.space(&self.dir) else {
+            return Ok(());
+        };
+        let free = space.free.saturating_sub(self.reserve_octets);
+        if free < needed {
+            return Err(FoldedError::NoRoom { needed, free });
+        }
+        Ok(())
+    }
+
+    /// To be asked between two parts of work that writes.
+    fn may_write_on(&self) -> Result<(), FoldedError> {
+        self.go_on()?;
+        self.room_for(STRIDE_OCTETS)
     }
 }
 
@@ -120,9 +205,10 @@ pub enum Origin {
     Copy(Lsn),
     /// Nothing: the log is there from its beginning.
     Log,
-    /// What is in memory: the log's beginning is gone, and so is what only it told: health, valves
-    /// and alarms that nobody has told of since, and what was done before.
-    Memory,
+    /// The first frame that the log has: its beginning is gone, and so is what only that told.
+    /// Health, meters and alarms come back as terminals tell them again; what was done before does
+    /// not.
+    Gap,
 }
 
 /// A file that could not be used.
@@ -150,84 +236,49 @@ pub struct TakenUp {
 pub struct Folded {
     connection: Connection,
     meta: MetaRow,
-    dir: PathBuf,
-    fs: Arc<dyn Fs>,
+    place: Place,
 }
 
 impl Folded {
     /// Takes up the file in a folder: as it is if it is good, else from its latest copy, else from
-    /// what the log and `state` have. The log goes from `first` to `end`. Reads all of the file;
-    /// `rest` is called between parts of that.
+    /// what the log has, which goes from `first` to `end`. Reads all of the file.
     ///
     /// # Errors
     ///
     /// [`FoldedError`] if no file can be made or moved aside.
-    pub fn take_up(
-        dir: &Path,
-        fs: &Arc<dyn Fs>,
-        (first, end): (Lsn, Lsn),
-        state: &State,
-        rest: &mut dyn FnMut(),
-    ) -> Result<TakenUp, FoldedError> {
-        let path = dir.join(FILE);
+    pub fn take_up(place: &Place, (first, end): (Lsn, Lsn)) -> Result<TakenUp, FoldedError> {
         let mut aside = Vec::new();
-        let live = open_or_aside(&path, &**fs, end, &mut aside, rest)?;
-        let mut best = live.map(|found| (found, Origin::File));
-        let is_good = |best: &Option<((Connection, MetaRow), Origin)>| {
-            best.as_ref()
-                .is_some_and(|((_, meta), _)| meta.position >= first)
-        };
-        for (position, copy) in file::copies(dir, &**fs)? {
-            if is_good(&best) {
-                break;
-            }
-            if best
-                .as_ref()
-                .is_some_and(|((_, meta), _)| meta.position >= position)
-            {
-                continue;
-            }
-            drop(best.take());
-            file::remove_beside(&path, &**fs)?;
-            file::copy_file(&copy, &path, &**fs)?;
-            if let Some(found) = open_or_aside(&path, &**fs, end, &mut aside, rest)? {
-                best = Some((found, Origin::Copy(position)));
-            } else if let Some(last) = aside.last_mut() {
-                // It is the copy that is no good, and retention must not go by it.
-                fs.remove(&last.path).ok();
-                let why = last.cause.suffix().unwrap_or("damaged");
-                last.path = file::move_aside(&copy, why, &**fs)?;
-            }
-        }
-        let is_good = is_good(&best);
+        let best = best_of(place, (first, end), &mut aside)?;
         let ((connection, meta), origin) = match best {
             Some(best) => best,
             None => {
-                file::remove_beside(&path, &**fs)?;
-                (file::create(&path, &**fs)?, Origin::Log)
+                file::remove_beside(&place.path(), &*place.fs)?;
+                (file::create(&place.path(), &*place.fs)?, Origin::Log)
             }
         };
         let mut folded = Self {
             connection,
             meta,
-            dir: dir.to_owned(),
-            fs: Arc::clone(fs),
+            place: place.clone(),
         };
-        let is_from_log = origin == Origin::Log && first == Lsn::ZERO;
-        if is_good || is_from_log {
-            return Ok(TakenUp {
-                folded,
-                origin,
-                aside,
-            });
-        }
-        folded.meta = seed::seed(&mut folded.connection, state, first)?;
-        let origin = Origin::Memory;
+        let origin = if meta.position >= first {
+            origin
+        } else {
+            folded.go_on_from(first)?;
+            Origin::Gap
+        };
         Ok(TakenUp {
             folded,
             origin,
             aside,
         })
+    }
+
+    /// Passes over what the log has forgotten.
+    fn go_on_from(&mut self, first: Lsn) -> Result<(), FoldedError> {
+        let mut nothing = Delta::new(self.meta, Zone::JAPAN);
+        nothing.note_position(first);
+        self.apply(&mut nothing)
     }
 
     /// How far the log is folded.
@@ -236,14 +287,28 @@ impl Folded {
         self.meta
     }
 
-    /// Writes a delta, with the position that it ends at, and empties it. `rest` is called between
-    /// parts of the work.
+    /// Whether somebody took the file's name away.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(
+            file::is_there(&self.place.path(), &*self.place.fs),
+            Ok(false)
+        )
+    }
+
+    /// Writes a delta, with the position that it ends at, and empties it.
     ///
     /// # Errors
     ///
     /// [`FoldedError`]; nothing of it was written then.
-    pub fn apply(&mut self, delta: &mut Delta, rest: &mut dyn FnMut()) -> Result<(), FoldedError> {
-        write::apply(&mut self.connection, delta, rest)?;
+    pub fn apply(&mut self, delta: &mut Delta) -> Result<(), FoldedError> {
+        if let Err(error) = write::apply(&mut self.connection, delta, &self.place) {
+            if matches!(error, FoldedError::NoRoom { .. }) {
+                // The journal holds what was written of it, and gives its room back.
+                move_pages(&self.connection)?;
+            }
+            return Err(error);
+        }
         self.meta = delta.meta;
         delta.clear();
         Ok(())
@@ -255,46 +320,43 @@ impl Folded {
     ///
     /// [`FoldedError`]; nothing is lost.
     pub fn check_point(&self) -> Result<(), FoldedError> {
-        let journal = self.dir.join(format!("{FILE}-wal"));
-        let len = match self.fs.open(&journal, FileAccess::Read) {
+        // SQLite's locks are on the other two files: to open this one lets go of none.
+        let journal = self.place.dir.join(format!("{FILE}-wal"));
+        let len = match self.place.fs.open(&journal, FileAccess::Read) {
             Ok(file) => file.len().unwrap_or(0),
             Err(_) => 0,
         };
         if len < JOURNAL_OCTETS {
             return Ok(());
         }
-        self.move_pages("RESTART")
-    }
-
-    fn move_pages(&self, mode: &str) -> Result<(), FoldedError> {
-        // Somebody who reads holds pages back: the next time moves them.
-        let pragma = format!("PRAGMA wal_checkpoint({mode})");
-        self.connection.query_row(&pragma, (), |_| Ok(()))?;
-        Ok(())
+        move_pages(&self.connection)
     }
 
     /// Writes a copy beside the snapshots, durable and checked when this returns; earlier copies
-    /// are removed. From it and the log after its position, the state is built again. `rest` is
-    /// called between parts of the work.
+    /// are removed. From it and the log after its position, the state is built again.
     ///
     /// # Errors
     ///
-    /// [`FoldedError`]; earlier copies are there still.
-    pub fn copy(&self, rest: &mut dyn FnMut()) -> Result<Lsn, FoldedError> {
+    /// [`FoldedError`]; earlier copies are there still, and nothing of this one.
+    pub fn copy(&self) -> Result<Lsn, FoldedError> {
         let position = self.meta.position;
-        file::write_copy(&self.connection, position, &self.dir, &*self.fs, rest)?;
+        file::write_copy(&self.connection, position, &self.place)?;
         Ok(position)
     }
 
-    /// Closes the file, with nothing left beside it.
+    /// Writes the last delta, although the server stops, and closes the file with nothing left
+    /// beside it.
     ///
     /// # Errors
     ///
     /// [`FoldedError`]; nothing is lost.
-    pub fn close(self) -> Result<(), FoldedError> {
-        self.move_pages("TRUNCATE")?;
+    pub fn finish(mut self, delta: &mut Delta) -> Result<(), FoldedError> {
+        self.place.stop = Arc::default();
+        let applied = self.apply(delta);
+        move_pages(&self.connection)?;
         let closed = self.connection.close();
-        closed.map_err(|(_, error)| FoldedError::Sql(error))
+        closed.map_err(|(_, error)| FoldedError::Sql(error))?;
+        applied
     }
 
     /// Closes the file and moves it aside for an error that is of it.
@@ -303,12 +365,32 @@ impl Folded {
     ///
     /// [`FoldedError`] if it cannot be moved.
     pub fn give_up(self, cause: FoldedError) -> Result<Aside, FoldedError> {
-        let (path, fs) = (self.dir.join(FILE), Arc::clone(&self.fs));
-        drop(self.connection);
-        let why = cause.suffix().unwrap_or("damaged");
-        let path = file::move_aside(&path, why, &*fs)?;
+        let Self {
+            connection, place, ..
+        } = self;
+        drop(connection);
+        let why = cause.suffix().unwrap_or(DAMAGED);
+        let path = file::move_aside(&place.path(), why, &*place.fs)?;
         Ok(Aside { path, cause })
     }
+}
+
+/// Moves all pages of the journal into the file, and leaves the journal empty: one that kept its
+/// length would hold room that alarms may need.
+fn move_pages(connection: &Connection) -> Result<(), FoldedError> {
+    // Somebody who reads holds pages back: the next time moves them.
+    let pragma = "PRAGMA wal_checkpoint(TRUNCATE)";
+    connection.query_row(pragma, (), |_| Ok(()))?;
+    Ok(())
+}
+
+/// Removes what a process that ended left unfinished.
+///
+/// # Errors
+///
+/// If the folder cannot be read, or a file not be removed.
+pub fn remove_unfinished(dir: &Path, fs: &dyn Fs) -> Result<(), FoldedError> {
+    file::remove_unfinished(dir, fs)
 }
 
 /// The position of the latest copy in a folder: the log has to be kept from there. None if there is
@@ -323,23 +405,54 @@ pub fn latest_copy(dir: &Path, fs: &dyn Fs) -> Result<Option<Lsn>, FoldedError> 
         .map(|(position, _)| *position))
 }
 
-/// Opens a file if it is there and good; one that is not is moved aside.
+/// A file, open, and how far it is folded.
+type Found = (Connection, MetaRow);
+
+/// The file as it is, or the copy that was put in its place for it: the one that goes the farthest
+/// if none goes to the log's beginning.
+fn best_of(
+    place: &Place,
+    (first, end): (Lsn, Lsn),
+    aside: &mut Vec<Aside>,
+) -> Result<Option<(Found, Origin)>, FoldedError> {
+    let (path, fs) = (place.path(), &*place.fs);
+    let live = open_or_aside(place, end, aside)?;
+    let mut best = live.map(|found| (found, Origin::File));
+    for (position, copy) in file::copies(&place.dir, fs)? {
+        let reached = best.as_ref().map(|((_, meta), _)| meta.position);
+        if reached.is_some_and(|reached| reached >= first) {
+            break;
+        }
+        if reached.is_some_and(|reached| reached >= position) {
+            continue;
+        }
+        file::room_for_copy_of(&copy, place)?;
+        drop(best.take());
+        file::remove_beside(&path, fs)?;
+        file::copy_file(&copy, &path, place)?;
+        if let Some(found) = open_or_aside(place, end, aside)? {
+            best = Some((found, Origin::Copy(position)));
+        } else if let Some(last) = aside.last_mut() {
+            // It is the copy that is no good, and retention must not go by it.
+            fs.remove(&last.path).ok();
+            let why = last.cause.suffix().unwrap_or(DAMAGED);
+            last.path = file::move_aside(&copy, why, fs)?;
+        }
+    }
+    Ok(best)
+}
+
+/// Opens the file if it is there and good; one that is not is moved aside.
 fn open_or_aside(
-    path: &Path,
-    fs: &dyn Fs,
+    place: &Place,
     end: Lsn,
     aside: &mut Vec<Aside>,
-    rest: &mut dyn FnMut(),
-) -> Result<Option<(Connection, MetaRow)>, FoldedError> {
-    match fs.open(path, FileAccess::Read) {
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(cause) => {
-            let path = path.to_owned();
-            return Err(FoldedError::Io { path, cause });
-        }
-        Ok(_) => {}
+) -> Result<Option<Found>, FoldedError> {
+    let (path, fs) = (place.path(), &*place.fs);
+    if !file::is_there(&path, fs)? {
+        return Ok(None);
     }
-    let opened = file::open(path, rest).and_then(|(connection, meta)| {
+    let opened = file::open(place).and_then(|(connection, meta)| {
         let position = meta.position;
         if position > end {
             return Err(FoldedError::Ahead { position, end });
@@ -348,9 +461,10 @@ fn open_or_aside(
     });
     match opened {
         Ok(found) => Ok(Some(found)),
+        Err(cause) if cause.is_of_the_moment() => Err(cause),
         Err(cause) => {
-            let why = cause.suffix().unwrap_or("damaged");
-            let path = file::move_aside(path, why, fs)?;
+            let why = cause.suffix().unwrap_or(DAMAGED);
+            let path = file::move_aside(&path, why, fs)?;
             aside.push(Aside { path, cause });
             Ok(None)
         }

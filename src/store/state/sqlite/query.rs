@@ -1,15 +1,17 @@
 //! Questions. Each answer says up to which position the log was folded when it was given.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 use serde::Serialize;
 
 use super::FoldedError;
 use super::cells::{Access, Row, columns_of, position_cell, read};
 use super::file::{self, FILE};
 use super::meter_rows::{AlarmRow, MeterRow};
-use super::rows::{AuditRow, TerminalRow, UtilityRow};
+use super::rows::{AuditRow, HealthRow};
 use crate::model::{Lsn, TerminalId};
 
 /// Rows in one answer at most.
@@ -30,23 +32,19 @@ pub type AlarmKey = (TerminalId, u8, u8, u16);
 /// Where the audit goes on: before this position and number.
 pub type AuditKey = (Lsn, u8);
 
-/// How much there is.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
-pub struct Counts {
-    /// Terminals, removed ones included.
-    pub terminals: u64,
-    /// Terminals that are registered.
-    pub registered: u64,
-    /// Meters.
-    pub meters: u64,
-    /// Alarms that go on.
-    pub open_alarms: u64,
-}
-
-/// Asks a file that another thread folds.
+/// Asks a file that another thread folds. Clones share what they met: damage is told to that
+/// thread, which takes the file up again.
 #[derive(Clone, Debug)]
 pub struct FoldedReader {
     path: PathBuf,
+    doubt: Arc<Doubt>,
+}
+
+/// Which of the files that were taken up, one after the other, is doubted.
+#[derive(Debug, Default)]
+struct Doubt {
+    taken_up: AtomicU64,
+    doubted: AtomicU64,
 }
 
 impl FoldedReader {
@@ -55,7 +53,20 @@ impl FoldedReader {
     pub fn new(dir: &Path) -> Self {
         Self {
             path: dir.join(FILE),
+            doubt: Arc::default(),
         }
+    }
+
+    /// Notes that a file was taken up: what is met in those before it is of no interest any more.
+    pub fn note_taken_up(&self) {
+        self.doubt.taken_up.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether somebody met damage in the file that was taken up last.
+    #[must_use]
+    pub fn is_doubted(&self) -> bool {
+        let doubted = self.doubt.doubted.load(Ordering::Acquire);
+        doubted != 0 && doubted == self.doubt.taken_up.load(Ordering::Acquire)
     }
 
     /// Asks in one transaction, so that the position is that of the answer.
@@ -63,28 +74,34 @@ impl FoldedReader {
         &self,
         ask: impl FnOnce(&Connection) -> Result<T, FoldedError>,
     ) -> Result<Seen<T>, FoldedError> {
-        let mut connection = file::open_to_read(&self.path)?;
-        let transaction = connection.transaction()?;
-        let position = file::meta_of(&transaction)?.position;
-        let value = ask(&transaction)?;
-        Ok(Seen { position, value })
+        let asked = self.doubt.taken_up.load(Ordering::Acquire);
+        let seen = file::open_to_read(&self.path).and_then(|mut connection| {
+            let transaction = connection.transaction()?;
+            let position = file::meta_of(&transaction)?.position;
+            let value = ask(&transaction)?;
+            Ok(Seen { position, value })
+        });
+        if seen.as_ref().is_err_and(FoldedError::is_damage) {
+            self.doubt.doubted.store(asked, Ordering::Release);
+        }
+        seen
     }
 
-    /// A terminal.
+    /// The health of a terminal; none if it has not told it.
     ///
     /// # Errors
     ///
     /// [`FoldedError`], if the file is being built again too.
-    pub fn terminal(&self, id: TerminalId) -> Result<Seen<Option<TerminalRow>>, FoldedError> {
-        let key = i64::from_be_bytes(id.octets());
-        self.ask(|connection| Access::new::<TerminalRow>(connection)?.get(&[key]))
+    pub fn health(&self, terminal: TerminalId) -> Result<Seen<Option<HealthRow>>, FoldedError> {
+        let key = i64::from_be_bytes(terminal.octets());
+        self.ask(|connection| Access::new::<HealthRow>(connection)?.get(&[key]))
     }
 
     /// The meters of a terminal, 256 at most, by slot and generation.
     ///
     /// # Errors
     ///
-    /// As [`Self::terminal`].
+    /// As [`Self::health`].
     pub fn meters(&self, terminal: TerminalId) -> Result<Seen<Vec<MeterRow>>, FoldedError> {
         let key = i64::from_be_bytes(terminal.octets());
         self.ask(|connection| {
@@ -97,7 +114,7 @@ impl FoldedReader {
     ///
     /// # Errors
     ///
-    /// As [`Self::terminal`].
+    /// As [`Self::health`].
     pub fn alarms_of(&self, terminal: TerminalId) -> Result<Seen<Vec<AlarmRow>>, FoldedError> {
         let key = i64::from_be_bytes(terminal.octets());
         self.ask(|connection| {
@@ -111,7 +128,7 @@ impl FoldedReader {
     ///
     /// # Errors
     ///
-    /// As [`Self::terminal`].
+    /// As [`Self::health`].
     pub fn open_alarms(
         &self,
         after: Option<AlarmKey>,
@@ -142,7 +159,7 @@ impl FoldedReader {
     ///
     /// # Errors
     ///
-    /// As [`Self::terminal`].
+    /// As [`Self::health`].
     pub fn audit(
         &self,
         before: Option<AuditKey>,
@@ -159,36 +176,6 @@ impl FoldedReader {
                 rest,
                 params![position, number, limit.min(ROWS_MAX)],
             )
-        })
-    }
-
-    /// The utilities, [`ROWS_MAX`] at most.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::terminal`].
-    pub fn utilities(&self) -> Result<Seen<Vec<UtilityRow>>, FoldedError> {
-        self.ask(|connection| rows(connection, "ORDER BY id LIMIT ?1", params![ROWS_MAX]))
-    }
-
-    /// How much there is. Reads the tables through: a second for some million terminals.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::terminal`].
-    pub fn counts(&self) -> Result<Seen<Counts>, FoldedError> {
-        self.ask(|connection| {
-            let count = |from: &str| -> Result<u64, FoldedError> {
-                let text = format!("SELECT count(*) FROM {from}");
-                let found = connection.query_row(&text, (), |row| row.get::<_, i64>(0));
-                Ok(u64::try_from(found.optional()?.unwrap_or(0)).unwrap_or(0))
-            };
-            Ok(Counts {
-                terminals: count("terminal")?,
-                registered: count("terminal WHERE registered = 1")?,
-                meters: count("meter")?,
-                open_alarms: count("alarm WHERE is_open = 1")?,
-            })
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The rows about terminals, utilities and what people did.
+//! The rows about the health of terminals and about what people did.
 
 use serde::{Deserialize, Serialize};
 
@@ -66,43 +66,6 @@ impl Row for MetaRow {
     }
 }
 
-/// A utility.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct UtilityRow {
-    /// Its octets, as a terminal's are written.
-    pub id: TerminalId,
-    /// Its name, for people; none before it was registered.
-    pub name: Option<String>,
-    /// Whether its terminals may be in mode 0.
-    pub allow_mode0: bool,
-    /// Whether its guarded commands are stopped after a sign of rollback.
-    pub commands_stopped: bool,
-}
-
-impl Row for UtilityRow {
-    const TABLE: Table = Table {
-        name: "utility",
-        columns: &["id", "name", "allow_mode0", "commands_stopped"],
-        keys: 1,
-    };
-
-    fn put(&self, cells: &mut Cells) {
-        cells.terminal(self.id);
-        cells.text(self.name.as_deref());
-        cells.int(self.allow_mode0);
-        cells.int(self.commands_stopped);
-    }
-
-    fn take(cells: &mut Taker<'_>) -> Option<Self> {
-        Some(Self {
-            id: cells.terminal()?,
-            name: cells.text()?,
-            allow_mode0: cells.flag()?,
-            commands_stopped: cells.flag()?,
-        })
-    }
-}
-
 /// What a terminal last said of its health. `None` is what it does not know.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct HealthCells {
@@ -122,82 +85,34 @@ pub struct HealthCells {
     pub reset_cause: Option<u8>,
 }
 
-/// A terminal.
+/// The health of a terminal.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct TerminalRow {
-    /// Which.
-    pub id: TerminalId,
-    /// The position of the last frame about its registration, keys or counters.
-    pub applied: Lsn,
-    /// Its utility's octets.
-    pub utility: TerminalId,
-    /// Whether it is registered; what is known of it outlives its removal.
-    pub registered: bool,
-    /// Its opaque customer number.
-    pub customer: Option<String>,
-    /// The pinned security mode, 0 to 3.
-    pub mode: u8,
-    /// The mode of a pending change.
-    pub pending_mode: Option<u8>,
-    /// The highest link key version that verified, 0 if none has.
-    pub key_version: u8,
-    /// One lower version that an operator admitted again, 0 if none.
-    pub readmitted_version: u8,
-    /// The highest frame counter.
-    pub counter: u32,
-    /// The store epoch of the highest frame, 0 before the first.
-    pub epoch: u32,
-    /// The highest durable sequence of that epoch.
-    pub highest_sequence: u32,
-    /// When its last frame was received, UTC seconds; 0 if none was.
-    pub last_contact_utc_s: u32,
-    /// When it said [`Self::health`].
-    pub health_at: Moment,
-    /// Its health.
+pub struct HealthRow {
+    /// The terminal.
+    pub terminal: TerminalId,
+    /// When it said this.
+    pub at: Moment,
+    /// What it said.
     pub health: HealthCells,
 }
 
-impl TerminalRow {
-    pub(super) fn new(id: TerminalId) -> Self {
+impl HealthRow {
+    pub(super) fn new(terminal: TerminalId) -> Self {
         Self {
-            id,
-            applied: Lsn::ZERO,
-            utility: TerminalId::default(),
-            registered: true,
-            customer: None,
-            mode: 0,
-            pending_mode: None,
-            key_version: 0,
-            readmitted_version: 0,
-            counter: 0,
-            epoch: 0,
-            highest_sequence: 0,
-            last_contact_utc_s: 0,
-            health_at: Moment::default(),
+            terminal,
+            at: Moment::default(),
             health: HealthCells::default(),
         }
     }
 }
 
-impl Row for TerminalRow {
+impl Row for HealthRow {
     const TABLE: Table = Table {
-        name: "terminal",
+        name: "health",
         columns: &[
-            "id",
-            "applied",
-            "utility",
-            "registered",
-            "customer",
-            "mode",
-            "pending_mode",
-            "key_version",
-            "readmitted_version",
-            "counter",
-            "epoch",
-            "highest_sequence",
-            "last_contact_utc_s",
-            "health_at_utc_s",
-            "health_sequence",
+            "terminal",
+            "at_utc_s",
+            "sequence",
             "battery_mv",
             "remaining_percent",
             "rsrp_dbm",
@@ -210,20 +125,8 @@ impl Row for TerminalRow {
     };
 
     fn put(&self, cells: &mut Cells) {
-        cells.terminal(self.id);
-        cells.position(self.applied);
-        cells.terminal(self.utility);
-        cells.int(self.registered);
-        cells.text(self.customer.as_deref());
-        cells.int(self.mode);
-        cells.option(self.pending_mode);
-        cells.int(self.key_version);
-        cells.int(self.readmitted_version);
-        cells.int(self.counter);
-        cells.int(self.epoch);
-        cells.int(self.highest_sequence);
-        cells.int(self.last_contact_utc_s);
-        self.health_at.put(cells);
+        cells.terminal(self.terminal);
+        self.at.put(cells);
         cells.option(self.health.battery_mv);
         cells.option(self.health.remaining_percent);
         cells.option(self.health.rsrp_dbm);
@@ -235,20 +138,8 @@ impl Row for TerminalRow {
 
     fn take(cells: &mut Taker<'_>) -> Option<Self> {
         Some(Self {
-            id: cells.terminal()?,
-            applied: cells.position()?,
-            utility: cells.terminal()?,
-            registered: cells.flag()?,
-            customer: cells.text()?,
-            mode: cells.int()?,
-            pending_mode: cells.option()?,
-            key_version: cells.int()?,
-            readmitted_version: cells.int()?,
-            counter: cells.int()?,
-            epoch: cells.int()?,
-            highest_sequence: cells.int()?,
-            last_contact_utc_s: cells.int()?,
-            health_at: Moment::take(cells)?,
+            terminal: cells.terminal()?,
+            at: Moment::take(cells)?,
             health: HealthCells {
                 battery_mv: cells.option()?,
                 remaining_percent: cells.option()?,

@@ -2,9 +2,12 @@
 
 /// What tells a file of ours from other SQLite files: "KnFo".
 pub(super) const APPLICATION_ID: i32 = 0x4B6E_466F;
-/// The version of the tables. A file of another version is built anew.
-pub const SCHEMA: i32 = 1;
+/// The version of the tables. A file of another version is built anew: what is in it is in the log,
+/// or was before the log forgot it.
+pub const SCHEMA: i32 = 2;
 
+/// What memory knows of a terminal (its registration, keys, counters) is not here again.
+///
 /// Identities are their eight octets as one big-endian integer: `printf('%016x', id)` shows them.
 /// Times are UTC seconds, 0 or NULL where there is none. A register is an integer in units of its
 /// `unit`, a code of the protocol's registry.
@@ -16,30 +19,10 @@ CREATE TABLE meta (
     row_check INTEGER NOT NULL
 ) STRICT;
 
-CREATE TABLE utility (
-    id INTEGER PRIMARY KEY,
-    name TEXT,
-    allow_mode0 INTEGER NOT NULL,
-    commands_stopped INTEGER NOT NULL,
-    row_check INTEGER NOT NULL
-) STRICT;
-
-CREATE TABLE terminal (
-    id INTEGER PRIMARY KEY,
-    applied INTEGER NOT NULL,
-    utility INTEGER NOT NULL,
-    registered INTEGER NOT NULL,
-    customer TEXT,
-    mode INTEGER NOT NULL,
-    pending_mode INTEGER,
-    key_version INTEGER NOT NULL,
-    readmitted_version INTEGER NOT NULL,
-    counter INTEGER NOT NULL,
-    epoch INTEGER NOT NULL,
-    highest_sequence INTEGER NOT NULL,
-    last_contact_utc_s INTEGER NOT NULL,
-    health_at_utc_s INTEGER NOT NULL,
-    health_sequence INTEGER NOT NULL,
+CREATE TABLE health (
+    terminal INTEGER PRIMARY KEY,
+    at_utc_s INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
     battery_mv INTEGER,
     remaining_percent INTEGER,
     rsrp_dbm INTEGER,

@@ -5,29 +5,37 @@ use proptest::prelude::*;
 use rusqlite::types::Value;
 
 use super::*;
-use crate::keyring::LinkKeyring;
 use crate::model::{TerminalId, Zone};
 use crate::store::fs::RealFs;
 use crate::store::state::fold::FoldFrame;
 
 mod cost;
+mod disk;
 mod mishaps;
 mod world;
 
 use world::{Frame, Happening, frames_of, happenings, registration, terminal};
 
 /// A folder with a file that is folded.
-struct Place {
+struct Home {
     dir: tempfile::TempDir,
-    fs: Arc<dyn Fs>,
+    place: Place,
 }
 
-impl Place {
+impl Home {
     fn new() -> Self {
-        Self {
-            dir: tempfile::tempdir().unwrap(),
-            fs: Arc::new(RealFs),
-        }
+        Self::on(Arc::new(RealFs))
+    }
+
+    fn on(fs: Arc<dyn Fs>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place {
+            dir: dir.path().to_owned(),
+            fs,
+            reserve_octets: 0,
+            stop: Arc::default(),
+        };
+        Self { dir, place }
     }
 
     fn path(&self) -> PathBuf {
@@ -39,17 +47,17 @@ impl Place {
     }
 
     /// Takes the file up for a log of these frames that is there from `first` on.
-    fn take_up(&self, frames: &[Frame], first: Lsn, state: &State) -> TakenUp {
+    fn take_up(&self, frames: &[Frame], first: Lsn) -> TakenUp {
         let end = frames.last().map_or(Lsn::ZERO, |frame| frame.next());
-        Folded::take_up(self.dir.path(), &self.fs, (first, end), state, &mut || {}).unwrap()
+        Folded::take_up(&self.place, (first, end)).unwrap()
     }
 
     /// Takes the file up and folds what it has not seen, in transactions of `at_once` frames.
     fn fold(&self, frames: &[Frame], at_once: usize) -> Origin {
-        let taken = self.take_up(frames, Lsn::ZERO, &no_state());
+        let taken = self.take_up(frames, Lsn::ZERO);
         let mut folded = taken.folded;
         fold_into(&mut folded, frames, at_once);
-        folded.close().unwrap();
+        close(folded);
         taken.origin
     }
 
@@ -59,8 +67,9 @@ impl Place {
     }
 }
 
-fn no_state() -> State {
-    State::new(LinkKeyring::default())
+fn close(folded: Folded) {
+    let mut nothing = Delta::new(folded.meta(), Zone::JAPAN);
+    folded.finish(&mut nothing).unwrap();
 }
 
 fn fold_into(folded: &mut Folded, frames: &[Frame], at_once: usize) {
@@ -72,7 +81,7 @@ fn fold_into(folded: &mut Folded, frames: &[Frame], at_once: usize) {
             delta.fold(&frame.to_fold());
             delta.note_position(frame.next());
         }
-        folded.apply(&mut delta, &mut || {}).unwrap();
+        folded.apply(&mut delta).unwrap();
     }
 }
 
@@ -80,8 +89,8 @@ fn fold_into(folded: &mut Folded, frames: &[Frame], at_once: usize) {
 fn dump(path: &Path, without: &[&str]) -> Vec<Vec<Value>> {
     let connection = file::open_to_read(path).unwrap();
     let mut all = Vec::new();
-    for table in ["meta", "utility", "terminal", "meter", "alarm", "audit"] {
-        let text = format!("SELECT * FROM {table} ORDER BY 1, 2, 3, 4");
+    for table in ["meta", "health", "meter", "alarm", "audit"] {
+        let text = format!("SELECT * FROM {table} ORDER BY 1, 2, 3");
         let mut statement = connection.prepare(&text).unwrap();
         let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.query(()).unwrap();
@@ -100,8 +109,8 @@ fn dump(path: &Path, without: &[&str]) -> Vec<Vec<Value>> {
     all
 }
 
-fn folded_once(frames: &[Frame]) -> Place {
-    let place = Place::new();
+fn folded_once(frames: &[Frame]) -> Home {
+    let place = Home::new();
     place.fold(frames, usize::MAX);
     place
 }
@@ -118,12 +127,12 @@ proptest! {
         let frames = frames_of(&happenings);
         let once = folded_once(&frames).dump();
 
-        let place = Place::new();
+        let place = Home::new();
         place.fold(&frames, at_once);
         prop_assert_eq!(&place.dump(), &once);
 
         // Lost after some frames; then all of the log is folded again.
-        let place = Place::new();
+        let place = Home::new();
         place.fold(&frames[..lost_after.min(frames.len())], at_once);
         std::fs::remove_file(place.path()).unwrap();
         prop_assert_eq!(place.fold(&frames, at_once), Origin::Log);
@@ -139,19 +148,19 @@ proptest! {
         let frames = frames_of(&happenings);
         let copied_after = copied_after.min(frames.len());
         let lost_after = lost_after.clamp(copied_after, frames.len());
-        let place = Place::new();
-        let mut folded = place.take_up(&frames, Lsn::ZERO, &no_state()).folded;
+        let place = Home::new();
+        let mut folded = place.take_up(&frames, Lsn::ZERO).folded;
         fold_into(&mut folded, &frames[..copied_after], 7);
-        let copied = folded.copy(&mut || {}).unwrap();
+        let copied = folded.copy().unwrap();
         fold_into(&mut folded, &frames[..lost_after], 7);
         drop(folded);
         std::fs::remove_file(place.path()).unwrap();
         // The log has forgotten what is before the copy.
-        let taken = place.take_up(&frames, copied, &no_state());
+        let taken = place.take_up(&frames, copied);
         prop_assert_eq!(taken.origin, Origin::Copy(copied));
         let mut folded = taken.folded;
         fold_into(&mut folded, &frames, 7);
-        folded.close().unwrap();
+        close(folded);
         prop_assert_eq!(place.dump(), folded_once(&frames).dump());
     }
 
@@ -171,8 +180,7 @@ proptest! {
         let reordered: Vec<_> = reordered.into_iter().map(|(step, _)| step).collect();
         // Where a frame stands in the log is another; what it says is not.
         let without = [
-            "position", "row_check", "applied", "epoch", "highest_sequence", "after_utc_s",
-            "received_utc_s",
+            "position", "row_check", "after_utc_s", "received_utc_s",
         ];
         let of = |steps: &[Happening]| {
             let mut rows = dump(&folded_once(&frames(steps)).path(), &without);
@@ -189,22 +197,10 @@ proptest! {
         let state = world::state_of(&frames);
         for number in 0..world::TERMINALS {
             let id = terminal(number);
-            let Some((hot, meters)) = world::hot_of(&state, id) else {
-                prop_assert!(place.reader().terminal(id).unwrap().value.is_none());
+            let Some(meters) = world::meters_of(&state, id) else {
+                prop_assert_eq!(place.reader().meters(id).unwrap().value, []);
                 continue;
             };
-            let row = place.reader().terminal(id).unwrap().value.unwrap();
-            prop_assert_eq!(row.registered, hot.pinned.registered);
-            let customer = state.table.with(id, |entry| entry.customer().map(str::to_owned));
-            prop_assert_eq!(Some(row.customer), customer);
-            prop_assert_eq!(row.mode, hot.pinned.mode.number());
-            prop_assert_eq!(row.key_version, hot.pinned.promoted);
-            prop_assert_eq!(row.readmitted_version, hot.pinned.readmitted);
-            prop_assert_eq!(row.counter, hot.window.highest());
-            prop_assert_eq!(row.epoch, hot.sequences().epoch);
-            // Memory goes on where an epoch that came back was left; the row begins it anew.
-            prop_assert!(row.highest_sequence <= hot.sequences().highest);
-            prop_assert_eq!(row.last_contact_utc_s, hot.last_contact_utc_s);
             let rows = place.reader().meters(id).unwrap().value;
             for track in meters {
                 let row = rows.iter().find(|row| row.meter == track.meter).unwrap();
@@ -224,20 +220,16 @@ fn answers_say_up_to_where_the_log_was_folded() {
     let frames = frames_of(&world::a_day());
     let place = folded_once(&frames[..3]);
     let reader = place.reader();
-    let seen = reader.terminal(terminal(0)).unwrap();
+    let seen = reader.health(terminal(0)).unwrap();
     assert_eq!(seen.position, frames[2].next());
-    let taken = place.take_up(&frames, Lsn::ZERO, &no_state());
+    let taken = place.take_up(&frames, Lsn::ZERO);
     let mut folded = taken.folded;
     assert_eq!(taken.origin, Origin::File);
     fold_into(&mut folded, &frames, 1);
     // While the file is open to be written.
     assert_eq!(
-        reader.counts().unwrap().position,
-        frames.last().unwrap().next()
-    );
-    assert_eq!(
         reader.meters(terminal(0)).unwrap().position,
-        folded.meta().position
+        frames.last().unwrap().next()
     );
     assert_eq!(
         reader.open_alarms(None, 10).unwrap().position,
@@ -254,8 +246,7 @@ fn a_day_of_a_terminal_is_shown_as_it_was_told() {
     let frames = frames_of(&world::a_day());
     let place = folded_once(&frames);
     let reader = place.reader();
-    let row = reader.terminal(terminal(0)).unwrap().value.unwrap();
-    assert_eq!(row.customer.as_deref(), Some("C-0"));
+    let row = reader.health(terminal(0)).unwrap().value.unwrap();
     assert_eq!(row.health.battery_mv, Some(3_600));
     let meters = reader.meters(terminal(0)).unwrap().value;
     assert_eq!(meters.len(), 1);
@@ -277,6 +268,12 @@ fn a_day_of_a_terminal_is_shown_as_it_was_told() {
         .map(|row| row.kind)
         .collect();
     assert_eq!(kinds, ["terminals_put", "utility_put"]);
+}
+
+// The bound on the memory of folding goes by it.
+#[test]
+fn a_fact_takes_no_more_memory_than_is_counted() {
+    assert!(size_of::<(i64, facts::Fact)>() <= 48);
 }
 
 #[test]

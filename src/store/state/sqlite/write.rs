@@ -4,20 +4,18 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::FoldedError;
 use super::cells::{Access, Row};
-use super::delta::{Delta, UtilityChange};
+use super::delta::Delta;
 use super::facts::Fact;
 use super::meter_rows::{AlarmRow, MeterRow};
-use super::rows::{AuditRow, MetaRow, TerminalRow, UtilityRow};
+use super::rows::{AuditRow, HealthRow, MetaRow};
+use super::{FoldedError, Place};
 use crate::model::TerminalId;
-use crate::model::ids::octets_of_hex;
 
-/// Terminals between two rests.
+/// Terminals between two looks at the room of the disk.
 const TERMINALS_AT_ONCE: usize = 256;
 
 /// Writes a delta with the position that it ends at. All of it is there afterwards, or nothing.
-/// `rest` is called between parts of the work.
 ///
 /// # Errors
 ///
@@ -25,23 +23,20 @@ const TERMINALS_AT_ONCE: usize = 256;
 pub(super) fn apply(
     connection: &mut Connection,
     delta: &mut Delta,
-    rest: &mut dyn FnMut(),
+    place: &Place,
 ) -> Result<(), FoldedError> {
     // In the order of the log within a terminal.
     delta.facts.sort_by_key(|(terminal, _)| *terminal);
+    place.may_write_on()?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {
         let mut tables = Tables::new(&transaction)?;
         let of_each = delta.facts.chunk_by(|(a, _), (b, _)| a == b);
         for (number, of_one) in of_each.enumerate() {
-            tables.terminal(of_one)?;
             if number % TERMINALS_AT_ONCE == 0 {
-                rest();
+                place.may_write_on()?;
             }
-        }
-        let mut utilities = Access::new::<UtilityRow>(&transaction)?;
-        for change in &delta.utilities {
-            utility(&mut utilities, change)?;
+            tables.terminal(of_one)?;
         }
         let mut audit = Access::new::<AuditRow>(&transaction)?;
         for row in &delta.audit {
@@ -55,7 +50,7 @@ pub(super) fn apply(
 
 /// The tables that hold something of terminals.
 struct Tables<'c> {
-    terminals: Access<'c>,
+    health: Access<'c>,
     meters: Access<'c>,
     alarms: Access<'c>,
 }
@@ -63,37 +58,27 @@ struct Tables<'c> {
 impl<'c> Tables<'c> {
     fn new(connection: &'c Connection) -> Result<Self, FoldedError> {
         Ok(Self {
-            terminals: Access::new::<TerminalRow>(connection)?,
+            health: Access::new::<HealthRow>(connection)?,
             meters: Access::new::<MeterRow>(connection)?,
             alarms: Access::new::<AlarmRow>(connection)?,
         })
     }
 
-    /// Takes in all facts of one terminal. Those of one that was never registered are nobody's.
+    /// Takes in all facts of one terminal.
     fn terminal(&mut self, facts: &[(i64, Fact)]) -> Result<(), FoldedError> {
         let Some((key, _)) = facts.first() else {
             return Ok(());
         };
         let id = TerminalId::new(key.to_be_bytes());
-        let mut row: Option<TerminalRow> = self.terminals.get(&[*key])?;
+        let mut health = Loaded::default();
         let mut meters = Loaded::default();
         let mut alarms = Loaded::default();
-        let mut is_changed = false;
         for (_, fact) in facts {
-            if let Fact::Change(_, super::facts::Change::Put { .. }) = fact {
-                row.get_or_insert_with(|| TerminalRow::new(id));
-            }
-            let Some(terminal) = &mut row else {
-                continue;
-            };
             match fact {
-                Fact::Change(lsn, change) => {
-                    terminal.change(*lsn, change);
-                    is_changed = true;
-                }
-                Fact::Health(at, health) => {
-                    terminal.healthy(*at, *health);
-                    is_changed = true;
+                Fact::Health(at, said) => {
+                    let new = || HealthRow::new(id);
+                    let row = health.row(&mut self.health, [*key], new)?;
+                    row.said(*at, *said);
                 }
                 Fact::Alarm(at, said, position) => {
                     let key = [*key, said.meter.into(), said.alarm.into(), said.code.into()];
@@ -111,9 +96,7 @@ impl<'c> Tables<'c> {
                 }
             }
         }
-        if let Some(terminal) = row.filter(|_| is_changed) {
-            self.terminals.put(&terminal)?;
-        }
+        health.put_all(&mut self.health)?;
         meters.put_all(&mut self.meters)?;
         alarms.put_all(&mut self.alarms)
     }
@@ -125,7 +108,7 @@ fn take(meter: &mut MeterRow, fact: &Fact) {
         Fact::Valve(_, at, valve) => meter.valve(*at, *valve),
         Fact::Mounted(_, at, mounted) => meter.mount(*at, mounted),
         Fact::Bound(_) => meter.bound = true,
-        Fact::Change(..) | Fact::Health(..) | Fact::Alarm(..) => {}
+        Fact::Health(..) | Fact::Alarm(..) => {}
     }
 }
 
@@ -157,30 +140,4 @@ impl<K: AsRef<[i64]> + Copy + Ord, R: Row> Loaded<K, R> {
     fn put_all(self, table: &mut Access<'_>) -> Result<(), FoldedError> {
         self.0.values().try_for_each(|row| table.put(row))
     }
-}
-
-fn utility(table: &mut Access<'_>, change: &UtilityChange) -> Result<(), FoldedError> {
-    let id = match change {
-        UtilityChange::Put(entry) => octets_of_hex(&entry.id).map(TerminalId::new),
-        UtilityChange::Stopped(id) | UtilityChange::Released(id) => Some(*id),
-    };
-    let Some(id) = id else {
-        return Ok(());
-    };
-    let found: Option<UtilityRow> = table.get(&[i64::from_be_bytes(id.octets())])?;
-    let mut row = found.unwrap_or(UtilityRow {
-        id,
-        name: None,
-        allow_mode0: false,
-        commands_stopped: false,
-    });
-    match change {
-        UtilityChange::Put(entry) => {
-            row.name = Some(entry.name.clone());
-            row.allow_mode0 = entry.allow_mode0;
-        }
-        UtilityChange::Stopped(_) => row.commands_stopped = true,
-        UtilityChange::Released(_) => row.commands_stopped = false,
-    }
-    table.put(&row)
 }

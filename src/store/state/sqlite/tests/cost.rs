@@ -28,8 +28,8 @@ fn written() -> u64 {
 fn cost_of_a_session() {
     let terminals: u64 = std::env::var("TERMINALS").map_or(1_000_000, |n| n.parse().unwrap());
     let sessions: u64 = std::env::var("SESSIONS").map_or(1_000_000, |n| n.parse().unwrap());
-    let place = Place::new();
-    let mut folded = place.take_up(&[], Lsn::ZERO, &no_state()).folded;
+    let place = Home::new();
+    let mut folded = place.take_up(&[], Lsn::ZERO).folded;
     let mut delta = Delta::new(folded.meta(), Zone::JAPAN);
     let mut lsn = Lsn::new(64);
     let mut step = |delta: &mut Delta, frame: &FoldFrame<'_>| {
@@ -49,10 +49,10 @@ fn cost_of_a_session() {
         };
         step(&mut delta, &frame);
         if delta.is_full() {
-            folded.apply(&mut delta, &mut || {}).unwrap();
+            folded.apply(&mut delta).unwrap();
         }
     }
-    folded.apply(&mut delta, &mut || {}).unwrap();
+    folded.apply(&mut delta).unwrap();
     folded.check_point().unwrap();
     let payload = world::everyday_step();
     let (mut gather_ns, mut write_ns, mut move_ns) = (0, 0, 0);
@@ -77,7 +77,7 @@ fn cost_of_a_session() {
         }
         gather_ns += cpu_ns() - start;
         let start = cpu_ns();
-        folded.apply(&mut delta, &mut || {}).unwrap();
+        folded.apply(&mut delta).unwrap();
         write_ns += cpu_ns() - start;
         let start = cpu_ns();
         folded.check_point().unwrap();

@@ -6,12 +6,12 @@ use std::ops::Range;
 use proptest::prelude::*;
 
 use super::*;
-use crate::keyring::UtilityId;
+use crate::keyring::{LinkKeyring, UtilityId};
 use crate::model::event::{TerminalEntry, UtilityEntry};
 use crate::model::step::{DECODER_VERSION, Observation};
 use crate::model::{Event, RecordFlags, SessionStep, StepEntry, StepFlags, records_of};
 use crate::store::state::fold::{KIND_EVENT, KIND_STEP};
-use crate::store::state::{HotEntry, MeterTrack};
+use crate::store::state::{MeterTrack, State};
 use crate::wire::otl::health::{HealthParts, ResetCause};
 use crate::wire::otl::ident::Mode;
 use crate::wire::otl::limits::FRAME_MAX;
@@ -462,7 +462,7 @@ fn health_report(at: u32) -> RecordBody {
 
 /// What is in memory after these frames.
 pub(super) fn state_of(frames: &[Frame]) -> State {
-    let state = no_state();
+    let state = State::new(LinkKeyring::default());
     for frame in frames {
         state.fold(&frame.to_fold()).unwrap();
         state.note_folded(frame.next());
@@ -470,11 +470,10 @@ pub(super) fn state_of(frames: &[Frame]) -> State {
     state
 }
 
-pub(super) fn hot_of(state: &State, id: TerminalId) -> Option<(HotEntry, Vec<MeterTrack>)> {
+pub(super) fn meters_of(state: &State, id: TerminalId) -> Option<Vec<MeterTrack>> {
     state.table.with(id, |entry| {
-        let all = (0..=u8::MAX).filter_map(|meter| entry.meter(meter));
-        let meters = all.filter(|track| track.used).collect();
-        (*entry.hot, meters)
+        let all = entry.all_meters().into_iter();
+        all.filter(|track| track.used).collect()
     })
 }
 
