@@ -129,7 +129,7 @@ impl LateAnswers {
     /// Whether they need not be known any more.
     // spec: NON-8
     #[must_use]
-    pub const fn are_over(&self, now_ms: u64, now_utc_s: u32) -> bool {
+    pub fn are_over(&self, now_ms: u64, now_utc_s: u32) -> bool {
         let age_ms = now_ms.saturating_sub(self.at_ms);
         age_ms >= ANSWERED_MS && now_utc_s > self.answered.utc_s() || age_ms >= ANSWERED_MAX_MS
     }
