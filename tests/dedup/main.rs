@@ -13,6 +13,8 @@
 
 mod world;
 
+use core::num::NonZeroU32;
+
 use kenshin::net::contract::Verdict;
 use kenshin::store::fs::Fs as _;
 use proptest::prelude::*;
@@ -79,6 +81,23 @@ fn a_late_frame_repeats_what_is_still_under_way() {
     world.settle(&mut out);
     assert_eq!(out.len(), 2);
     assert_eq!(Vec::from_iter(world.kept()), [(1, 1), (5, 1)]);
+}
+
+// spec: REC-8
+#[test]
+fn an_epoch_that_resembles_one_that_was_left_is_new_in_the_frame_that_begins_it() {
+    let mut world = World::new();
+    for (counter, epoch) in [(1, E1), (2, E2), (3, E3)] {
+        world.call(&Made::new(counter, epoch, &[health(counter, 100)]));
+    }
+    let track = world.track();
+    let resembles = |epoch: &u32| {
+        let epoch = NonZeroU32::new(*epoch).unwrap();
+        track.later_epochs(epoch).len() == 2
+    };
+    let next = (1..E1).find(resembles).unwrap();
+    assert_eq!(world.call(&Made::new(4, next, &[health(3, 100)])), 1);
+    assert_eq!(world.kept()[&3], 2);
 }
 
 // spec: REC-8, REC-12

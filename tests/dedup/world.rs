@@ -21,6 +21,7 @@ use kenshin::session::otl::step::Commit;
 use kenshin::store::fs::SimFs;
 use kenshin::store::log::LogOptions;
 use kenshin::store::state::fold::KIND_STEP;
+use kenshin::store::state::sequences::SequenceTrack;
 use kenshin::time::{Clock as _, TestClock, UtcSeconds};
 use kenshin::wire::otl::header::UplinkHeader;
 use kenshin::wire::otl::ident::{FrameCounter, Identity, KeyVersion, Mode, Ns};
@@ -203,6 +204,13 @@ impl World {
 
     pub(crate) fn booted(&self) -> &Booted {
         &self.server.as_ref().unwrap().0
+    }
+
+    /// Which of the terminal's records may be durable.
+    pub(crate) fn track(&self) -> SequenceTrack {
+        let terminal = TerminalId::new(IDENTITY);
+        let table = &self.booted().state.table;
+        table.with(terminal, |entry| entry.hot.sequences()).unwrap()
     }
 
     fn start(&mut self) {

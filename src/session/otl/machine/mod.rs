@@ -284,7 +284,8 @@ impl<P: PathKey> Machine<P> {
         if self.failed || self.is_full() || !is_served || verdict != Some(CounterVerdict::New) {
             return Vec::new();
         }
-        open_questions(uplink, &InFlight::new(&self.works, counter, index))
+        let is_late = self.is_late(&uplink.header);
+        open_questions(uplink, &InFlight::new(&self.works, counter, is_late, index))
     }
 
     /// Takes an input. Everything that follows from it is in [`Self::poll`].
@@ -355,6 +356,13 @@ impl<P: PathKey> Machine<P> {
         self.event(MachineEvent::Shed { counter });
     }
 
+    /// Whether a frame may come after others that its terminal made later. In mode 0 a counter
+    /// proves nothing.
+    // spec: REC-8, REP-8
+    fn is_late(&self, header: &UplinkHeader) -> bool {
+        header.mode() == Mode::Clear || !self.link.is_highest(header.counter().get())
+    }
+
     fn is_full(&self) -> bool {
         self.works.len() >= WORKS_MAX
     }
@@ -416,7 +424,8 @@ impl<P: PathKey> Machine<P> {
             mark: ctx.mark,
         };
         let judged = self.judged(counter, verdict, is_served_always(&uplink));
-        let index = InFlight::new(&self.works, counter, ctx.index);
+        let is_late = self.is_late(&header);
+        let index = InFlight::new(&self.works, counter, is_late, ctx.index);
         let step = self.link.receive(uplink, &index, &around);
         self.step(step, asked, plaintext, path, judged);
     }
