@@ -70,7 +70,7 @@ impl RecordIndex for DurableRecords<'_> {
 
     fn proves_new(&self, epoch: NonZeroU32) -> bool {
         let proof = self.answers.and_then(|answers| answers.epochs.as_ref());
-        proof.is_some_and(|epochs| !epochs.contains(&epoch))
+        self.track.has_nothing_of(epoch) || proof.is_some_and(|epochs| !epochs.contains(&epoch))
     }
 }
 

@@ -17,6 +17,7 @@ use core::num::NonZeroU32;
 
 use kenshin::net::contract::Verdict;
 use kenshin::store::fs::Fs as _;
+use kenshin::store::state::sequences::SequenceKnown;
 use proptest::prelude::*;
 use world::{IDENTITY, Made, World, alarm, broken, health};
 
@@ -98,6 +99,24 @@ fn an_epoch_that_resembles_one_that_was_left_is_new_in_the_frame_that_begins_it(
     let next = (1..E1).find(resembles).unwrap();
     assert_eq!(world.call(&Made::new(4, next, &[health(3, 100)])), 1);
     assert_eq!(world.kept()[&3], 2);
+}
+
+// spec: REC-8, REC-28
+#[test]
+fn an_epoch_that_begins_with_repeats_needs_no_log_for_what_comes_in_it() {
+    let mut world = World::new();
+    world.call(&Made::new(1, E1, &[health(1, 100)]));
+    world.call(&Made::new(3, E2, &[health(1, 100)]).after(E1));
+    world.call(&Made::new(2, E2, &[health(2, 100)]).after(E1));
+    world.call(&Made::new(4, E2, &[health(3, 100)]));
+    let epoch = NonZeroU32::new(E2).unwrap();
+    for track in [world.track(), {
+        world.restart();
+        world.track()
+    }] {
+        let may_be = |sequence: &u32| track.known(epoch, *sequence) == SequenceKnown::AskLog;
+        assert_eq!(Vec::from_iter((1..1_000).filter(may_be)), [2, 3]);
+    }
 }
 
 // spec: REC-8, REC-12

@@ -446,12 +446,12 @@ fn take_step(
 }
 
 /// Notes which records are durable now. Those that cannot be decoded count: the same octets must
-/// not come twice. A step that keeps none begins no epoch.
+/// not come twice.
 // spec: REC-8
 fn note_records(hot: &mut HotEntry, step: &SessionStep<'_>, epoch: NonZeroU32, takes_report: bool) {
     let is_kept = |entry: &&StepEntry| entry.flags.is_new() && entry.sequence != 0;
     let mut kept = step.entries.iter().filter(is_kept).peekable();
-    if kept.peek().is_none() {
+    if kept.peek().is_none() && !step.begins_epoch_without_records() {
         return;
     }
     let mut track = hot.sequences();

@@ -105,8 +105,15 @@ impl SequenceTrack {
         }
     }
 
-    /// Goes on in another epoch, in which a record is about to be noted. `is_new` says that the
-    /// whole log was looked through and holds no record of it.
+    /// Whether it is certain that nothing is durable in an epoch.
+    #[must_use]
+    pub fn has_nothing_of(&self, epoch: NonZeroU32) -> bool {
+        let epoch = epoch.get();
+        let is_near = epoch == self.epoch || epoch == self.left;
+        !is_near && self.older & filter_bit(epoch) == 0
+    }
+
+    /// Goes on in another epoch. `is_new` says that it is certain that nothing is durable in it.
     pub fn begin(&mut self, epoch: NonZeroU32, is_new: bool) {
         let epoch = epoch.get();
         if epoch == self.epoch {

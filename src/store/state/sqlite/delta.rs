@@ -224,8 +224,8 @@ fn session_of(step: &SessionStep<'_>) -> Session {
     let is_kept = |entry: &&StepEntry| entry.flags.is_new() && entry.sequence != 0;
     let kept = step.entries.iter().filter(is_kept);
     let highest_sequence = kept.map(|entry| entry.sequence).max();
-    // A frame without a new record begins no epoch.
-    let epoch = step.epoch.filter(|_| highest_sequence.is_some());
+    let begins = highest_sequence.is_some() || step.begins_epoch_without_records();
+    let epoch = step.epoch.filter(|_| begins);
     let offers = command_of(step.command).and_then(|command| command.offers_mode);
     Session {
         received_utc_s: step.received_utc_s,
