@@ -85,6 +85,9 @@ impl Witness for Telling {
             MachineEvent::CommitFailed => self.metrics.refused(Reason::CommitFailed),
             MachineEvent::Shed { .. } => self.metrics.refused(Reason::Shed),
             MachineEvent::Unsure { .. } => self.metrics.refused(Reason::HistoryUnknown),
+            MachineEvent::NoRandom { .. } => {
+                tracing::error!("The system gave no random numbers; a frame was not answered.");
+            }
             MachineEvent::SealFailed(error) => {
                 tracing::error!(%terminal, %error, "An answer could not be made.");
             }
@@ -95,10 +98,6 @@ impl Witness for Telling {
     fn steady_failures(&self, terminal: TerminalId, key_version: u8) {
         self.metrics.failed_open_alarm();
         tracing::warn!(%terminal, key_version, "Many frames of this terminal fail to open.");
-    }
-
-    fn no_randomness(&self) {
-        tracing::error!("The system gave no random numbers; nothing was answered.");
     }
 
     fn unreadable_history(&self, what: &Unreadable) {

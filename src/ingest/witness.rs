@@ -31,9 +31,6 @@ pub trait Witness: Send + Sync {
     // spec: SES-11
     fn steady_failures(&self, terminal: TerminalId, key_version: u8);
 
-    /// The system gave no random numbers, and nothing was answered.
-    fn no_randomness(&self);
-
     /// The log cannot be read where a repeat was looked for; the frame is dropped unacknowledged.
     fn unreadable_history(&self, what: &Unreadable);
 }

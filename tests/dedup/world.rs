@@ -57,7 +57,6 @@ impl Witness for Watching {
         }
     }
     fn steady_failures(&self, _: TerminalId, _: u8) {}
-    fn no_randomness(&self) {}
     fn unreadable_history(&self, _: &Unreadable) {
         self.0.lock().unreadable += 1;
     }

@@ -55,7 +55,6 @@ impl Witness for Listening {
     fn not_taken(&self) {}
     fn machine(&self, _: TerminalId, _: &MachineEvent) {}
     fn steady_failures(&self, _: TerminalId, _: u8) {}
-    fn no_randomness(&self) {}
     fn unreadable_history(&self, _: &Unreadable) {}
 }
 

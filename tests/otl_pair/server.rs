@@ -240,7 +240,7 @@ impl Server {
             signer: &NoSigner,
             mark: &self.durable.mark,
             commands_stopped: false,
-            random: &mut || self.random.u32(),
+            random: &mut || Some(self.random.u32()),
             admission: self.admission,
         };
         machine.handle(&mut ctx, input);

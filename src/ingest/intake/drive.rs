@@ -198,8 +198,6 @@ impl Intake {
                         refused.push(token);
                     }
                 }
-                // An answer sealed with what is no random number must not leave.
-                Output::Transmit { .. } if randoms.failed() => self.parts.witness.no_randomness(),
                 Output::Transmit { path, octets } => out.push(Outgoing::Send { path, octets }),
                 Output::Close { path, code } => out.push(Outgoing::Close { path, code }),
                 Output::NeedsMark => {

@@ -132,23 +132,22 @@ impl<P: PathKey> Machine<P> {
         if work.to.iter().next().is_none() {
             return Outcome::Done;
         }
-        let random = (ctx.random)();
-        let with = Sealer {
+        let mut with = Sealer {
             now_utc_s: ctx.now_utc_s,
-            random,
+            random: &mut *ctx.random,
             mark: ctx.mark,
             signer: ctx.signer,
         };
         let (counter, sequence, sealed) = match &work.reply {
             Reply::Planned(asked, plan) => {
                 let (header, len) = (&asked.header, asked.len);
-                let sealed = seal_answer(plan, header, &asked.answered, len, &mut self.gate, &with);
+                let sealed = seal_answer(plan, header, &asked.answered, len, &mut self.gate, &mut with);
                 let command = plan.command.as_ref().map(|command| command.sequence.get());
                 (plan.counter.get(), command, sealed)
             }
             Reply::Resync(resync) => {
                 let window = self.link.state().window;
-                let sealed = seal_resync_answer(resync, &window, &mut self.gate, &with);
+                let sealed = seal_resync_answer(resync, &window, &mut self.gate, &mut with);
                 (0, None, sealed)
             }
             Reply::Call {
@@ -184,6 +183,7 @@ impl<P: PathKey> Machine<P> {
             }
             Ok(Sealed::Repeat(frame)) => self.transmit(to, frame),
             Ok(Sealed::Silent) => self.event(MachineEvent::Silent { counter }),
+            Ok(Sealed::NoRandom) => self.event(MachineEvent::NoRandom { counter }),
             Ok(Sealed::NeedsMark) => return Outcome::Waits,
             Err(failure) => self.event(MachineEvent::SealFailed(failure)),
         }
