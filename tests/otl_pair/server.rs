@@ -357,7 +357,7 @@ impl Server {
     }
 
     pub(crate) const fn carries_a_listener(&self) -> bool {
-        self.rest.carried.listener.is_some()
+        self.rest.listener.is_some()
     }
 
     fn drop_idle(&mut self, now_ms: u64) {

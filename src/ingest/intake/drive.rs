@@ -5,7 +5,7 @@ use std::cell::Cell;
 use crate::model::Lsn;
 use crate::net::contract::{Outgoing, PathId};
 use crate::session::otl::machine::{
-    Admission, CommitOrder, Context, Input, Machine, MachineEvent, Output, Token,
+    Admission, CommitOrder, Context, Input, Machine, MachineEvent, Output, Rest, Token,
 };
 use crate::store::state::Slot;
 use crate::store::state::hot::HotEntry;
@@ -64,9 +64,11 @@ impl Intake {
         let mut answers = None;
         for searches_left in (0..=SEARCHES_MAX).rev() {
             let made_of = Cell::new(None);
-            let make = |rest| {
+            let make = |rest: Rest<PathId>| {
                 let hot = self.hot(found.slot).filter(|_| may_make)?;
                 made_of.set(Some((hot.sequences(), hot.applied)));
+                let come_backs = hot.come_backs();
+                let rest = Rest { come_backs, ..rest };
                 Some(Live {
                     machine: Machine::new(hot.link(), hot.version, self.started_utc_s, rest),
                     ordered: Vec::new(),
@@ -87,7 +89,9 @@ impl Intake {
                 }
                 let input = input.take()?;
                 driven.received_us = self.note_settled(found, live, &input);
+                let come_backs = live.machine.come_backs();
                 self.handle(&index, found, live, &mut randoms, admission, input);
+                self.note_come_backs(found, come_backs, live);
                 self.do_outputs(turn, found, over_tcp, live, &mut randoms, out);
                 if live.machine.is_failed() {
                     self.resume(found, live);
@@ -118,6 +122,17 @@ impl Intake {
         }
         let at = live.ordered.iter().position(|(of, _)| *of == token)?;
         live.ordered.swap_remove(at).1
+    }
+
+    /// Keeps the COME_BACKs of a terminal where they outlive its machine for as long as it stays
+    /// away.
+    // spec: OVL-3
+    fn note_come_backs(&self, found: Found, before: u8, live: &Live) {
+        let now = live.machine.come_backs();
+        if now != before {
+            let table = &self.parts.state.table;
+            table.with_slot(found.slot, |entry| entry.hot.set_come_backs(now));
+        }
     }
 
     /// Which records of a terminal may be durable, and the position of its last frame.

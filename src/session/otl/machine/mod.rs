@@ -26,7 +26,7 @@
 //! [`Machine::rest`] gives what is left of it: nothing is under way and no connection is held. So
 //! the machines that are live are those of the commits that are under way, some milliseconds of the
 //! fleet. [`Rest`] is what the next machine of the terminal takes up: that an uplink was answered
-//! in this second must be known for [`ANSWERED_MS`], and [`Carried`] is worth keeping longer.
+//! in this second must be known for [`ANSWERED_MS`], and the rest of it is worth keeping longer.
 
 mod commands;
 mod in_flight;
@@ -79,32 +79,18 @@ pub const MARK_WAIT_MS: u64 = 30_000;
 /// How often the machine asks for the mark again, in milliseconds.
 const MARK_RETRY_MS: u64 = 250;
 
-/// What a machine knows that is not durable, and that the next machine of the terminal should
-/// know. Losing it costs nothing but a COME_BACK too many and a way to call the terminal.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Carried<P> {
-    /// COME_BACKs without ACK since the last frame that was taken.
-    // spec: OVL-3
-    pub come_backs: u8,
-    /// Where the terminal listens, if it does.
-    // spec: SES-12
-    pub listener: Option<Listener<P>>,
-}
-
-impl<P> Default for Carried<P> {
-    fn default() -> Self {
-        Self {
-            come_backs: 0,
-            listener: None,
-        }
-    }
-}
-
-/// What is left of a machine that is dropped.
+/// What is left of a machine that is dropped, and that the next machine of the terminal should
+/// know.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Rest<P> {
-    /// What is worth knowing for minutes.
-    pub carried: Carried<P>,
+    /// COME_BACKs without ACK since the last frame that was taken. A terminal stays away for hours
+    /// between two.
+    // spec: OVL-3
+    pub come_backs: u8,
+    /// Where the terminal listens, if it does. Worth knowing for minutes; losing it costs a way to
+    /// call the terminal.
+    // spec: SES-12
+    pub listener: Option<Listener<P>>,
     /// Answers that must be known until they [`LateAnswers::are_over`].
     pub answers: Option<LateAnswers>,
 }
@@ -112,7 +98,8 @@ pub struct Rest<P> {
 impl<P> Default for Rest<P> {
     fn default() -> Self {
         Self {
-            carried: Carried::default(),
+            come_backs: 0,
+            listener: None,
             answers: None,
         }
     }
@@ -172,12 +159,11 @@ impl<P: PathKey> Machine<P> {
     /// terminal must not have two machines at a time.
     #[must_use]
     pub fn new(state: LinkState, version: u32, started_utc_s: u32, rest: Rest<P>) -> Self {
-        let carried = rest.carried;
         let answered = rest.answers.map(|answers| answers.answered);
         Self {
-            link: Link::new(state).with_come_backs(carried.come_backs),
+            link: Link::new(state).with_come_backs(rest.come_backs),
             gate: AnswerGate::new(started_utc_s).after(answered),
-            paths: Paths::new(carried.listener),
+            paths: Paths::new(rest.listener),
             works: Vec::new(),
             outputs: VecDeque::new(),
             next_token: 0,
@@ -195,6 +181,13 @@ impl<P: PathKey> Machine<P> {
         self.link.state()
     }
 
+    /// COME_BACKs without ACK since the last frame that was taken.
+    // spec: OVL-3
+    #[must_use]
+    pub const fn come_backs(&self) -> u8 {
+        self.link.come_backs()
+    }
+
     /// What is left if the machine is dropped now; none if it must not be, because something is
     /// under way or a connection is held.
     // spec: NON-8
@@ -209,10 +202,8 @@ impl<P: PathKey> Machine<P> {
             at_ms: self.sealed_ms,
         });
         Some(Rest {
-            carried: Carried {
-                come_backs: self.link.come_backs(),
-                listener: self.paths.listener(),
-            },
+            come_backs: self.come_backs(),
+            listener: self.paths.listener(),
             answers,
         })
     }
