@@ -54,7 +54,7 @@ const ANSWERED_MAX: usize = 8_192;
 pub enum Room {
     /// There is, or the terminal has one already.
     Free,
-    /// Only for what cannot wait: everybody else is to be told to come back.
+    /// Only for what cannot wait: everybody else is told to come back.
     Crowded,
 }
 
@@ -89,7 +89,8 @@ pub struct LiveTable {
 }
 
 impl LiveTable {
-    /// No machines, and room for this many at a time. A quarter more is kept for what cannot wait.
+    /// No machines, and room for this many at a time. An eighth more is for those that are told to
+    /// come back, and another eighth for what cannot wait.
     #[must_use]
     pub fn new(live_max: usize) -> Self {
         Self {
@@ -102,10 +103,11 @@ impl LiveTable {
 
     /// Works on the machine of a slot under the lock of its shard; `make` makes it, if there is
     /// none. A machine that rests afterwards is dropped. None without a machine, or if there is no
-    /// room at all.
+    /// room: the last of it is only for what `is_urgent`.
     pub fn with_or_make<R>(
         &self,
         slot: Slot,
+        is_urgent: bool,
         make: impl FnOnce(Rest<PathId>) -> Option<Live>,
         work: impl FnOnce(&mut Live, Room) -> R,
     ) -> Option<R> {
@@ -114,7 +116,7 @@ impl LiveTable {
         let (mut entry, room) = match machines.entry(slot.get()) {
             Entry::Occupied(entry) => (entry, Room::Free),
             Entry::Vacant(entry) => {
-                let room = self.room()?;
+                let room = self.room(is_urgent)?;
                 let made = Box::new(make(left.of(slot))?);
                 self.count.fetch_add(1, Ordering::Relaxed);
                 (entry.insert_entry(made), room)
@@ -128,11 +130,14 @@ impl LiveTable {
         Some(done)
     }
 
-    fn room(&self) -> Option<Room> {
+    // spec: OVL-4
+    fn room(&self, is_urgent: bool) -> Option<Room> {
         let count = self.count.load(Ordering::Relaxed);
+        let part = if is_urgent { 4 } else { 8 };
+        let beyond = self.live_max.checked_div(part).unwrap_or(0);
         if count < self.live_max {
             Some(Room::Free)
-        } else if count < self.live_max.saturating_add(self.live_max / 4) {
+        } else if count < self.live_max.saturating_add(beyond) {
             Some(Room::Crowded)
         } else {
             None
@@ -286,6 +291,20 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // spec: OVL-4
+    #[test]
+    fn the_last_places_are_for_what_cannot_wait() {
+        let live = LiveTable::new(16);
+        let room = |count, is_urgent| {
+            live.count.store(count, Ordering::Relaxed);
+            live.room(is_urgent)
+        };
+        assert_eq!(room(15, false), Some(Room::Free));
+        assert_eq!(room(17, false), Some(Room::Crowded));
+        assert_eq!((room(18, false), room(18, true)), (None, Some(Room::Crowded)));
+        assert_eq!((room(19, true), room(20, true)), (Some(Room::Crowded), None));
+    }
 
     // spec: SES-12
     #[test]

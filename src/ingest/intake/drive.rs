@@ -5,7 +5,7 @@ use std::cell::Cell;
 use crate::model::Lsn;
 use crate::net::contract::{Outgoing, PathId};
 use crate::session::otl::machine::{
-    Admission, CommitOrder, Context, Input, Machine, MachineEvent, Output, Rest, Token,
+    Admission, CommitOrder, Context, Input, Machine, MachineEvent, Output, Rest, Token, is_urgent,
 };
 use crate::store::state::Slot;
 use crate::store::state::hot::HotEntry;
@@ -60,6 +60,7 @@ impl Intake {
             matches!(&input, Input::Frame { path, .. } if matches!(path, PathId::Tcp { .. }));
         let may_make = matches!(input, Input::Frame { .. } | Input::CallNow(_));
         let mut driven = Driven::default();
+        let is_urgent = is_urgent(&input);
         let mut input = Some(input);
         let mut answers = None;
         for searches_left in (0..=SEARCHES_MAX).rev() {
@@ -74,7 +75,7 @@ impl Intake {
                     ordered: Vec::new(),
                 })
             };
-            let served = self.live.with_or_make(found.slot, make, |live, room| {
+            let served = self.live.with_or_make(found.slot, is_urgent, make, |live, room| {
                 // Read under the lock of the machine: what is durable is here or still under way.
                 let known = made_of.take().or_else(|| self.records_of(found.slot));
                 let (track, applied) = known?;

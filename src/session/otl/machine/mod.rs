@@ -589,6 +589,21 @@ fn sent_away(admission: Admission, uplink: &OpenedUplink) -> Option<ComeBack> {
     (!is_taken).then_some(time)
 }
 
+/// Whether an input must not wait for room: an alarm, what tells what became of a command, or
+/// whatever is no frame.
+// spec: OVL-4
+#[must_use]
+pub fn is_urgent<P>(input: &Input<P>) -> bool {
+    let Input::Frame { opened, .. } = input else {
+        return true;
+    };
+    match opened {
+        Opened::Uplink(uplink) => is_served_always(uplink),
+        Opened::Unreadable(uplink) => uplink.header.alarm(),
+        Opened::Resync(_) => false,
+    }
+}
+
 /// Whether a frame is served even when there is only the reserve left: an alarm, or what tells what
 /// became of a command.
 // spec: OVL-4
