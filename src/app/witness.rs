@@ -64,8 +64,12 @@ impl Witness for Telling {
             .acknowledged_after(Duration::from_micros(took_us));
     }
 
-    fn not_taken(&self) {
+    fn no_place(&self) {
         self.metrics.refused(Reason::Shed);
+    }
+
+    fn mark_not_taken(&self) {
+        tracing::warn!("The log did not take a later mark of server nonces; it is asked again.");
     }
 
     fn machine(&self, terminal: TerminalId, event: &MachineEvent) {

@@ -1,5 +1,6 @@
 //! Frames in, answers out: the server as the listeners see it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -77,10 +78,12 @@ pub struct Intake {
     searches: Searches,
     failures: Mutex<FailedOpens>,
     /// Slots whose machine waits for the mark of server nonces.
-    waiting: Mutex<Vec<Slot>>,
+    waiting: Mutex<HashSet<Slot>>,
     started_utc_s: u32,
     /// Whether the mark of server nonces is of a process before this one.
     mark_is_old: AtomicBool,
+    /// Whether a later mark is on its way into the log.
+    mark_asked: AtomicBool,
     next_shard: Mutex<usize>,
     pending: AtomicUsize,
     ticked_ms: AtomicU64,
@@ -100,6 +103,7 @@ impl Intake {
             waiting: Mutex::default(),
             started_utc_s,
             mark_is_old: AtomicBool::new(false),
+            mark_asked: AtomicBool::new(false),
             next_shard: Mutex::default(),
             pending: AtomicUsize::new(0),
             ticked_ms: AtomicU64::new(0),
@@ -165,10 +169,10 @@ impl Intake {
         let ticket = completion.ticket;
         if ticket.token == NO_TOKEN {
             // Marks only have no token.
+            self.mark_came_back(completion.durable);
             if completion.durable {
-                self.mark_is_old.store(false, Ordering::Release);
+                self.retry_waiting(owner, out);
             }
-            self.retry_waiting(owner, out);
             return None;
         }
         self.pending.fetch_sub(1, Ordering::AcqRel);

@@ -21,8 +21,12 @@ pub trait Witness: Send + Sync {
     /// many microseconds after the listener had handed the frame to the intake.
     fn answered(&self, took_us: u64);
 
-    /// The log did not take a step: it is full, or can no longer be written.
-    fn not_taken(&self);
+    /// A frame was dropped, because there is no room to serve its terminal. What the log does not
+    /// take is [`MachineEvent::CommitFailed`].
+    fn no_place(&self);
+
+    /// The log did not take a later mark of server nonces; it is asked again.
+    fn mark_not_taken(&self);
 
     /// A machine tells something.
     fn machine(&self, terminal: TerminalId, event: &MachineEvent);

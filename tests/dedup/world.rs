@@ -50,7 +50,8 @@ impl Witness for Watching {
         self.0.lock().conflicts += commit.conflicts.len();
     }
     fn answered(&self, _: u64) {}
-    fn not_taken(&self) {}
+    fn no_place(&self) {}
+    fn mark_not_taken(&self) {}
     fn machine(&self, _: TerminalId, event: &MachineEvent) {
         if matches!(event, MachineEvent::Unsure { .. }) {
             self.0.lock().unsure += 1;

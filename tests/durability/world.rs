@@ -59,7 +59,8 @@ impl Witness for Silent {
     fn refused(&self, _: &Refusal) {}
     fn durable(&self, _: TerminalId, _: &Commit) {}
     fn answered(&self, _: u64) {}
-    fn not_taken(&self) {}
+    fn no_place(&self) {}
+    fn mark_not_taken(&self) {}
     fn machine(&self, _: TerminalId, _: &MachineEvent) {}
     fn steady_failures(&self, _: TerminalId, _: u8) {}
     fn unreadable_history(&self, _: &Unreadable) {}

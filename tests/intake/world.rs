@@ -52,7 +52,8 @@ impl Witness for Listening {
         *self.0.quarantined.lock() += commit.damaged.len();
     }
     fn answered(&self, _: u64) {}
-    fn not_taken(&self) {}
+    fn no_place(&self) {}
+    fn mark_not_taken(&self) {}
     fn machine(&self, _: TerminalId, _: &MachineEvent) {}
     fn steady_failures(&self, _: TerminalId, _: u8) {}
     fn unreadable_history(&self, _: &Unreadable) {}

@@ -106,7 +106,7 @@ impl Intake {
         }
         driven.is_served = input.is_none();
         if may_make && !driven.is_served {
-            self.parts.witness.not_taken();
+            self.parts.witness.no_place();
         }
         driven
     }
@@ -217,7 +217,7 @@ impl Intake {
                 Output::Transmit { path, octets } => out.push(Outgoing::Send { path, octets }),
                 Output::Close { path, code } => out.push(Outgoing::Close { path, code }),
                 Output::NeedsMark => {
-                    self.waiting.lock().push(found.slot);
+                    self.waiting.lock().insert(found.slot);
                     self.keep_mark();
                 }
                 Output::Event(event) => self.note(found, &event),

@@ -40,7 +40,11 @@ impl Intake {
         if self.parts.load.takes_nothing() {
             return;
         }
-        let known = (*mark).clone();
+        // Many wait for one mark.
+        if self.mark_asked.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let known = (*self.parts.state.nonce_mark()).clone();
         let known = if self.mark_is_old.load(Ordering::Acquire) {
             known.started(now_utc_s)
         } else {
@@ -54,8 +58,10 @@ impl Intake {
         self.submit_mark(&event);
     }
 
-    pub(super) fn submit_mark(&self, event: &Event) {
-        let Ok(payload) = event.encode() else { return };
+    fn submit_mark(&self, event: &Event) {
+        let Ok(payload) = event.encode() else {
+            return self.mark_came_back(false);
+        };
         let append = Append {
             kind: KIND_EVENT,
             lanes: Lanes::NONE,
@@ -70,8 +76,18 @@ impl Intake {
             }),
         };
         if self.parts.log.submit(append).is_err() {
-            self.parts.witness.not_taken();
+            self.mark_came_back(false);
         }
+    }
+
+    /// Takes a mark back that the log was asked for.
+    pub(super) fn mark_came_back(&self, durable: bool) {
+        if durable {
+            self.mark_is_old.store(false, Ordering::Release);
+        } else {
+            self.parts.witness.mark_not_taken();
+        }
+        self.mark_asked.store(false, Ordering::Release);
     }
 
     /// Machines that waited for the mark look at it again.

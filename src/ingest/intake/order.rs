@@ -79,7 +79,6 @@ impl Intake {
         let taken = self.parts.log.submit(append).is_ok();
         if !taken {
             self.pending.fetch_sub(1, Ordering::AcqRel);
-            self.parts.witness.not_taken();
         }
         taken
     }
