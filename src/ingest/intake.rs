@@ -19,7 +19,7 @@ use crate::time::Clock;
 use crate::wire::otl::ident::{Identity, KeyVersion};
 
 use super::completions::{Completion, Completions};
-use super::live::LiveTable;
+use super::live::{Found, LiveTable};
 use super::load::Load;
 use super::search::Searches;
 use super::witness::Witness;
@@ -30,7 +30,7 @@ mod mark;
 mod order;
 
 use drive::Turn;
-use keys::{Found, Keys, key_version_of};
+use keys::{Keys, key_version_of};
 use mark::NO_TOKEN;
 
 /// How often the work of ticks is done, in milliseconds.
@@ -148,9 +148,7 @@ impl Intake {
     /// Tells every machine that the server stops: what is under way ends first.
     pub fn drain(&self, out: &mut Vec<Outgoing>) {
         for slot in self.live.slots() {
-            if let Some(found) = self.found_of(slot) {
-                self.drive(Turn::of(self.home()), found, Input::Drain, out);
-            }
+            self.go_on(self.home(), slot, Input::Drain, out);
         }
     }
 
@@ -178,24 +176,20 @@ impl Intake {
         self.pending.fetch_sub(1, Ordering::AcqRel);
         let token = Token(ticket.token);
         let slot = Slot::new(ticket.slot);
-        let found = self.found_of(slot)?;
         let input = if completion.durable {
             Input::Committed(token)
         } else {
             Input::CommitFailed(token)
         };
         let before = out.len();
-        let driven = self.drive(Turn::of(owner), found, input, out);
-        driven.received_us.filter(|_| out.len() > before)
+        self.go_on(owner, slot, input, out);
+        ticket.begun_us.filter(|_| out.len() > before)
     }
 
     /// Tells a terminal's machine that a path ended.
     fn end_path(&self, path: PathId, slot: Slot) {
-        if let Some(found) = self.found_of(slot) {
-            let mut nothing = Vec::new();
-            let input = Input::PathClosed(path);
-            self.drive(Turn::of(self.home()), found, input, &mut nothing);
-        }
+        let mut nothing = Vec::new();
+        self.go_on(self.home(), slot, Input::PathClosed(path), &mut nothing);
     }
 
     // spec: SES-11, ERR-1
@@ -227,6 +221,7 @@ impl FrameHandler for Intake {
         let turn = Turn {
             owner,
             received_us: Some(self.parts.clock.monotonic_us()),
+            over_tcp: matches!(path, PathId::Tcp { .. }),
         };
         let keys = Keys::new(&self.parts);
         let opened = open(frame, &keys);
@@ -245,7 +240,7 @@ impl FrameHandler for Intake {
             path,
             octets_len: frame.len(),
         };
-        if self.drive(turn, found, input, out).is_served {
+        if self.drive(turn, found, input, out) {
             Verdict::Verified
         } else {
             Verdict::Shed

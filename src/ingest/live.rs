@@ -7,11 +7,13 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hashbrown::hash_map::Entry;
+use hashbrown::hash_map::{Entry, OccupiedEntry};
 use parking_lot::Mutex;
 
+use crate::keyring::UtilityId;
+use crate::model::TerminalId;
 use crate::net::contract::PathId;
-use crate::session::otl::machine::{LateAnswers, Listener, Machine, PathKey, Rest, Token};
+use crate::session::otl::machine::{LateAnswers, Listener, Machine, PathKey, Rest};
 use crate::store::state::Slot;
 use crate::store::state::table::SHARDS;
 
@@ -21,14 +23,27 @@ impl PathKey for PathId {
     }
 }
 
+/// A terminal as it was found when its frame came.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// Its place in the hot table.
+    pub slot: Slot,
+    /// Its identity.
+    pub terminal: TerminalId,
+    /// Its utility.
+    pub utility: UtilityId,
+    /// Whether the guarded commands of the utility are stopped.
+    // spec: ROL-1
+    pub commands_stopped: bool,
+}
+
 /// A terminal that is being served.
 #[derive(Debug)]
 pub struct Live {
     /// Its machine.
     pub machine: Machine<PathId>,
-    /// Orders in the log, and when their frames were received, in microseconds of the clock that
-    /// never goes back.
-    pub ordered: Vec<(Token, Option<u64>)>,
+    /// Whose it is, by the last frame.
+    pub found: Found,
 }
 
 /// Where terminals listen that are not: the last generation, and the one before it.
@@ -123,11 +138,29 @@ impl LiveTable {
             }
         };
         let done = work(entry.get_mut(), room);
-        if left.settle(slot, &entry.get().machine) {
+        self.settle(entry, left);
+        Some(done)
+    }
+
+    /// Works on the machine of a slot, if there is one, as [`Self::with_or_make`] does.
+    pub fn with(&self, slot: Slot, work: impl FnOnce(&mut Live)) {
+        let Some(shard) = self.shards.get(slot.shard()) else {
+            return;
+        };
+        let mut shard = shard.lock();
+        let Shard { machines, left } = &mut *shard;
+        if let Entry::Occupied(mut entry) = machines.entry(slot.get()) {
+            work(entry.get_mut());
+            self.settle(entry, left);
+        }
+    }
+
+    /// Drops a machine that rests.
+    fn settle(&self, entry: OccupiedEntry<'_, u32, Box<Live>>, left: &mut Left) {
+        if left.settle(Slot::new(*entry.key()), &entry.get().machine) {
             entry.remove();
             self.count.fetch_sub(1, Ordering::Relaxed);
         }
-        Some(done)
     }
 
     // spec: OVL-4

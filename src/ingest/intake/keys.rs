@@ -2,28 +2,20 @@
 
 use std::cell::Cell;
 
-use crate::keyring::{KeyError, OpeningKey, UtilityId};
+use crate::keyring::{KeyError, OpeningKey};
 use crate::model::TerminalId;
 use crate::session::otl::open::OpeningKeys;
-use crate::store::state::{Slot, State};
+use crate::store::state::State;
 use crate::wire::otl::ident::Mode;
 
-use super::{Intake, Parts};
+use super::super::live::Found;
+use super::Parts;
 
 /// How to open a frame: its terminal's registration from the hot table, its key from the ring.
 pub(super) struct Keys<'a> {
     state: &'a State,
     allow_mode0: bool,
     pub(super) found: Cell<Option<Found>>,
-}
-
-/// The terminal of a frame that verified.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Found {
-    pub(super) slot: Slot,
-    pub(super) terminal: TerminalId,
-    pub(super) utility: UtilityId,
-    pub(super) commands_stopped: bool,
 }
 
 impl<'a> Keys<'a> {
@@ -74,22 +66,6 @@ impl OpeningKeys for Keys<'_> {
     }
 }
 
-impl Intake {
-    pub(super) fn found_of(&self, slot: Slot) -> Option<Found> {
-        let table = &self.parts.state.table;
-        let known = table.with_slot(slot, |entry| (entry.hot.id, entry.hot.utility));
-        let (terminal, utility) = known?;
-        let directory = self.parts.state.directory();
-        let utility = directory.utility(utility)?;
-        Some(Found {
-            slot,
-            terminal,
-            utility: utility.octets(),
-            commands_stopped: utility.commands_stopped,
-        })
-    }
-}
-
 /// The key version in a header, for counting failures; 0 if it has none.
 pub(super) fn key_version_of(frame: &[u8]) -> u8 {
     use crate::wire::otl::header::{Direction, Header};
@@ -103,7 +79,7 @@ pub(super) fn key_version_of(frame: &[u8]) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keyring::LinkKeyring;
+    use crate::keyring::{LinkKeyring, UtilityId};
     use crate::model::Event;
     use crate::model::Lsn;
     use crate::model::event::{TerminalEntry, UtilityEntry};

@@ -10,7 +10,6 @@ use crate::store::log::{Append, Ticket};
 use crate::store::state::fold::KIND_EVENT;
 
 use super::Intake;
-use super::drive::Turn;
 
 /// The token of a frame that no machine waits for: marks only have it.
 pub(super) const NO_TOKEN: u64 = u64::MAX;
@@ -73,6 +72,7 @@ impl Intake {
                 owner: self.home(),
                 slot: NO_SLOT,
                 token: NO_TOKEN,
+                begun_us: None,
             }),
         };
         if self.parts.log.submit(append).is_err() {
@@ -94,9 +94,7 @@ impl Intake {
     pub(super) fn retry_waiting(&self, owner: u16, out: &mut Vec<Outgoing>) {
         let waiting = std::mem::take(&mut *self.waiting.lock());
         for slot in waiting {
-            if let Some(found) = self.found_of(slot) {
-                self.drive(Turn::of(owner), found, Input::Timeout, out);
-            }
+            self.go_on(owner, slot, Input::Timeout, out);
         }
     }
 }

@@ -44,6 +44,9 @@ pub struct Ticket {
     pub slot: u32,
     /// Which step.
     pub token: u64,
+    /// When what it belongs to began, in microseconds of the appender's clock; none if nobody
+    /// asks.
+    pub begun_us: Option<u64>,
 }
 
 /// A frame that is durable.
