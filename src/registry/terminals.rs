@@ -328,9 +328,9 @@ impl Registry {
         Utilities {
             by_id: all
                 .clone()
-                .map(|one| (one.octets(), one.allow_mode0))
+                .map(|one| (one.id, one.allow_mode0))
                 .collect(),
-            by_index: all.map(|one| one.octets()).collect(),
+            by_index: all.map(|one| one.id).collect(),
         }
     }
 
@@ -355,7 +355,7 @@ impl Registry {
         let utility = directory.utility(hot.utility);
         let utility = utility.ok_or(Refusal::UnknownTerminal(id))?;
         let mut view = view(&hot);
-        view.utility = utility.octets();
+        view.utility = utility.id;
         utility.name.clone_into(&mut view.utility_name);
         view.customer = customer;
         view.meters = meters.iter().map(meter_view).collect();

@@ -48,7 +48,7 @@ impl OpeningKeys for Keys<'_> {
             let utility = directory.utility(hot.utility);
             let utility = utility.ok_or(KeyError::UnknownTerminal)?;
             (
-                utility.octets(),
+                utility.id,
                 utility.allow_mode0,
                 utility.commands_stopped,
             )

@@ -198,13 +198,12 @@ impl State {
 
     // spec: ROL-1
     fn stop_commands(&self, lsn: Lsn, utility: UtilityId) {
-        let id = utility.to_string();
         let mut directory = self.directory.write();
         if directory.applied >= lsn {
             return;
         }
         directory.applied = lsn;
-        for utility in directory.utilities.iter_mut().filter(|one| one.id == id) {
+        for utility in directory.utilities.iter_mut().filter(|one| one.id == utility) {
             utility.commands_stopped = true;
         }
     }
@@ -233,7 +232,8 @@ impl State {
         utility: &str,
         terminals: &[TerminalEntry],
     ) -> Result<(), FoldError> {
-        let index = self.directory.read().index_of(utility);
+        let id = octets_of_hex(utility).map(UtilityId::new);
+        let index = id.and_then(|id| self.directory.read().index_of(id));
         let what = "a terminal of an unknown utility";
         let index = index.ok_or(FoldError::Value { lsn, what })?;
         // The log cannot name the terminal of all zeros: its steps would be about nobody.
@@ -305,11 +305,10 @@ impl State {
         directory.applied = lsn;
         match event {
             Event::UtilityPut(utility) => {
-                if octets_of_hex(&utility.id).is_none() {
-                    let what = "utility";
-                    return Err(FoldError::Value { lsn, what });
-                }
-                directory.put_utility(&utility.id, &utility.name, utility.allow_mode0)?;
+                let id = octets_of_hex(&utility.id).map(UtilityId::new);
+                let what = "utility";
+                let id = id.ok_or(FoldError::Value { lsn, what })?;
+                directory.put_utility(id, &utility.name, utility.allow_mode0)?;
             }
             Event::KeyState {
                 utility,
@@ -324,8 +323,9 @@ impl State {
                 *self.mark.write() = Arc::new(directory.mark());
             }
             Event::CommandsReleased { utility } => {
+                let id = octets_of_hex(utility).map(UtilityId::new);
                 let of = directory.utilities.iter_mut();
-                for one in of.filter(|one| one.id == *utility) {
+                for one in of.filter(|one| Some(one.id) == id) {
                     one.commands_stopped = false;
                 }
             }

@@ -54,7 +54,7 @@ pub(super) fn seed(
         let mut utilities = Access::new::<UtilityRow>(&transaction)?;
         for utility in &directory.utilities {
             utilities.put(&UtilityRow {
-                id: TerminalId::new(utility.octets().octets()),
+                id: TerminalId::new(utility.id.octets()),
                 name: Some(utility.name.clone()),
                 allow_mode0: utility.allow_mode0,
                 commands_stopped: utility.commands_stopped,
@@ -73,7 +73,7 @@ pub(super) fn seed(
 fn terminal(known: Option<TerminalRow>, hot: &HotEntry, directory: &Directory) -> TerminalRow {
     let mut row = known.unwrap_or_else(|| TerminalRow::new(hot.id));
     let utility = directory.utility(hot.utility);
-    row.utility = TerminalId::new(utility.map(|one| one.octets().octets()).unwrap_or_default());
+    row.utility = TerminalId::new(utility.map(|one| one.id.octets()).unwrap_or_default());
     row.applied = hot.applied;
     row.registered = hot.pinned.registered;
     row.mode = hot.pinned.mode.number();
