@@ -54,7 +54,7 @@ pub(super) fn create_segment(
 }
 
 /// Writes the header of a segment.
-fn begin(file: Arc<dyn FsFile>, base: u64, previous: Link) -> io::Result<Tail> {
+pub(super) fn begin(file: Arc<dyn FsFile>, base: u64, previous: Link) -> io::Result<Tail> {
     let (octets, chain) = header::encode(base, previous);
     file.write_all_at(0, &octets)?;
     file.sync_data()?;
@@ -74,7 +74,7 @@ const NAMES_PAUSE: Duration = Duration::from_millis(20);
 
 /// Makes the names in a directory durable. A want of descriptors is waited out: the directory
 /// could not be opened then, so that nothing was synced and nothing has failed.
-fn sync_names(fs: &dyn Fs, dir: &Path) -> io::Result<()> {
+pub(super) fn sync_names(fs: &dyn Fs, dir: &Path) -> io::Result<()> {
     for _ in 0..NAMES_TRIES {
         match fs.sync_dir(dir) {
             Err(error) if lacks_descriptors(&error) => std::thread::sleep(NAMES_PAUSE),

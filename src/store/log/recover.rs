@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use super::commit::{Tail, create_segment};
+use super::commit::{Tail, begin, create_segment, sync_names};
 use super::error::OpenError;
 use super::frame::{self, KIND_FOOTER, Parsed};
 use super::header::{self, Footer, Header, HeaderState, Link};
@@ -41,8 +41,7 @@ pub(super) fn recover(
     let at_dir = |cause| io_error(dir, cause);
     fs.create_dir_all(dir).map_err(at_dir)?;
     if let Some(parent) = dir.parent() {
-        fs.sync_dir(parent)
-            .map_err(|cause| io_error(parent, cause))?;
+        sync_names(fs, parent).map_err(|cause| io_error(parent, cause))?;
     }
     let bases = recovery.bases().map_err(at_dir)?;
     let mut segments = Vec::new();
@@ -67,7 +66,7 @@ pub(super) fn recover(
             tail
         }
     };
-    fs.sync_dir(dir).map_err(at_dir)?;
+    sync_names(fs, dir).map_err(at_dir)?;
     let position = Lsn::new(tail.base.saturating_add(tail.len));
     if position < options.known_durable {
         return Err(OpenError::Missing {
@@ -166,8 +165,8 @@ impl Recovery<'_> {
         let mut bases: Vec<u64> = names.iter().filter_map(|name| base_of(name)).collect();
         bases.sort_unstable();
         for name in names {
-            let is_orphan = base_of_index(&name)
-                .is_some_and(|base| name.ends_with(".new") || bases.binary_search(&base).is_err());
+            let is_orphan =
+                base_of_index(&name).is_some_and(|base| bases.binary_search(&base).is_err());
             if is_orphan || is_unfinished(&name) {
                 self.fs.remove(&self.dir.join(name))?;
             }
@@ -345,16 +344,8 @@ impl Recovery<'_> {
             return Err(file.damage(0, to, "the header"));
         }
         let io = |cause| file.io(cause);
-        let (octets, chain) = header::encode(file.base, end.link.unwrap_or(Link::NONE));
-        file.file.write_all_at(0, &octets).map_err(io)?;
-        file.file.sync_data().map_err(io)?;
-        Ok(Tail {
-            file: Arc::clone(&file.file),
-            base: file.base,
-            len: header::LEN,
-            frames: 0,
-            chain,
-        })
+        let previous = end.link.unwrap_or(Link::NONE);
+        begin(Arc::clone(&file.file), file.base, previous).map_err(io)
     }
 
     /// Whether what follows the last good frame may be cut: a frame of a batch that began after it
