@@ -14,6 +14,7 @@ use crate::session::otl::machine::{CallOrder, CommandSource, Input, Token};
 use crate::session::otl::open::{OpeningKeys, open};
 use crate::session::otl::refusal::{FaultGroup, Refusal};
 use crate::store::log::CommitLog;
+use crate::store::state::table::SHARDS;
 use crate::store::state::{Slot, State};
 use crate::time::Clock;
 use crate::wire::otl::ident::{Identity, KeyVersion};
@@ -296,7 +297,7 @@ impl FrameHandler for Intake {
         let first = {
             let mut next = self.next_shard.lock();
             let first = *next;
-            *next = first.saturating_add(SWEPT_PER_TICK) % crate::store::state::table::SHARDS;
+            *next = first.saturating_add(SWEPT_PER_TICK) % SHARDS;
             first
         };
         for shard in first..first.saturating_add(SWEPT_PER_TICK) {

@@ -335,8 +335,14 @@ mod tests {
         };
         assert_eq!(room(15, false), Some(Room::Free));
         assert_eq!(room(17, false), Some(Room::Crowded));
-        assert_eq!((room(18, false), room(18, true)), (None, Some(Room::Crowded)));
-        assert_eq!((room(19, true), room(20, true)), (Some(Room::Crowded), None));
+        assert_eq!(
+            (room(18, false), room(18, true)),
+            (None, Some(Room::Crowded))
+        );
+        assert_eq!(
+            (room(19, true), room(20, true)),
+            (Some(Room::Crowded), None)
+        );
     }
 
     // spec: SES-12

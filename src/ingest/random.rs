@@ -52,7 +52,8 @@ mod tests {
     #[test]
     fn numbers_go_on_when_a_draw_is_used_up() {
         let mut randoms = Randoms::default();
-        let given: std::collections::BTreeSet<u32> = (0..100).filter_map(|_| randoms.draw_one()).collect();
+        let given: std::collections::BTreeSet<u32> =
+            (0..100).filter_map(|_| randoms.draw_one()).collect();
         assert!(given.len() > 90);
     }
 }

@@ -326,10 +326,7 @@ impl Registry {
         let directory = self.state.directory();
         let all = directory.utilities.iter();
         Utilities {
-            by_id: all
-                .clone()
-                .map(|one| (one.id, one.allow_mode0))
-                .collect(),
+            by_id: all.clone().map(|one| (one.id, one.allow_mode0)).collect(),
             by_index: all.map(|one| one.id).collect(),
         }
     }

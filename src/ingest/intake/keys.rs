@@ -47,11 +47,7 @@ impl OpeningKeys for Keys<'_> {
             let directory = self.state.directory();
             let utility = directory.utility(hot.utility);
             let utility = utility.ok_or(KeyError::UnknownTerminal)?;
-            (
-                utility.id,
-                utility.allow_mode0,
-                utility.commands_stopped,
-            )
+            (utility.id, utility.allow_mode0, utility.commands_stopped)
         };
         self.found.set(Some(Found {
             slot,
@@ -80,9 +76,8 @@ pub(super) fn key_version_of(frame: &[u8]) -> u8 {
 mod tests {
     use super::*;
     use crate::keyring::{LinkKeyring, UtilityId};
-    use crate::model::Event;
-    use crate::model::Lsn;
     use crate::model::event::{TerminalEntry, UtilityEntry};
+    use crate::model::{Event, Lsn};
     use crate::store::state::fold::{FoldFrame, KIND_EVENT};
 
     fn fold(state: &State, lsn: u64, event: &Event) {

@@ -150,8 +150,6 @@ pub struct LogStatus {
     pub queue_frames: usize,
     /// Octets of payload that wait to be committed.
     pub queue_bytes: usize,
-    /// Whether the last batch had a frame that the disk had no room for.
-    pub is_disk_full: bool,
     /// Which frames there is room for now.
     pub takes: Takes,
     /// Why the log takes nothing any more.

@@ -183,7 +183,6 @@ impl Committer {
             chain: self.tail.chain,
             ..Batch::default()
         };
-        let mut is_full = false;
         self.octets.clear();
         for _ in 0..BATCH_FRAMES {
             if self.octets.len() >= BATCH_BYTES {
@@ -204,7 +203,6 @@ impl Committer {
                 room.other
             };
             if to_u64(end) > limit {
-                is_full = true;
                 batch.refused.push((queued, Refused::DiskFull));
                 continue;
             }
@@ -220,7 +218,6 @@ impl Committer {
             batch.chain = frame::chain(batch.chain, crc);
             batch.written.push((Lsn::new(lsn), queued));
         }
-        self.shared.note_disk_full(is_full);
         batch
     }
 

@@ -9,7 +9,7 @@ use parking_lot::{RwLock, RwLockReadGuard};
 use crate::keyring::{KeyState, LinkKeyring, UtilityId};
 use crate::model::event::{EventError, TerminalEntry};
 use crate::model::ids::octets_of_hex;
-use crate::model::step::{StepEntry, StepError};
+use crate::model::step::{StepEntry, StepError, command_of};
 use crate::model::{Event, Lsn, SessionStep, StepFlags, TerminalId};
 use crate::session::otl::ns_mark::NsMark;
 use crate::session::otl::step::LinkChange;
@@ -20,7 +20,6 @@ use crate::wire::otl::report::Report;
 use super::directory::{Directory, DirectoryFull, SinkCursors};
 use super::hot::HotEntry;
 use super::table::{EntryMut, HotTable, TableFull};
-use crate::model::step::command_of;
 
 /// The kind of a log frame that holds a session step.
 pub const KIND_STEP: u8 = 1;
@@ -203,7 +202,11 @@ impl State {
             return;
         }
         directory.applied = lsn;
-        for utility in directory.utilities.iter_mut().filter(|one| one.id == utility) {
+        for utility in directory
+            .utilities
+            .iter_mut()
+            .filter(|one| one.id == utility)
+        {
             utility.commands_stopped = true;
         }
     }

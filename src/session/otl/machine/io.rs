@@ -47,7 +47,7 @@ pub enum Input<P> {
     CallNow(Box<CallOrder>),
     /// The server is stopping: what is under way ends, and then the connection.
     Drain,
-    /// A deadline came, or the mark of server nonces was advanced.
+    /// The mark of server nonces was advanced, or it is to be looked at again.
     Timeout,
 }
 

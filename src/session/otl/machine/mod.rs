@@ -1,8 +1,8 @@
 //! One live terminal: what it sends, what becomes durable, what it is answered, and where to.
 //!
 //! A [`Machine`] does no IO and reads no clock. Its owner calls [`Machine::handle`], then
-//! [`Machine::poll`] until that gives nothing, and [`Machine::handle`] with [`Input::Timeout`] at
-//! [`Machine::deadline_ms`].
+//! [`Machine::poll`] until that gives nothing, and [`Machine::handle`] with [`Input::Timeout`] when
+//! the mark of server nonces was advanced, and now and then while it is waited for.
 //!
 //! ```text
 //! Frame ──> judged by Link ──> Output::Commit ──> (durable) ──> Committed ──> sealed ──> Transmit
@@ -76,9 +76,6 @@ pub const ANSWERED_MAX_MS: u64 = 60_000;
 /// up by then.
 pub const MARK_WAIT_MS: u64 = 30_000;
 
-/// How often the machine asks for the mark again, in milliseconds.
-const MARK_RETRY_MS: u64 = 250;
-
 /// What is left of a machine that is dropped, and that the next machine of the terminal should
 /// know.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -146,7 +143,6 @@ pub struct Machine<P> {
     version: u32,
     /// When the last answer was sealed, in milliseconds.
     sealed_ms: u64,
-    mark_asked_ms: Option<u64>,
     failed: bool,
     draining: bool,
 }
@@ -169,7 +165,6 @@ impl<P: PathKey> Machine<P> {
             next_token: 0,
             version,
             sealed_ms: rest.answers.map_or(0, |answers| answers.at_ms),
-            mark_asked_ms: None,
             failed: false,
             draining: false,
         }
@@ -232,14 +227,6 @@ impl<P: PathKey> Machine<P> {
         self.version = version;
         self.failed = false;
         true
-    }
-
-    /// When [`Input::Timeout`] is due, in the milliseconds of [`Context::now_ms`]: an answer waits
-    /// for the mark.
-    #[must_use]
-    pub fn deadline_ms(&self) -> Option<u64> {
-        self.mark_asked_ms
-            .map(|asked_ms| asked_ms.saturating_add(MARK_RETRY_MS))
     }
 
     /// What to do next; none until the next input.

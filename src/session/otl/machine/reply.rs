@@ -101,7 +101,7 @@ impl<P: PathKey> Machine<P> {
     /// Seals every reply that waits for nothing but the mark.
     // spec: FRS-4
     pub(super) fn seal_waiting(&mut self, ctx: &mut Context<'_>) {
-        self.mark_asked_ms = None;
+        let mut asks = false;
         let mut at = 0usize;
         while let Some(work) = self.works.get(at) {
             if work.order.is_some() {
@@ -119,12 +119,12 @@ impl<P: PathKey> Machine<P> {
                     work.give_up_ms = work.give_up_ms.min(limit);
                     self.works.insert(at, work);
                     at = at.saturating_add(1);
-                    if self.mark_asked_ms.is_none() {
-                        self.mark_asked_ms = Some(ctx.now_ms);
-                        self.outputs.push_back(Output::NeedsMark);
-                    }
+                    asks = true;
                 }
             }
+        }
+        if asks {
+            self.outputs.push_back(Output::NeedsMark);
         }
     }
 
@@ -141,7 +141,14 @@ impl<P: PathKey> Machine<P> {
         let (counter, sequence, sealed) = match &work.reply {
             Reply::Planned(asked, plan) => {
                 let (header, len) = (&asked.header, asked.len);
-                let sealed = seal_answer(plan, header, &asked.answered, len, &mut self.gate, &mut with);
+                let sealed = seal_answer(
+                    plan,
+                    header,
+                    &asked.answered,
+                    len,
+                    &mut self.gate,
+                    &mut with,
+                );
                 let command = plan.command.as_ref().map(|command| command.sequence.get());
                 (plan.counter.get(), command, sealed)
             }
