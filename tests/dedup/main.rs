@@ -55,6 +55,19 @@ fn a_frame_that_only_contradicts_leaves_what_is_known_of_the_epoch_alone() {
     assert_eq!(Vec::from_iter(world.kept()), [(1, 2), (2, 1)]);
 }
 
+// spec: REC-9, REC-8
+#[test]
+fn what_comes_beside_a_contradicting_record_is_kept_once() {
+    let mut world = World::new();
+    world.call(&Made::new(1, E1, &[health(1, 100)]));
+    let beside = [health(1, 200), health(2, 100)];
+    world.call(&Made::new(2, E1, &beside));
+    assert_eq!(world.told.lock().conflicts, 1);
+    assert_eq!(Vec::from_iter(world.kept()), [(1, 1), (2, 1)]);
+    world.call(&Made::new(3, E2, &beside).after(E1));
+    assert_eq!(Vec::from_iter(world.kept()), [(1, 2), (2, 1)]);
+}
+
 // spec: REC-8, REC-28
 #[test]
 fn a_late_frame_of_the_epoch_that_was_left_repeats_what_came_under_the_new_one() {

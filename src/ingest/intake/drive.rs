@@ -90,27 +90,26 @@ impl Intake {
                 let machine = Machine::new(hot.link(), hot.version, self.started_utc_s, rest);
                 Some(Live { machine, found })
             };
-            let served = self
-                .live
-                .with_or_make(found.slot, is_urgent, make, |live, room| {
-                    live.found = found;
-                    // Read under the lock of the machine: what is durable is here or still under way.
-                    let known = made_of.take().or_else(|| self.records_of(found.slot));
-                    let (track, applied) = known?;
-                    let random = || Randoms::default().draw_one();
-                    let admission = self.parts.load.admission(room, random);
-                    let index = DurableRecords::new(track, applied, answers.as_ref());
-                    let may_search = searches_left > 0 && !index.was_searched();
-                    if let Some(input) = input.as_ref().filter(|_| may_search) {
-                        let questions = live.machine.open_questions(input, admission, &index);
-                        if !questions.is_empty() {
-                            return Some((questions, applied));
-                        }
+            let slot = found.slot;
+            let served = self.live.with_or_make(slot, is_urgent, make, |live, room| {
+                live.found = found;
+                // Read under the lock of the machine: what is durable is here or still under way.
+                let known = made_of.take().or_else(|| self.records_of(found.slot));
+                let (track, applied) = known?;
+                let random = || Randoms::default().draw_one();
+                let admission = self.parts.load.admission(room, random);
+                let index = DurableRecords::new(track, applied, answers.as_ref());
+                let may_search = searches_left > 0 && !index.was_searched();
+                if let Some(input) = input.as_ref().filter(|_| may_search) {
+                    let questions = live.machine.open_questions(input, admission, &index);
+                    if !questions.is_empty() {
+                        return Some((questions, applied));
                     }
-                    let index = &index;
-                    self.advance(turn, live, Judge { index, admission }, input.take()?, out);
-                    None
-                });
+                }
+                let index = &index;
+                self.advance(turn, live, Judge { index, admission }, input.take()?, out);
+                None
+            });
             let Some((questions, newest)) = served.flatten() else {
                 break;
             };
