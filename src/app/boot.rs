@@ -9,7 +9,7 @@ use crate::keyring::LinkKeyring;
 use crate::model::{Event, Lanes, Lsn};
 use crate::store::fs::{DataDirLock, Fs, LockError};
 use crate::store::log::{
-    Append, AppendError, CommitLog, DIRECTORY, LogOptions, OpenError, ReadError, Refused,
+    Append, AppendError, CommitLog, DIRECTORY, FrameRef, LogOptions, OpenError, Refused,
 };
 use crate::store::state::fold::{FoldFrame, KIND_EVENT};
 use crate::store::state::snapshot::{self, PassedOver};
@@ -18,8 +18,6 @@ use crate::time::Clock;
 
 /// The folder of state in the data folder.
 pub const STATE_DIRECTORY: &str = "state";
-/// Octets of the log that replay reads at a time.
-const REPLAY_BATCH_OCTETS: usize = 4 << 20;
 
 /// Why the server cannot take up what is durable.
 #[derive(Debug, thiserror::Error)]
@@ -42,9 +40,6 @@ pub enum BootError {
     /// The log.
     #[error(transparent)]
     Log(#[from] OpenError),
-    /// A part of the log that is to be replayed cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
     /// A frame of the log cannot be folded.
     #[error(transparent)]
     Fold(#[from] FoldError),
@@ -136,8 +131,11 @@ pub fn boot(
         ..options
     };
     let log_dir = data_dir.join(DIRECTORY);
-    let log = CommitLog::open(Arc::clone(&fs), &log_dir, options, Box::new(observer))?;
-    let replayed_frames = replay(&log, &state, loaded.position)?;
+    let mut replay = Replay::new(&state);
+    let mut each = |frame: &FrameRef<'_>| replay.take(frame);
+    let observer = Box::new(observer);
+    let log = CommitLog::open_and_show(Arc::clone(&fs), &log_dir, options, observer, &mut each)?;
+    let replayed_frames = replay.end(&log, loaded.position)?;
     Ok(Booted {
         fs,
         data_dir: data_dir.to_owned(),
@@ -158,35 +156,50 @@ fn loaded_cursors(state: &State) -> Lsn {
     farthest.unwrap_or(Lsn::ZERO)
 }
 
-/// Folds again what came after the snapshot.
-fn replay(log: &CommitLog, state: &State, from: Lsn) -> Result<u64, BootError> {
-    let first = log.first();
-    if from != Lsn::ZERO && from < first || from == Lsn::ZERO && first != Lsn::ZERO {
-        return Err(BootError::Gap {
-            first,
-            snapshot: from,
+/// Folds again what came after the snapshot, while the log is checked.
+struct Replay<'a> {
+    state: &'a State,
+    frames: u64,
+    failed: Option<FoldError>,
+}
+
+impl<'a> Replay<'a> {
+    const fn new(state: &'a State) -> Self {
+        Self {
+            state,
+            frames: 0,
+            failed: None,
+        }
+    }
+
+    fn take(&mut self, frame: &FrameRef<'_>) {
+        if self.failed.is_some() {
+            return;
+        }
+        let folded = self.state.fold(&FoldFrame {
+            lsn: frame.lsn,
+            kind: frame.kind,
+            terminal: frame.terminal,
+            payload: frame.payload,
+            raises_version: false,
         });
+        self.frames = self.frames.saturating_add(1);
+        self.failed = folded.err();
     }
-    let mut reader = log.reader(from.max(first));
-    let mut frames = 0u64;
-    loop {
-        let batch = reader.next_batch(REPLAY_BATCH_OCTETS)?;
-        if batch.is_empty() {
-            break;
+
+    /// Gives how many frames were folded, if they are all that came after the snapshot.
+    fn end(self, log: &CommitLog, snapshot: Lsn) -> Result<u64, BootError> {
+        let first = log.first();
+        if snapshot != Lsn::ZERO && snapshot < first || snapshot == Lsn::ZERO && first != Lsn::ZERO
+        {
+            return Err(BootError::Gap { first, snapshot });
         }
-        for frame in batch.iter() {
-            state.fold(&FoldFrame {
-                lsn: frame.lsn,
-                kind: frame.kind,
-                terminal: frame.terminal,
-                payload: frame.payload,
-                raises_version: false,
-            })?;
-            frames = frames.saturating_add(1);
+        if let Some(error) = self.failed {
+            return Err(error.into());
         }
+        self.state.note_folded(log.durable_end());
+        Ok(self.frames)
     }
-    state.note_folded(reader.position());
-    Ok(frames)
 }
 
 impl Booted {

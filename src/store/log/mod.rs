@@ -173,7 +173,24 @@ impl CommitLog {
         options: LogOptions,
         observer: Box<dyn CommitObserver>,
     ) -> Result<Self, OpenError> {
-        let recovered = recover::recover(&*fs, dir, &options)?;
+        Self::open_and_show(fs, dir, options, observer, &mut |_| {})
+    }
+
+    /// As [`Self::open`], and shows each frame at or after [`LogOptions::check_from`] while it is
+    /// checked, in the order of the log: whoever has to take these frames up need not read them
+    /// again. If opening fails, what was shown means nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn open_and_show(
+        fs: Arc<dyn Fs>,
+        dir: &Path,
+        options: LogOptions,
+        observer: Box<dyn CommitObserver>,
+        each: &mut dyn FnMut(&FrameRef<'_>),
+    ) -> Result<Self, OpenError> {
+        let recovered = recover::recover(&*fs, dir, &options, each)?;
         let end = recovered.tail.base.saturating_add(recovered.tail.len);
         let active = Arc::clone(&recovered.active);
         let shared = Arc::new(Shared {

@@ -11,6 +11,7 @@ use super::error::OpenError;
 use super::frame::{self, KIND_FOOTER, Parsed};
 use super::header::{self, Footer, Header, HeaderState, Link};
 use super::index::{Entries, IndexState};
+use super::reader::FrameRef;
 use super::scan::{self, Found, Stop};
 use super::segment::{BLOCK, Segment, Segments, base_of, base_of_index, file_name, is_unfinished};
 use super::{LogOptions, TornEnd};
@@ -25,11 +26,13 @@ pub(super) struct Recovered {
     pub(super) torn_end: Option<TornEnd>,
 }
 
-/// Opens the files of a log and mends its end.
+/// Opens the files of a log and mends its end. Frames that are checked anyway are shown to `each`:
+/// those at or after [`LogOptions::check_from`], in their order.
 pub(super) fn recover(
     fs: &dyn Fs,
     dir: &Path,
     options: &LogOptions,
+    each: &mut dyn FnMut(&FrameRef<'_>),
 ) -> Result<Recovered, OpenError> {
     if !(4 << 10..=1 << 30).contains(&options.segment_bytes) {
         return Err(OpenError::Option {
@@ -37,7 +40,12 @@ pub(super) fn recover(
             range: "4 KiB to 1 GiB",
         });
     }
-    let recovery = Recovery { fs, dir, options };
+    let mut recovery = Recovery {
+        fs,
+        dir,
+        options,
+        each,
+    };
     let at_dir = |cause| io_error(dir, cause);
     fs.create_dir_all(dir).map_err(at_dir)?;
     if let Some(parent) = dir.parent() {
@@ -110,6 +118,7 @@ struct Recovery<'a> {
     fs: &'a dyn Fs,
     dir: &'a Path,
     options: &'a LogOptions,
+    each: &'a mut dyn FnMut(&FrameRef<'_>),
 }
 
 /// One file while it is checked.
@@ -214,7 +223,7 @@ impl Recovery<'_> {
     }
 
     /// Checks a segment that is not the last one.
-    fn sealed(&self, base: u64, next: u64, end: &mut End) -> Result<Segment, OpenError> {
+    fn sealed(&mut self, base: u64, next: u64, end: &mut End) -> Result<Segment, OpenError> {
         if end.link.is_some() || end.position > 0 {
             self.check_gap(base, end)?;
         }
@@ -234,6 +243,13 @@ impl Recovery<'_> {
             return Err(file.damage(from, file.len, "the next segment begins before"));
         }
         Ok(segment)
+    }
+
+    fn show(&mut self, base: u64, offset: u64, frame: &frame::Frame<'_>) {
+        let frame = FrameRef::new(base.saturating_add(offset), frame);
+        if frame.lsn >= self.options.check_from {
+            (self.each)(&frame);
+        }
     }
 
     fn check_gap(&self, base: u64, end: &End) -> Result<(), OpenError> {
@@ -265,8 +281,9 @@ impl Recovery<'_> {
     }
 
     /// Reads all of a sealed segment. Returns the chain before its footer.
-    fn read_sealed(&self, of: &Candidate, header: Header) -> Result<u32, OpenError> {
-        let found = scan::scan(&*of.file, of.base, header.crc, &mut |_, _| {});
+    fn read_sealed(&mut self, of: &Candidate, header: Header) -> Result<u32, OpenError> {
+        let mut show = |offset, frame: &frame::Frame<'_>| self.show(of.base, offset, frame);
+        let found = scan::scan(&*of.file, of.base, header.crc, &mut show);
         let found = found.map_err(|cause| of.io(cause))?;
         match found.stop {
             Stop::Footer if found.end == of.len => Ok(found.chain),
@@ -286,7 +303,7 @@ impl Recovery<'_> {
 
     /// Checks the last segment and mends its end. No tail means that the segment is sealed, or was
     /// not begun and is gone.
-    fn last(&self, base: u64, end: &mut End) -> Result<(Segment, Option<Tail>), OpenError> {
+    fn last(&mut self, base: u64, end: &mut End) -> Result<(Segment, Option<Tail>), OpenError> {
         if end.link.is_some() {
             self.check_gap(base, end)?;
         }
@@ -297,7 +314,10 @@ impl Recovery<'_> {
             let segment = Segment::new(self.dir, base, IndexState::Memory(entries));
             return Ok((segment, Some(tail)));
         };
-        let mut note = |offset, frame: &frame::Frame<'_>| entries.note(offset, &frame.content);
+        let mut note = |offset, frame: &frame::Frame<'_>| {
+            entries.note(offset, &frame.content);
+            self.show(base, offset, frame);
+        };
         let found = scan::scan(&*file.file, base, header.crc, &mut note);
         let found = found.map_err(|cause| file.io(cause))?;
         match found.stop {
