@@ -1,6 +1,5 @@
 //! What is durable, taken up: the lock, the latest snapshot, the log, and the frames after it.
 
-use core::num::NonZeroUsize;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,20 +9,17 @@ use crate::keyring::LinkKeyring;
 use crate::model::{Event, Lanes, Lsn};
 use crate::store::fs::{DataDirLock, Fs, LockError};
 use crate::store::log::{
-    Append, AppendError, Batch, CommitLog, DIRECTORY, FrameRef, LogOptions, LogReader, OpenError,
-    ReadError, Refused,
+    Append, AppendError, CommitLog, DIRECTORY, FrameRef, LogOptions, OpenError, Refused,
 };
-use crate::store::state::fold::{FoldFrame, KIND_EVENT};
-use crate::store::state::replay::fold_all;
+use crate::store::state::fold::KIND_EVENT;
 use crate::store::state::snapshot::{self, PassedOver};
 use crate::store::state::{FoldError, State, sqlite};
 use crate::time::Clock;
 
+use super::replay::Replay;
+
 /// The folder of state in the data folder.
 pub const STATE_DIRECTORY: &str = "state";
-/// Octets of the log that are folded again at a time: enough that each shard of the table has
-/// hundreds of steps among them.
-const REPLAY_BATCH_OCTETS: u64 = 32 << 20;
 
 /// Why the server cannot take up what is durable.
 #[derive(Debug, thiserror::Error)]
@@ -46,9 +42,6 @@ pub enum BootError {
     /// The log.
     #[error(transparent)]
     Log(#[from] OpenError),
-    /// A part of the log that is to be replayed cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
     /// A frame of the log cannot be folded.
     #[error(transparent)]
     Fold(#[from] FoldError),
@@ -143,8 +136,16 @@ pub fn boot(
         ..options
     };
     let log_dir = data_dir.join(DIRECTORY);
-    let log = CommitLog::open(Arc::clone(&fs), &log_dir, options, Box::new(observer))?;
-    let replayed_frames = replay(&log, &state, loaded.position)?;
+    let mut replay = Replay::new(&state);
+    let mut each = |frame: &FrameRef<'_>| replay.take(frame);
+    let observer = Box::new(observer);
+    let log = CommitLog::open_and_show(Arc::clone(&fs), &log_dir, options, observer, &mut each)?;
+    let (first, snapshot) = (log.first(), loaded.position);
+    if snapshot != Lsn::ZERO && snapshot < first || snapshot == Lsn::ZERO && first != Lsn::ZERO {
+        return Err(BootError::Gap { first, snapshot });
+    }
+    let replayed_frames = replay.end()?;
+    state.note_folded(log.durable_end());
     Ok(Booted {
         fs,
         data_dir: data_dir.to_owned(),
@@ -163,55 +164,6 @@ fn loaded_cursors(state: &State) -> Lsn {
     let cursors = directory.sinks.values();
     let farthest = cursors.map(|cursors| cursors.alarm.max(cursors.bulk)).max();
     farthest.unwrap_or(Lsn::ZERO)
-}
-
-/// Folds again what came after the snapshot.
-fn replay(log: &CommitLog, state: &State, from: Lsn) -> Result<u64, BootError> {
-    let first = log.first();
-    if from != Lsn::ZERO && from < first || from == Lsn::ZERO && first != Lsn::ZERO {
-        return Err(BootError::Gap {
-            first,
-            snapshot: from,
-        });
-    }
-    let mut reader = log.reader(from.max(first));
-    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let mut frames = 0u64;
-    loop {
-        let batches = next_batches(&mut reader)?;
-        let batch: Vec<_> = batches.iter().flat_map(Batch::iter).map(folded).collect();
-        if batch.is_empty() {
-            break;
-        }
-        fold_all(state, &batch, threads)?;
-        frames = frames.saturating_add(u64::try_from(batch.len()).unwrap_or(u64::MAX));
-    }
-    state.note_folded(reader.position());
-    Ok(frames)
-}
-
-/// The next frames of the log, [`REPLAY_BATCH_OCTETS`] of them or all that are left.
-fn next_batches(reader: &mut LogReader) -> Result<Vec<Batch>, ReadError> {
-    let from = reader.position();
-    let mut batches = Vec::new();
-    while reader.position().get().saturating_sub(from.get()) < REPLAY_BATCH_OCTETS {
-        let batch = reader.next_batch(usize::MAX)?;
-        if batch.is_empty() {
-            break;
-        }
-        batches.push(batch);
-    }
-    Ok(batches)
-}
-
-const fn folded(frame: FrameRef<'_>) -> FoldFrame<'_> {
-    FoldFrame {
-        lsn: frame.lsn,
-        kind: frame.kind,
-        terminal: frame.terminal,
-        payload: frame.payload,
-        raises_version: false,
-    }
 }
 
 impl Booted {

@@ -6,6 +6,7 @@ pub mod direct;
 pub mod folder;
 pub mod followers;
 pub mod keeper;
+mod replay;
 pub mod retention;
 pub mod server;
 mod snapshots;

@@ -62,8 +62,12 @@ impl Witness for Telling {
         self.metrics.acknowledged_after(took_us);
     }
 
-    fn not_taken(&self) {
+    fn no_place(&self) {
         self.metrics.refused(Reason::Shed);
+    }
+
+    fn mark_not_taken(&self) {
+        tracing::warn!("The log did not take a later mark of server nonces; it is asked again.");
     }
 
     fn machine(&self, terminal: TerminalId, event: &MachineEvent) {
@@ -83,6 +87,9 @@ impl Witness for Telling {
             MachineEvent::CommitFailed => self.metrics.refused(Reason::CommitFailed),
             MachineEvent::Shed { .. } => self.metrics.refused(Reason::Shed),
             MachineEvent::Unsure { .. } => self.metrics.refused(Reason::HistoryUnknown),
+            MachineEvent::NoRandom { .. } => {
+                tracing::error!("The system gave no random numbers; a frame was not answered.");
+            }
             MachineEvent::SealFailed(error) => {
                 tracing::error!(%terminal, %error, "An answer could not be made.");
             }
@@ -93,10 +100,6 @@ impl Witness for Telling {
     fn steady_failures(&self, terminal: TerminalId, key_version: u8) {
         self.metrics.failed_open_alarm();
         tracing::warn!(%terminal, key_version, "Many frames of this terminal fail to open.");
-    }
-
-    fn no_randomness(&self) {
-        tracing::error!("The system gave no random numbers; nothing was answered.");
     }
 
     fn unreadable_history(&self, what: &Unreadable) {
@@ -141,8 +144,8 @@ mod tests {
             let is_here = moved.contains(&refused(*reason));
             assert_eq!(is_here, !elsewhere.contains(reason), "{moved:?}");
         }
-        let moved = moved(Witness::not_taken);
-        assert_eq!(moved, [refused(Reason::Shed)]);
+        let no_place = moved(|telling| telling.no_place());
+        assert_eq!(no_place, [refused(Reason::Shed)]);
     }
 
     #[test]

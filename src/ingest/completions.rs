@@ -200,6 +200,7 @@ mod tests {
             owner: 0,
             slot: 0,
             token: 0,
+            begun_us: None,
         };
         let frame = |ticket| DurableFrame {
             lsn: Lsn::new(16),

@@ -15,7 +15,7 @@ use crate::session::otl::records::{
 };
 use crate::store::log::{CommitLog, ReadError, Walk};
 use crate::store::state::fold::KIND_STEP;
-use crate::store::state::sequences::{SequenceKnown, SequenceTrack};
+use crate::store::state::sequences::SequenceTrack;
 use crate::wire::otl::ident::Mode;
 use crate::wire::otl::uplink::Salvage;
 
@@ -60,7 +60,7 @@ impl RecordIndex for DurableRecords<'_> {
     }
 
     fn may_be_durable(&self, key: RecordKey) -> bool {
-        self.track.known(key.epoch, key.sequence.get()) == SequenceKnown::AskLog
+        self.track.may_be_durable(key.epoch, key.sequence.get())
     }
 
     // spec: REC-8
@@ -70,7 +70,7 @@ impl RecordIndex for DurableRecords<'_> {
 
     fn proves_new(&self, epoch: NonZeroU32) -> bool {
         let proof = self.answers.and_then(|answers| answers.epochs.as_ref());
-        proof.is_some_and(|epochs| !epochs.contains(&epoch))
+        self.track.has_nothing_of(epoch) || proof.is_some_and(|epochs| !epochs.contains(&epoch))
     }
 }
 

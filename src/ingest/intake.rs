@@ -1,5 +1,6 @@
 //! Frames in, answers out: the server as the listeners see it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -13,12 +14,13 @@ use crate::session::otl::machine::{CallOrder, CommandSource, Input, Token};
 use crate::session::otl::open::{OpeningKeys, open};
 use crate::session::otl::refusal::{FaultGroup, Refusal};
 use crate::store::log::CommitLog;
+use crate::store::state::table::SHARDS;
 use crate::store::state::{Slot, State};
 use crate::time::Clock;
 use crate::wire::otl::ident::{Identity, KeyVersion};
 
 use super::completions::{Completion, Completions};
-use super::live::LiveTable;
+use super::live::{Found, LiveTable};
 use super::load::Load;
 use super::search::Searches;
 use super::witness::Witness;
@@ -29,7 +31,7 @@ mod mark;
 mod order;
 
 use drive::Turn;
-use keys::{Found, Keys, key_version_of};
+use keys::{Keys, key_version_of};
 use mark::NO_TOKEN;
 
 /// How often the work of ticks is done, in milliseconds.
@@ -77,10 +79,12 @@ pub struct Intake {
     searches: Searches,
     failures: Mutex<FailedOpens>,
     /// Slots whose machine waits for the mark of server nonces.
-    waiting: Mutex<Vec<Slot>>,
+    waiting: Mutex<HashSet<Slot>>,
     started_utc_s: u32,
     /// Whether the mark of server nonces is of a process before this one.
     mark_is_old: AtomicBool,
+    /// Whether a later mark is on its way into the log.
+    mark_asked: AtomicBool,
     next_shard: Mutex<usize>,
     pending: AtomicUsize,
     ticked_ms: AtomicU64,
@@ -100,6 +104,7 @@ impl Intake {
             waiting: Mutex::default(),
             started_utc_s,
             mark_is_old: AtomicBool::new(false),
+            mark_asked: AtomicBool::new(false),
             next_shard: Mutex::default(),
             pending: AtomicUsize::new(0),
             ticked_ms: AtomicU64::new(0),
@@ -144,9 +149,7 @@ impl Intake {
     /// Tells every machine that the server stops: what is under way ends first.
     pub fn drain(&self, out: &mut Vec<Outgoing>) {
         for slot in self.live.slots() {
-            if let Some(found) = self.found_of(slot) {
-                self.drive(Turn::of(self.home()), found, Input::Drain, out);
-            }
+            self.go_on(self.home(), slot, Input::Drain, out);
         }
     }
 
@@ -165,33 +168,29 @@ impl Intake {
         let ticket = completion.ticket;
         if ticket.token == NO_TOKEN {
             // Marks only have no token.
+            self.mark_came_back(completion.durable);
             if completion.durable {
-                self.mark_is_old.store(false, Ordering::Release);
+                self.retry_waiting(owner, out);
             }
-            self.retry_waiting(owner, out);
             return None;
         }
         self.pending.fetch_sub(1, Ordering::AcqRel);
         let token = Token(ticket.token);
         let slot = Slot::new(ticket.slot);
-        let found = self.found_of(slot)?;
         let input = if completion.durable {
             Input::Committed(token)
         } else {
             Input::CommitFailed(token)
         };
         let before = out.len();
-        let driven = self.drive(Turn::of(owner), found, input, out);
-        driven.received_us.filter(|_| out.len() > before)
+        self.go_on(owner, slot, input, out);
+        ticket.begun_us.filter(|_| out.len() > before)
     }
 
     /// Tells a terminal's machine that a path ended.
     fn end_path(&self, path: PathId, slot: Slot) {
-        if let Some(found) = self.found_of(slot) {
-            let mut nothing = Vec::new();
-            let input = Input::PathClosed(path);
-            self.drive(Turn::of(self.home()), found, input, &mut nothing);
-        }
+        let mut nothing = Vec::new();
+        self.go_on(self.home(), slot, Input::PathClosed(path), &mut nothing);
     }
 
     // spec: SES-11, ERR-1
@@ -223,6 +222,7 @@ impl FrameHandler for Intake {
         let turn = Turn {
             owner,
             received_us: Some(self.parts.clock.monotonic_us()),
+            over_tcp: matches!(path, PathId::Tcp { .. }),
         };
         let keys = Keys::new(&self.parts);
         let opened = open(frame, &keys);
@@ -241,7 +241,7 @@ impl FrameHandler for Intake {
             path,
             octets_len: frame.len(),
         };
-        if self.drive(turn, found, input, out).is_served {
+        if self.drive(turn, found, input, out) {
             Verdict::Verified
         } else {
             Verdict::Shed
@@ -297,7 +297,7 @@ impl FrameHandler for Intake {
         let first = {
             let mut next = self.next_shard.lock();
             let first = *next;
-            *next = first.saturating_add(SWEPT_PER_TICK) % crate::store::state::table::SHARDS;
+            *next = first.saturating_add(SWEPT_PER_TICK) % SHARDS;
             first
         };
         for shard in first..first.saturating_add(SWEPT_PER_TICK) {

@@ -2,16 +2,18 @@
 //! milliseconds of the fleet, and those that hold a connection.
 //!
 //! A machine that rests is dropped at once. What the next one must know is kept in little room: for
-//! some seconds which uplinks were answered, for some minutes what is worth carrying.
+//! some seconds which uplinks were answered, for some minutes where the terminal listens.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hashbrown::hash_map::Entry;
+use hashbrown::hash_map::{Entry, OccupiedEntry};
 use parking_lot::Mutex;
 
+use crate::keyring::UtilityId;
+use crate::model::TerminalId;
 use crate::net::contract::PathId;
-use crate::session::otl::machine::{Carried, LateAnswers, Machine, PathKey, Rest, Token};
+use crate::session::otl::machine::{LateAnswers, Listener, Machine, PathKey, Rest};
 use crate::store::state::Slot;
 use crate::store::state::table::SHARDS;
 
@@ -21,26 +23,38 @@ impl PathKey for PathId {
     }
 }
 
+/// A terminal as it was found when its frame came.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// Its place in the hot table.
+    pub slot: Slot,
+    /// Its identity.
+    pub terminal: TerminalId,
+    /// Its utility.
+    pub utility: UtilityId,
+    /// Whether the guarded commands of the utility are stopped.
+    // spec: ROL-1
+    pub commands_stopped: bool,
+}
+
 /// A terminal that is being served.
 #[derive(Debug)]
 pub struct Live {
     /// Its machine.
     pub machine: Machine<PathId>,
-    /// Orders in the log, and when their frames were received, in microseconds of the clock that
-    /// never goes back.
-    pub ordered: Vec<(Token, Option<u64>)>,
+    /// Whose it is, by the last frame.
+    pub found: Found,
 }
 
-/// What is remembered of terminals that are not: the last generation, and the one before it.
+/// Where terminals listen that are not: the last generation, and the one before it.
 #[derive(Debug, Default)]
 struct Memory {
-    young: BySlot<Carried<PathId>>,
-    old: BySlot<Carried<PathId>>,
+    young: BySlot<Listener<PathId>>,
+    old: BySlot<Listener<PathId>>,
     began_ms: u64,
 }
 
-/// Terminals of one shard that a generation of memory holds at most; in all shards with their
-/// addresses some 3 MiB.
+/// Terminals of one shard that a generation of memory holds at most; in all shards some 3 MiB.
 const REMEMBERED_MAX: usize = 512;
 /// How long a generation lasts, in milliseconds: network address translators forget as fast.
 const GENERATION_MS: u64 = 150_000;
@@ -55,7 +69,7 @@ const ANSWERED_MAX: usize = 8_192;
 pub enum Room {
     /// There is, or the terminal has one already.
     Free,
-    /// Only for what cannot wait: everybody else is to be told to come back.
+    /// Only for what cannot wait: everybody else is told to come back.
     Crowded,
 }
 
@@ -65,6 +79,12 @@ type BySlot<T> = hashbrown::HashMap<u32, T>;
 #[derive(Debug, Default)]
 struct Shard {
     machines: BySlot<Box<Live>>,
+    left: Left,
+}
+
+/// What is left of machines that are gone.
+#[derive(Debug, Default)]
+struct Left {
     answered: BySlot<LateAnswers>,
     memory: Memory,
 }
@@ -84,7 +104,8 @@ pub struct LiveTable {
 }
 
 impl LiveTable {
-    /// No machines, and room for this many at a time. A quarter more is kept for what cannot wait.
+    /// No machines, and room for this many at a time. An eighth more is for those that are told to
+    /// come back, and another eighth for what cannot wait.
     #[must_use]
     pub fn new(live_max: usize) -> Self {
         Self {
@@ -97,48 +118,59 @@ impl LiveTable {
 
     /// Works on the machine of a slot under the lock of its shard; `make` makes it, if there is
     /// none. A machine that rests afterwards is dropped. None without a machine, or if there is no
-    /// room at all.
+    /// room: the last of it is only for what `is_urgent`.
     pub fn with_or_make<R>(
         &self,
         slot: Slot,
+        is_urgent: bool,
         make: impl FnOnce(Rest<PathId>) -> Option<Live>,
         work: impl FnOnce(&mut Live, Room) -> R,
     ) -> Option<R> {
         let mut shard = self.shards.get(slot.shard())?.lock();
-        let Shard {
-            machines,
-            answered,
-            memory,
-        } = &mut *shard;
+        let Shard { machines, left } = &mut *shard;
         let (mut entry, room) = match machines.entry(slot.get()) {
             Entry::Occupied(entry) => (entry, Room::Free),
             Entry::Vacant(entry) => {
-                let room = self.room()?;
-                let rest = Rest {
-                    carried: memory.look_up(slot),
-                    answers: answered.get(&slot.get()).copied(),
-                };
-                let made = Box::new(make(rest)?);
+                let room = self.room(is_urgent)?;
+                let made = Box::new(make(left.of(slot))?);
                 self.count.fetch_add(1, Ordering::Relaxed);
                 (entry.insert_entry(made), room)
             }
         };
         let done = work(entry.get_mut(), room);
-        if let Some(rest) = entry.get().machine.rest()
-            && put(answered, slot, rest.answers)
-        {
-            entry.remove();
-            self.count.fetch_sub(1, Ordering::Relaxed);
-            memory.remember(slot.get(), rest.carried);
-        }
+        self.settle(entry, left);
         Some(done)
     }
 
-    fn room(&self) -> Option<Room> {
+    /// Works on the machine of a slot, if there is one, as [`Self::with_or_make`] does.
+    pub fn with(&self, slot: Slot, work: impl FnOnce(&mut Live)) {
+        let Some(shard) = self.shards.get(slot.shard()) else {
+            return;
+        };
+        let mut shard = shard.lock();
+        let Shard { machines, left } = &mut *shard;
+        if let Entry::Occupied(mut entry) = machines.entry(slot.get()) {
+            work(entry.get_mut());
+            self.settle(entry, left);
+        }
+    }
+
+    /// Drops a machine that rests.
+    fn settle(&self, entry: OccupiedEntry<'_, u32, Box<Live>>, left: &mut Left) {
+        if left.settle(Slot::new(*entry.key()), &entry.get().machine) {
+            entry.remove();
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    // spec: OVL-4
+    fn room(&self, is_urgent: bool) -> Option<Room> {
         let count = self.count.load(Ordering::Relaxed);
+        let part = if is_urgent { 4 } else { 8 };
+        let beyond = self.live_max.checked_div(part).unwrap_or(0);
         if count < self.live_max {
             Some(Room::Free)
-        } else if count < self.live_max.saturating_add(self.live_max / 4) {
+        } else if count < self.live_max.saturating_add(beyond) {
             Some(Room::Crowded)
         } else {
             None
@@ -151,20 +183,17 @@ impl LiveTable {
             return;
         };
         let mut shard = shard.lock();
-        let Shard {
-            machines,
-            answered,
-            memory,
-        } = &mut *shard;
-        memory.age(now_ms);
-        answered.retain(|_, answers| !answers.are_over(now_ms, now_utc_s));
+        let Shard { machines, left } = &mut *shard;
+        left.memory.age(now_ms);
+        let is_over = |answers: &LateAnswers| answers.are_over(now_ms, now_utc_s);
+        left.answered.retain(|_, answers| !is_over(answers));
         // Machines that found no room for their answers.
         machines.retain(|slot, live| {
-            let rest = live.machine.rest();
-            let drops = rest.is_some_and(|rest| put(answered, Slot::new(*slot), rest.answers));
+            let drops = left.settle(Slot::new(*slot), &live.machine);
             self.count.fetch_sub(usize::from(drops), Ordering::Relaxed);
             !drops
         });
+        let answered = &mut left.answered;
         if answered.capacity() > answered.len().saturating_mul(4).max(64) {
             answered.shrink_to_fit();
         }
@@ -234,31 +263,53 @@ impl LiveTable {
     }
 }
 
-/// Keeps the answers of a machine that is about to be dropped. False if there is no room for them.
-fn put(known: &mut BySlot<LateAnswers>, slot: Slot, answers: Option<LateAnswers>) -> bool {
-    let Some(answers) = answers else { return true };
-    let fits = known.len() < ANSWERED_MAX || known.contains_key(&slot.get());
-    if fits {
-        known.insert(slot.get(), answers);
+impl Left {
+    /// What is left of a terminal's last machine.
+    fn of(&self, slot: Slot) -> Rest<PathId> {
+        Rest {
+            listener: self.memory.look_up(slot),
+            answers: self.answered.get(&slot.get()).copied(),
+            ..Rest::default()
+        }
     }
-    fits
+
+    /// Takes what is left of a machine, which is to be dropped then. False if it must live on:
+    /// something is under way, or there is no room for its answers.
+    fn settle(&mut self, slot: Slot, machine: &Machine<PathId>) -> bool {
+        let Some(rest) = machine.rest() else {
+            return false;
+        };
+        if let Some(answers) = rest.answers {
+            let is_full = self.answered.len() >= ANSWERED_MAX;
+            if is_full && !self.answered.contains_key(&slot.get()) {
+                return false;
+            }
+            self.answered.insert(slot.get(), answers);
+        }
+        self.memory.remember(slot, rest.listener);
+        true
+    }
 }
 
 impl Memory {
-    fn look_up(&self, slot: Slot) -> Carried<PathId> {
+    fn look_up(&self, slot: Slot) -> Option<Listener<PathId>> {
         let young = self.young.get(&slot.get());
         let known = young.or_else(|| self.old.get(&slot.get()));
-        known.copied().unwrap_or_default()
+        known.copied()
     }
 
-    fn remember(&mut self, slot: u32, carried: Carried<PathId>) {
-        let is_worth_it = carried != Carried::default();
-        if is_worth_it && self.young.len() < REMEMBERED_MAX {
-            self.young.insert(slot, carried);
-        } else {
-            // What is no longer true must not come back.
-            self.young.remove(&slot);
-            self.old.remove(&slot);
+    fn remember(&mut self, slot: Slot, listener: Option<Listener<PathId>>) {
+        let slot = slot.get();
+        let fits = self.young.len() < REMEMBERED_MAX || self.young.contains_key(&slot);
+        match listener.filter(|_| fits) {
+            Some(listener) => {
+                self.young.insert(slot, listener);
+            }
+            None => {
+                // What is no longer true must not come back.
+                self.young.remove(&slot);
+                self.old.remove(&slot);
+            }
         }
     }
 
@@ -273,6 +324,44 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // spec: OVL-4
+    #[test]
+    fn the_last_places_are_for_what_cannot_wait() {
+        let live = LiveTable::new(16);
+        let room = |count, is_urgent| {
+            live.count.store(count, Ordering::Relaxed);
+            live.room(is_urgent)
+        };
+        assert_eq!(room(15, false), Some(Room::Free));
+        assert_eq!(room(17, false), Some(Room::Crowded));
+        assert_eq!(
+            (room(18, false), room(18, true)),
+            (None, Some(Room::Crowded))
+        );
+        assert_eq!(
+            (room(19, true), room(20, true)),
+            (Some(Room::Crowded), None)
+        );
+    }
+
+    // spec: SES-12
+    #[test]
+    fn where_a_terminal_listens_is_brought_up_to_date_also_where_there_is_no_room_for_another() {
+        let mut memory = Memory::default();
+        let at = |counter| {
+            let peer = ([127, 0, 0, 1], 10_000).into();
+            let path = PathId::Udp { worker: 0, peer };
+            Some(Listener { path, counter })
+        };
+        let many = u32::try_from(REMEMBERED_MAX).unwrap();
+        for slot in 0..=many {
+            memory.remember(Slot::new(slot), at(1));
+        }
+        assert_eq!(memory.look_up(Slot::new(many)), None);
+        memory.remember(Slot::new(7), at(2));
+        assert_eq!(memory.look_up(Slot::new(7)), at(2));
+    }
 
     #[test]
     fn every_terminal_that_spoke_on_a_connection_is_found_when_it_ends() {

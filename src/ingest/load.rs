@@ -59,10 +59,10 @@ impl Load {
     }
 
     /// Whether there is room. `random` spreads the times of coming back, and is not asked for where
-    /// everybody is served.
+    /// everybody is served; without one no answer can be sealed, whatever time it would tell.
     // spec: OVL-1, OVL-4, OVL-5
     #[must_use]
-    pub fn admission(&self, room: Room, random: impl FnOnce() -> u32) -> Admission {
+    pub fn admission(&self, room: Room, random: impl FnOnce() -> Option<u32>) -> Admission {
         if self.stopping.load(Ordering::Relaxed) != 0 {
             return Admission::Shed;
         }
@@ -80,10 +80,11 @@ impl Load {
 
 fn come_back(
     (least, spread): (u16, u16),
-    random: u32,
+    random: Option<u32>,
     admission: fn(ComeBack) -> Admission,
 ) -> Admission {
-    let part = random.checked_rem(u32::from(spread)).unwrap_or(0);
+    let part = random.and_then(|random| random.checked_rem(u32::from(spread)));
+    let part = part.unwrap_or(0);
     let units = least.saturating_add(u16::try_from(part).unwrap_or(0));
     ComeBack::from_units(units).map_or(Admission::Shed, admission)
 }
@@ -96,28 +97,28 @@ mod tests {
     #[test]
     fn a_filling_disk_sends_readings_away_at_spread_times_and_a_full_one_takes_nothing() {
         let load = Load::default();
-        assert_eq!(load.admission(Room::Free, || 0), Admission::Serve);
+        assert_eq!(load.admission(Room::Free, || Some(0)), Admission::Serve);
         load.set_disk(DiskLevel::ComeBack);
-        let seconds = |random| match load.admission(Room::Free, || random) {
+        let seconds = |random| match load.admission(Room::Free, || Some(random)) {
             Admission::ComeBack(time) => time.seconds(),
             Admission::AlarmsOnly(_) | Admission::Serve | Admission::Shed => 0,
         };
         assert_eq!((seconds(0), seconds(1_799)), (1_800, 8_996));
         load.set_disk(DiskLevel::AlarmsOnly);
         assert!(matches!(
-            load.admission(Room::Free, || 7),
+            load.admission(Room::Free, || Some(7)),
             Admission::AlarmsOnly(_)
         ));
         assert!(!load.takes_nothing());
         load.set_disk(DiskLevel::Full);
-        assert_eq!(load.admission(Room::Free, || 0), Admission::Shed);
+        assert_eq!(load.admission(Room::Free, || Some(0)), Admission::Shed);
         assert!(load.takes_nothing());
     }
 
     #[test]
     fn a_long_queue_and_a_crowd_send_readings_away() {
         let load = Load::default();
-        let sends_away = |room| matches!(load.admission(room, || 7), Admission::ComeBack(_));
+        let sends_away = |room| matches!(load.admission(room, || Some(7)), Admission::ComeBack(_));
         assert!(sends_away(Room::Crowded));
         assert!(!sends_away(Room::Free));
         load.set_queue_percent(60);

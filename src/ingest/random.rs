@@ -3,10 +3,6 @@
 /// Numbers that one draw gives: as many as an input of a machine ever uses.
 const DRAWN: usize = 8;
 
-/// The system gave no random numbers.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct NoRandomness;
-
 /// Some random numbers, each given once, from the system's source, which is fit for keys. None is
 /// drawn before it is asked for.
 // spec: NON-7
@@ -14,7 +10,6 @@ pub struct NoRandomness;
 pub struct Randoms {
     drawn: [u32; DRAWN],
     used: usize,
-    failed: bool,
 }
 
 impl Default for Randoms {
@@ -22,49 +17,32 @@ impl Default for Randoms {
         Self {
             drawn: [0; DRAWN],
             used: DRAWN,
-            failed: false,
         }
     }
 }
 
 impl Randoms {
-    /// The next number. If the system gives no more, [`Self::failed`] is true from then on, and
-    /// nothing made with these numbers may be used.
-    pub fn draw_one(&mut self) -> u32 {
-        if let Some(number) = self.drawn.get(self.used) {
-            self.used = self.used.saturating_add(1);
-            return *number;
+    /// The next number; none if the system gives no more.
+    pub fn draw_one(&mut self) -> Option<u32> {
+        if self.used >= DRAWN {
+            self.drawn = fresh()?;
+            self.used = 0;
         }
-        match fresh() {
-            Ok(drawn) => {
-                let [first, ..] = drawn;
-                self.drawn = drawn;
-                self.used = 1;
-                first
-            }
-            Err(NoRandomness) => {
-                self.failed = true;
-                0
-            }
-        }
-    }
-
-    /// Whether a number was given that is none.
-    #[must_use]
-    pub const fn failed(&self) -> bool {
-        self.failed
+        let number = self.drawn.get(self.used).copied();
+        self.used = self.used.saturating_add(1);
+        number
     }
 }
 
-fn fresh() -> Result<[u32; DRAWN], NoRandomness> {
+fn fresh() -> Option<[u32; DRAWN]> {
     let mut octets = [0; DRAWN * 4];
-    getrandom::fill(&mut octets).map_err(|_| NoRandomness)?;
+    getrandom::fill(&mut octets).ok()?;
     let (quads, _) = octets.as_chunks::<4>();
     let mut drawn = [0; DRAWN];
     for (number, quad) in drawn.iter_mut().zip(quads) {
         *number = u32::from_be_bytes(*quad);
     }
-    Ok(drawn)
+    Some(drawn)
 }
 
 #[cfg(test)]
@@ -74,8 +52,8 @@ mod tests {
     #[test]
     fn numbers_go_on_when_a_draw_is_used_up() {
         let mut randoms = Randoms::default();
-        let given: std::collections::BTreeSet<u32> = (0..100).map(|_| randoms.draw_one()).collect();
+        let given: std::collections::BTreeSet<u32> =
+            (0..100).filter_map(|_| randoms.draw_one()).collect();
         assert!(given.len() > 90);
-        assert!(!randoms.failed());
     }
 }

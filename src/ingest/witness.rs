@@ -21,8 +21,12 @@ pub trait Witness: Send + Sync {
     /// so many microseconds after the listener had handed the frame to the intake.
     fn answered(&self, took_us: &[u64]);
 
-    /// The log did not take a step: it is full, or can no longer be written.
-    fn not_taken(&self);
+    /// A frame was dropped, because there is no room to serve its terminal. What the log does not
+    /// take is [`MachineEvent::CommitFailed`].
+    fn no_place(&self);
+
+    /// The log did not take a later mark of server nonces; it is asked again.
+    fn mark_not_taken(&self);
 
     /// A machine tells something.
     fn machine(&self, terminal: TerminalId, event: &MachineEvent);
@@ -30,9 +34,6 @@ pub trait Witness: Send + Sync {
     /// A thousand frames of a terminal failed under one key version.
     // spec: SES-11
     fn steady_failures(&self, terminal: TerminalId, key_version: u8);
-
-    /// The system gave no random numbers, and nothing was answered.
-    fn no_randomness(&self);
 
     /// The log cannot be read where a repeat was looked for; the frame is dropped unacknowledged.
     fn unreadable_history(&self, what: &Unreadable);

@@ -64,7 +64,7 @@ impl StepFlags {
     pub const UNREADABLE: Self = Self(1 << 4);
     /// The frame came over TCP.
     pub const OVER_TCP: Self = Self(1 << 5);
-    /// The whole log was looked through and held no record of the step's epoch.
+    /// It was certain that nothing was kept in the step's epoch before.
     pub const NEW_EPOCH: Self = Self(1 << 6);
 
     /// Both sets together.
@@ -329,6 +329,17 @@ impl<'a> SessionStep<'a> {
         let entry = self.entries.get(place).filter(is_it);
         let entry = entry.or_else(|| self.entries.iter().find(is_it));
         entry.map_or_else(RecordFlags::default, |entry| entry.flags)
+    }
+
+    /// Whether the terminal goes on in the step's epoch although nothing is kept in it yet: what it
+    /// sent, if anything, repeats what was kept before. A frame that comes late says nothing of
+    /// that, and one that contradicts is not believed.
+    #[must_use]
+    pub fn begins_epoch_without_records(&self) -> bool {
+        let is_repeat = |entry: &StepEntry| entry.flags.has(RecordFlags::REPEAT);
+        self.flags.has(StepFlags::TAKES_REPORT)
+            && self.flags.has(StepFlags::NEW_EPOCH)
+            && self.entries.iter().all(is_repeat)
     }
 
     /// Whether an alarm notice is in it that is a new fact.

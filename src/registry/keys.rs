@@ -87,7 +87,7 @@ impl Registry {
         }
         let utility = {
             let directory = self.state.directory();
-            directory.utility(hot.utility).map(|one| one.octets())
+            directory.utility(hot.utility).map(|one| one.id)
         };
         let utility = utility.ok_or(Refusal::UnknownTerminal(terminal))?;
         // An imported key has no master; the frame decides about it.
@@ -111,14 +111,10 @@ impl Registry {
 
     pub(super) fn list_keys(&self, utility: Option<UtilityId>) -> Result<Reply, Refusal> {
         let utilities: Vec<UtilityId> = match utility {
-            Some(id) => vec![
-                self.utility(id)
-                    .ok_or(Refusal::UnknownUtility(id))?
-                    .octets(),
-            ],
+            Some(id) => vec![self.utility(id).ok_or(Refusal::UnknownUtility(id))?.id],
             None => {
                 let directory = self.state.directory();
-                directory.utilities.iter().map(|one| one.octets()).collect()
+                directory.utilities.iter().map(|one| one.id).collect()
             }
         };
         let promoted = self.promoted();
@@ -139,7 +135,7 @@ impl Registry {
     fn promoted(&self) -> Promoted {
         let utilities: Vec<UtilityId> = {
             let directory = self.state.directory();
-            directory.utilities.iter().map(|one| one.octets()).collect()
+            directory.utilities.iter().map(|one| one.id).collect()
         };
         let mut promoted = Promoted::new();
         for shard in 0..SHARDS {

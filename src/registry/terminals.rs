@@ -325,11 +325,8 @@ impl Registry {
         let directory = self.state.directory();
         let all = directory.utilities.iter();
         Utilities {
-            by_id: all
-                .clone()
-                .map(|one| (one.octets(), one.allow_mode0))
-                .collect(),
-            by_index: all.map(|one| one.octets()).collect(),
+            by_id: all.clone().map(|one| (one.id, one.allow_mode0)).collect(),
+            by_index: all.map(|one| one.id).collect(),
         }
     }
 
@@ -354,7 +351,7 @@ impl Registry {
         let utility = directory.utility(hot.utility);
         let utility = utility.ok_or(Refusal::UnknownTerminal(id))?;
         let mut view = view(&hot);
-        view.utility = utility.octets();
+        view.utility = utility.id;
         utility.name.clone_into(&mut view.utility_name);
         view.customer = customer;
         view.meters = meters.iter().map(meter_view).collect();

@@ -83,7 +83,7 @@ impl Registry {
 
     pub(super) fn utility(&self, id: UtilityId) -> Option<Utility> {
         let directory = self.state.directory();
-        let index = directory.index_of(&id.to_string())?;
+        let index = directory.index_of(id)?;
         directory.utility(index).cloned()
     }
 
@@ -104,14 +104,14 @@ impl Registry {
             .map(|(index, utility)| {
                 let index = u16::try_from(index).unwrap_or(u16::MAX);
                 let count = by_index.get(&index).copied().unwrap_or(0);
-                (utility.octets(), count)
+                (utility.id, count)
             })
             .collect()
     }
 }
 
 fn view(utility: &Utility, counts: &HashMap<UtilityId, u64>) -> UtilityView {
-    let id = utility.octets();
+    let id = utility.id;
     UtilityView {
         utility: id,
         name: utility.name.clone(),

@@ -20,6 +20,8 @@ mod plan;
 
 mod world;
 
+use core::num::NonZeroU32;
+
 use kenshin::net::contract::Verdict;
 use kenshin::store::fs::Fs as _;
 use proptest::prelude::*;
@@ -60,6 +62,19 @@ fn a_frame_that_only_contradicts_leaves_what_is_known_of_the_epoch_alone() {
     assert_eq!(Vec::from_iter(world.kept()), [(1, 2), (2, 1)]);
 }
 
+// spec: REC-9, REC-8
+#[test]
+fn what_comes_beside_a_contradicting_record_is_kept_once() {
+    let mut world = World::new();
+    world.call(&Made::new(1, E1, &[health(1, 100)]));
+    let beside = [health(1, 200), health(2, 100)];
+    world.call(&Made::new(2, E1, &beside));
+    assert_eq!(world.heard.told().conflicts, 1);
+    assert_eq!(Vec::from_iter(world.kept()), [(1, 1), (2, 1)]);
+    world.call(&Made::new(3, E2, &beside).after(E1));
+    assert_eq!(Vec::from_iter(world.kept()), [(1, 2), (2, 1)]);
+}
+
 // spec: REC-8, REC-28
 #[test]
 fn a_late_frame_of_the_epoch_that_was_left_repeats_what_came_under_the_new_one() {
@@ -86,6 +101,41 @@ fn a_late_frame_repeats_what_is_still_under_way() {
     world.settle(&mut out);
     assert_eq!(out.len(), 2);
     assert_eq!(Vec::from_iter(world.kept()), [(1, 1), (5, 1)]);
+}
+
+// spec: REC-8
+#[test]
+fn an_epoch_that_resembles_one_that_was_left_is_new_in_the_frame_that_begins_it() {
+    let mut world = World::new();
+    for (counter, epoch) in [(1, E1), (2, E2), (3, E3)] {
+        world.call(&Made::new(counter, epoch, &[health(counter, 100)]));
+    }
+    let track = world.track();
+    let resembles = |epoch: &u32| {
+        let epoch = NonZeroU32::new(*epoch).unwrap();
+        track.later_epochs(epoch).len() == 2
+    };
+    let next = (1..E1).find(resembles).unwrap();
+    assert_eq!(world.call(&Made::new(4, next, &[health(3, 100)])), 1);
+    assert_eq!(world.kept()[&3], 2);
+}
+
+// spec: REC-8, REC-28
+#[test]
+fn an_epoch_that_begins_with_repeats_needs_no_log_for_what_comes_in_it() {
+    let mut world = World::new();
+    world.call(&Made::new(1, E1, &[health(1, 100)]));
+    world.call(&Made::new(3, E2, &[health(1, 100)]).after(E1));
+    world.call(&Made::new(2, E2, &[health(2, 100)]).after(E1));
+    world.call(&Made::new(4, E2, &[health(3, 100)]));
+    let epoch = NonZeroU32::new(E2).unwrap();
+    for track in [world.track(), {
+        world.restart();
+        world.track()
+    }] {
+        let may_be = |sequence: &u32| track.may_be_durable(epoch, *sequence);
+        assert_eq!(Vec::from_iter((1..1_000).filter(may_be)), [2, 3]);
+    }
 }
 
 // spec: REC-8, REC-12

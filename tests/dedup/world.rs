@@ -9,12 +9,13 @@ use kenshin::crypto::otl::SessionNonces;
 use kenshin::ingest::intake::{Intake, Parts};
 use kenshin::ingest::load::Load;
 use kenshin::keyring::{LinkKeyring, Registration, UtilityId};
-use kenshin::model::{Lanes, SessionStep};
+use kenshin::model::{Lanes, SessionStep, TerminalId};
 use kenshin::net::contract::{FrameHandler as _, Outgoing, PathId, Verdict};
 use kenshin::session::otl::machine::{NoCommands, NoSigner};
 use kenshin::store::fs::SimFs;
 use kenshin::store::log::LogOptions;
 use kenshin::store::state::fold::KIND_STEP;
+use kenshin::store::state::sequences::SequenceTrack;
 use kenshin::time::{Clock as _, TestClock, UtcSeconds};
 use kenshin::wire::otl::header::UplinkHeader;
 use kenshin::wire::otl::ident::{FrameCounter, Identity, KeyVersion, Mode, Ns};
@@ -154,6 +155,13 @@ impl World {
 
     pub(crate) fn booted(&self) -> &Booted {
         &self.server.as_ref().unwrap().0
+    }
+
+    /// Which of the terminal's records may be durable.
+    pub(crate) fn track(&self) -> SequenceTrack {
+        let terminal = TerminalId::new(IDENTITY);
+        let table = &self.booted().state.table;
+        table.with(terminal, |entry| entry.hot.sequences()).unwrap()
     }
 
     fn start(&mut self) {

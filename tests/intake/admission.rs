@@ -2,6 +2,7 @@
 
 use kenshin::net::contract::Verdict;
 use kenshin::session::otl::refusal::Reason;
+use kenshin::telemetry::DiskLevel;
 
 use super::world::{World, hand};
 
@@ -32,4 +33,21 @@ fn whoever_verified_is_not_counted_as_a_failure_whatever_was_in_the_frame() {
     assert_eq!(answers, 0);
     let refusals = &world.heard.told().refusals;
     assert_eq!(refusals[1..], [Reason::TagMismatch, Reason::Truncated]);
+}
+
+// spec: OVL-3
+#[test]
+fn a_terminal_is_sent_away_twice_in_a_row_however_long_it_stays_away() {
+    let world = World::new();
+    let mut hand = hand();
+    world.load.set_disk(DiskLevel::ComeBack);
+    let mut call = || {
+        world.pass_hours(3);
+        world.take(&[hand.routine()]).1
+    };
+    assert_eq!([call(), call(), call()], [1, 1, 0]);
+    world.load.set_disk(DiskLevel::Plenty);
+    assert_eq!(call(), 1);
+    world.load.set_disk(DiskLevel::ComeBack);
+    assert_eq!([call(), call(), call()], [1, 1, 0]);
 }

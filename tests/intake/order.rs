@@ -69,7 +69,7 @@ proptest! {
             let some: Vec<Vec<u8>> = places.iter().map(|place| frames[*place].clone()).collect();
             shuffled.take(&some);
         }
-        // A frame whose records are under way in another is not answered, and is sent again.
+        // Each once more, when nothing is under way: whatever it repeats is kept once.
         for frame in &frames {
             shuffled.take(std::slice::from_ref(frame));
         }

@@ -35,6 +35,7 @@ pub(crate) struct World {
     booted: Booted,
     intake: Intake,
     clock: Arc<TestClock>,
+    pub(crate) load: Arc<Load>,
     pub(crate) heard: Heard,
 }
 
@@ -75,12 +76,13 @@ impl World {
         let clock = Arc::new(TestClock::new(UtcSeconds::new(START_UTC_S)));
         booted.take_up_mark(&*clock).unwrap();
         let heard = Heard::default();
+        let load = Arc::new(Load::default());
         let intake = Intake::new(Parts {
             allow_mode0: true,
             state: Arc::clone(&booted.state),
             log: Arc::clone(&booted.log),
             completions: Arc::clone(&booted.completions),
-            load: Arc::new(Load::default()),
+            load: Arc::clone(&load),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             commands: Arc::new(NoCommands),
             signer: Arc::new(NoSigner),
@@ -94,6 +96,7 @@ impl World {
             booted,
             intake,
             clock,
+            load,
             heard,
         }
     }
@@ -101,6 +104,20 @@ impl World {
     /// One answer a second leaves for a terminal.
     pub(crate) fn pass_a_second(&self) {
         self.clock.advance_s(1);
+    }
+
+    /// Hours pass, and the server does what it does meanwhile.
+    pub(crate) fn pass_hours(&self, hours: u32) {
+        for _ in 0..hours * 60 {
+            self.clock.advance_s(60);
+            self.intake.tick(0, &mut Vec::new());
+        }
+        let now_utc_s = self.clock.utc_seconds().get();
+        while !self.booted.state.nonce_mark().covers(now_utc_s) {
+            self.intake.complete(0, &mut Vec::new());
+            self.intake.keep_mark();
+            std::thread::yield_now();
+        }
     }
 
     /// Hands frames over at once, waits until all is durable, and gives the verdicts and how many

@@ -92,6 +92,23 @@ fn a_lost_answer_costs_a_repeat_and_never_a_second_record() {
     }
 }
 
+// spec: NON-7
+#[test]
+fn a_server_without_random_numbers_keeps_what_comes_and_seals_nothing() {
+    for mode in MODES {
+        let mut world = World::new(mode);
+        world.settle();
+        let (answers, records) = (world.answers.len(), world.server.durable.records.len());
+        world.server.draws = false;
+        world.day();
+        assert_eq!(world.answers.len(), answers, "{mode}");
+        assert!(world.server.durable.records.len() > records, "{mode}");
+        world.server.draws = true;
+        world.settle();
+        world.check_all_in();
+    }
+}
+
 // spec: SES-1, SES-5
 #[test]
 fn of_two_answers_to_one_uplink_the_second_changes_nothing() {

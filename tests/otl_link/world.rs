@@ -80,6 +80,8 @@ pub(crate) struct Server {
     pub(crate) proven: Vec<(u32, u8)>,
     pub(crate) last: Option<Result<(), Refusal>>,
     random: Seeded,
+    /// Whether the system gives random numbers.
+    pub(crate) draws: bool,
     /// The clock of the signer's own machine: nobody here sets it back.
     pub(crate) signer_clock: Arc<AtomicU32>,
 }
@@ -156,6 +158,7 @@ impl Server {
             proven: Vec::new(),
             last: None,
             random: Seeded::new(u64::from(now_utc_s) ^ 0x5EED),
+            draws: true,
             durable,
         }
     }
@@ -249,14 +252,14 @@ impl Server {
                 self.last = Some(Ok(()));
                 self.promote(&resync.promotion);
                 self.advance_mark();
-                let with = Sealer {
+                let mut with = Sealer {
                     now_utc_s: self.now_utc_s,
-                    random: self.random.u32(),
+                    random: &mut || self.draws.then(|| self.random.u32()),
                     mark: &self.durable.mark,
                     signer: &self.signer,
                 };
                 let window = self.durable.link.window;
-                frame_of(seal_resync_answer(&resync, &window, &mut self.gate, &with).unwrap())
+                frame_of(seal_resync_answer(&resync, &window, &mut self.gate, &mut with).unwrap())
             }
             Ok(Opened::Unreadable(uplink)) => {
                 self.last = Some(Err(uplink.refusal));
@@ -383,20 +386,20 @@ impl Server {
         len: usize,
     ) -> Option<Vec<u8>> {
         self.advance_mark();
-        let with = Sealer {
+        let mut with = Sealer {
             now_utc_s: self.now_utc_s,
-            random: self.random.u32(),
+            random: &mut || self.draws.then(|| self.random.u32()),
             mark: &self.durable.mark,
             signer: &self.signer,
         };
-        frame_of(seal_answer(plan, header, answered, len, &mut self.gate, &with).unwrap())
+        frame_of(seal_answer(plan, header, answered, len, &mut self.gate, &mut with).unwrap())
     }
 }
 
 fn frame_of(sealed: Sealed) -> Option<Vec<u8>> {
     match sealed {
         Sealed::Frame { frame, .. } | Sealed::Repeat(frame) => Some(frame),
-        Sealed::Silent => None,
+        Sealed::Silent | Sealed::NoRandom => None,
         Sealed::NeedsMark => panic!("the mark was advanced before"),
     }
 }

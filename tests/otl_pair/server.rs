@@ -240,7 +240,7 @@ impl Server {
             signer: &NoSigner,
             mark: &self.durable.mark,
             commands_stopped: false,
-            random: &mut || self.random.u32(),
+            random: &mut || Some(self.random.u32()),
             admission: self.admission,
         };
         machine.handle(&mut ctx, input);
@@ -312,11 +312,7 @@ impl Server {
     /// When the disk has something to say, or the machine wants to be called.
     pub(crate) fn due_ms(&self) -> Option<u64> {
         let commit = self.queue.front().map(|queued| queued.due_ms);
-        let deadline = self.machine.as_ref().and_then(Machine::deadline_ms);
-        [commit, self.mark_due_ms, deadline]
-            .into_iter()
-            .flatten()
-            .min()
+        [commit, self.mark_due_ms].into_iter().flatten().min()
     }
 
     /// Whatever is due by now.
@@ -341,10 +337,6 @@ impl Server {
             };
             self.handle(now_ms, input, journal);
         }
-        let deadline = self.machine.as_ref().and_then(Machine::deadline_ms);
-        if deadline.is_some_and(|due| due <= now_ms) {
-            self.handle(now_ms, Input::Timeout, journal);
-        }
         self.drop_idle(now_ms);
     }
 
@@ -357,7 +349,7 @@ impl Server {
     }
 
     pub(crate) const fn carries_a_listener(&self) -> bool {
-        self.rest.carried.listener.is_some()
+        self.rest.listener.is_some()
     }
 
     fn drop_idle(&mut self, now_ms: u64) {
@@ -421,7 +413,7 @@ fn entry_of(order: &CommitOrder) -> Entry {
             let epoch = commit.report.map_or(NonZeroU32::MAX, |report| report.epoch);
             let kept = commit.records.iter();
             Entry::Step {
-                change: step.change(),
+                change: commit.change(false),
                 epoch: epoch.get(),
                 records: kept.map(|r| (r.sequence.get(), content(r))).collect(),
                 conflicts: commit.conflicts.len(),

@@ -126,6 +126,7 @@ const AT_REST: &[(&str, &str)] = &[
         "log_torn_octets",
         "needs an end that is torn: a test of its own below",
     ),
+    ("no_random", "needs a system without random numbers"),
     ("seal_failed", "a bug of the server"),
     ("handed_over", "there is no queue of commands yet"),
     ("left_out", "there is no queue of commands yet"),

@@ -44,7 +44,9 @@ impl Witness for Heard {
 
     fn answered(&self, _: &[u64]) {}
 
-    fn not_taken(&self) {}
+    fn no_place(&self) {}
+
+    fn mark_not_taken(&self) {}
 
     fn machine(&self, _: TerminalId, event: &MachineEvent) {
         let is_unsure = matches!(event, MachineEvent::Unsure { .. });
@@ -52,8 +54,6 @@ impl Witness for Heard {
     }
 
     fn steady_failures(&self, _: TerminalId, _: u8) {}
-
-    fn no_randomness(&self) {}
 
     fn unreadable_history(&self, _: &Unreadable) {
         self.told().unreadable += 1;

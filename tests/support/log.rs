@@ -91,6 +91,7 @@ pub(crate) fn append(number: u64, len: usize) -> Append {
             owner: 0,
             slot: 0,
             token: number,
+            begun_us: None,
         }),
     }
 }

@@ -160,7 +160,7 @@ def clone(keys: Keyring) -> None:
 
 
 def conflict(keys: Keyring) -> None:
-    """one key with two contents: quarantined, never told safe, new epoch"""
+    """one key with two contents: quarantined, never told safe, new epoch; what came with it is kept once"""
     w = world(keys, "conflict")
     old = memory_copy(w.terminal)
     w.new_day()
@@ -168,7 +168,9 @@ def conflict(keys: Keyring) -> None:
     w.terminal.memory.sequence = old.sequence  # the store was set back, the counter was not
     w.day += 10
     w.new_day()
+    w.new_day()
     expect(w.session() == "accepted", "accepted in the end")
+    expect(not w.stored_twice(), "what came beside it is a repeat under the new epoch")
     expect("record_conflict" in w.server.events and w.own["quarantine"], "quarantined")
     expect(20013 in w.stored_days() and not w.terminal.memory.records, "told safe under the new epoch")
 

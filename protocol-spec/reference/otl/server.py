@@ -187,7 +187,7 @@ class Server:
 
     def _store(self, own: Json, header: Header, report: Json, records: list[Json], previous: int | None) -> bool:
         """Store what is new; True if a record's key is known with other content."""  # spec: REC-8, REC-9
-        fresh = []
+        fresh, conflict = [], False
         # A frame that comes late is looked for under the epochs that came after it too.
         others = ([previous] if previous else []) + _after(own["epochs"], report["epoch"])
         for record in records:
@@ -197,7 +197,8 @@ class Server:
             if known is not None and known != content:
                 self.events.append("record_conflict")
                 own["quarantine"].append(("record_conflict", content))
-                return True
+                conflict = True  # the others come again under the new epoch, as repeats
+                continue
             repeat = known is not None or any(own["records"].get((e, record["sequence"])) == content for e in others)
             fresh.append((key, content, record, repeat))
         for key, content, record, repeat in fresh:
@@ -207,7 +208,7 @@ class Server:
             self._resolve(own, header.identity, report["epoch"], record)
         if header.ticket == crypto.ZERO8:  # spec: FRS-2
             self.events.append("freshness_unproven")
-        return False
+        return conflict
 
     # Commands
 

@@ -2,28 +2,20 @@
 
 use std::cell::Cell;
 
-use crate::keyring::{KeyError, OpeningKey, UtilityId};
+use crate::keyring::{KeyError, OpeningKey};
 use crate::model::TerminalId;
 use crate::session::otl::open::OpeningKeys;
-use crate::store::state::{Slot, State};
+use crate::store::state::State;
 use crate::wire::otl::ident::Mode;
 
-use super::{Intake, Parts};
+use super::super::live::Found;
+use super::Parts;
 
 /// How to open a frame: its terminal's registration from the hot table, its key from the ring.
 pub(super) struct Keys<'a> {
     state: &'a State,
     allow_mode0: bool,
     pub(super) found: Cell<Option<Found>>,
-}
-
-/// The terminal of a frame that verified.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Found {
-    pub(super) slot: Slot,
-    pub(super) terminal: TerminalId,
-    pub(super) utility: UtilityId,
-    pub(super) commands_stopped: bool,
 }
 
 impl<'a> Keys<'a> {
@@ -55,11 +47,7 @@ impl OpeningKeys for Keys<'_> {
             let directory = self.state.directory();
             let utility = directory.utility(hot.utility);
             let utility = utility.ok_or(KeyError::UnknownTerminal)?;
-            (
-                utility.octets(),
-                utility.allow_mode0,
-                utility.commands_stopped,
-            )
+            (utility.id, utility.allow_mode0, utility.commands_stopped)
         };
         self.found.set(Some(Found {
             slot,
@@ -71,22 +59,6 @@ impl OpeningKeys for Keys<'_> {
         let registration = hot.registration(utility, allow_mode0 && self.allow_mode0);
         let keys = self.state.keys();
         keys.opening_key_for(&registration, identity, mode, key_version)
-    }
-}
-
-impl Intake {
-    pub(super) fn found_of(&self, slot: Slot) -> Option<Found> {
-        let table = &self.parts.state.table;
-        let known = table.with_slot(slot, |entry| (entry.hot.id, entry.hot.utility));
-        let (terminal, utility) = known?;
-        let directory = self.parts.state.directory();
-        let utility = directory.utility(utility)?;
-        Some(Found {
-            slot,
-            terminal,
-            utility: utility.octets(),
-            commands_stopped: utility.commands_stopped,
-        })
     }
 }
 
@@ -103,10 +75,9 @@ pub(super) fn key_version_of(frame: &[u8]) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keyring::LinkKeyring;
-    use crate::model::Event;
-    use crate::model::Lsn;
+    use crate::keyring::{LinkKeyring, UtilityId};
     use crate::model::event::{TerminalEntry, UtilityEntry};
+    use crate::model::{Event, Lsn};
     use crate::store::state::fold::{FoldFrame, KIND_EVENT};
 
     fn fold(state: &State, lsn: u64, event: &Event) {

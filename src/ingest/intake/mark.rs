@@ -10,7 +10,6 @@ use crate::store::log::{Append, Ticket};
 use crate::store::state::fold::KIND_EVENT;
 
 use super::Intake;
-use super::drive::Turn;
 
 /// The token of a frame that no machine waits for: marks only have it.
 pub(super) const NO_TOKEN: u64 = u64::MAX;
@@ -40,7 +39,11 @@ impl Intake {
         if self.parts.load.takes_nothing() {
             return;
         }
-        let known = (*mark).clone();
+        // Many wait for one mark.
+        if self.mark_asked.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let known = (*self.parts.state.nonce_mark()).clone();
         let known = if self.mark_is_old.load(Ordering::Acquire) {
             known.started(now_utc_s)
         } else {
@@ -54,8 +57,10 @@ impl Intake {
         self.submit_mark(&event);
     }
 
-    pub(super) fn submit_mark(&self, event: &Event) {
-        let Ok(payload) = event.encode() else { return };
+    fn submit_mark(&self, event: &Event) {
+        let Ok(payload) = event.encode() else {
+            return self.mark_came_back(false);
+        };
         let append = Append {
             kind: KIND_EVENT,
             lanes: Lanes::NONE,
@@ -67,20 +72,29 @@ impl Intake {
                 owner: self.home(),
                 slot: NO_SLOT,
                 token: NO_TOKEN,
+                begun_us: None,
             }),
         };
         if self.parts.log.submit(append).is_err() {
-            self.parts.witness.not_taken();
+            self.mark_came_back(false);
         }
+    }
+
+    /// Takes a mark back that the log was asked for.
+    pub(super) fn mark_came_back(&self, durable: bool) {
+        if durable {
+            self.mark_is_old.store(false, Ordering::Release);
+        } else {
+            self.parts.witness.mark_not_taken();
+        }
+        self.mark_asked.store(false, Ordering::Release);
     }
 
     /// Machines that waited for the mark look at it again.
     pub(super) fn retry_waiting(&self, owner: u16, out: &mut Vec<Outgoing>) {
         let waiting = std::mem::take(&mut *self.waiting.lock());
         for slot in waiting {
-            if let Some(found) = self.found_of(slot) {
-                self.drive(Turn::of(owner), found, Input::Timeout, out);
-            }
+            self.go_on(owner, slot, Input::Timeout, out);
         }
     }
 }

@@ -8,11 +8,11 @@ use crate::session::otl::machine::{CommitOrder, StepOrder, Token};
 use crate::store::log::{Append, Guard, Ticket};
 use crate::store::state::fold::{KIND_EVENT, KIND_STEP};
 
-use super::super::live::Live;
+use super::super::live::{Found, Live};
 use super::super::plausibility::{KnownMeters, meter_of};
 use super::super::step::{EncodedStep, Received, encode};
 use super::Intake;
-use super::keys::Found;
+use super::drive::Turn;
 
 /// An order on its way into the log.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,6 @@ pub(super) struct Order {
     pub(super) token: Token,
     pub(super) guard_version: u32,
     pub(super) urgent: bool,
-    pub(super) over_tcp: bool,
 }
 
 fn event_of(terminal: TerminalId, order: &CommitOrder) -> Option<Event> {
@@ -44,12 +43,13 @@ fn event_of(terminal: TerminalId, order: &CommitOrder) -> Option<Event> {
 
 impl Intake {
     /// Gives an order to the log. False if the log did not take it.
-    pub(super) fn order(&self, owner: u16, found: Found, live: &Live, order: Order) -> bool {
+    pub(super) fn order(&self, turn: Turn, live: &Live, order: Order) -> bool {
+        let found = live.found;
         let Some(what) = live.machine.commit_order(order.token) else {
             return false;
         };
         let (kind, payload, lanes) = match what {
-            CommitOrder::Step(step) => match self.encode(found, step, order.over_tcp) {
+            CommitOrder::Step(step) => match self.encode(found, step, turn.over_tcp) {
                 Ok(encoded) => (KIND_STEP, encoded.payload, encoded.lanes),
                 Err(StepTooLong) => return false,
             },
@@ -69,9 +69,10 @@ impl Intake {
                 expected: Some(order.guard_version),
             }),
             ticket: Some(Ticket {
-                owner,
+                owner: turn.owner,
                 slot: found.slot.get(),
                 token: order.token.0,
+                begun_us: turn.received_us,
             }),
         };
         // Counted before, since it may come back before `submit` does.
@@ -79,7 +80,6 @@ impl Intake {
         let taken = self.parts.log.submit(append).is_ok();
         if !taken {
             self.pending.fetch_sub(1, Ordering::AcqRel);
-            self.parts.witness.not_taken();
         }
         taken
     }

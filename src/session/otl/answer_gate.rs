@@ -31,29 +31,25 @@ pub enum Passage<'a> {
 /// most.
 const REMEMBERED_MAX: usize = 4;
 
-/// What outlives a gate: which uplinks were answered, and until which second they must not be
+/// What outlives a gate: which uplinks were answered, and until which second each must not be
 /// answered anew. Of the answers themselves nothing is kept, so that a terminal that was answered
-/// and rests costs some forty octets.
+/// and rests costs some fifty octets.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Answered {
-    utc_s: u32,
-    /// Numbers that stand for the keys: [`digest_of`].
-    keys: [Option<u32>; REMEMBERED_MAX],
+    /// The second of each and the number that stands for its key, [`digest_of`]: those of the
+    /// second that was sealed in last come first.
+    keys: [Option<(u32, u32)>; REMEMBERED_MAX],
 }
 
 impl Answered {
     /// The last second in which one of them was answered.
     #[must_use]
-    pub const fn utc_s(&self) -> u32 {
-        self.utc_s
+    pub fn utc_s(&self) -> u32 {
+        self.known().map(|(utc_s, _)| utc_s).max().unwrap_or(0)
     }
 
-    fn has(&self, key: AnswerKey) -> bool {
-        self.keys.contains(&Some(digest_of(key)))
-    }
-
-    fn count(&self) -> usize {
-        self.keys.iter().flatten().count()
+    fn known(self) -> impl Iterator<Item = (u32, u32)> + Clone {
+        self.keys.into_iter().flatten()
     }
 }
 
@@ -103,21 +99,25 @@ impl AnswerGate {
     /// What the next gate of this process has to know.
     #[must_use]
     pub fn answered(&self) -> Option<Answered> {
-        let own = self.remembered.iter();
+        // What was sealed last comes first.
+        let own = self.remembered.iter().rev();
         let own = own.map(|last| (last.utc_s, digest_of(last.key)));
-        let older = self.before.iter().flat_map(|before| {
-            let keys = before.keys.iter().flatten();
-            keys.map(|key| (before.utc_s, *key))
-        });
-        let known = || own.clone().chain(older.clone());
-        let utc_s = known().map(|(utc_s, _)| utc_s).max()?;
-        // What was answered in an earlier second may be answered anew in the next one.
-        let of_last = known().filter(|(of, _)| *of == utc_s);
+        let known = || own.clone().chain(self.before());
+        let (last_utc_s, _) = known().next()?;
+        // Forgetting one of that second would let another answer be sealed in it; those of others,
+        // later ones if the clock was set back, stay as long as there is room.
+        let of_last = known().filter(|(utc_s, _)| *utc_s == last_utc_s);
+        let of_others = known().filter(|(utc_s, _)| *utc_s != last_utc_s);
         let mut keys = [None; REMEMBERED_MAX];
-        for (place, (_, key)) in keys.iter_mut().zip(of_last) {
+        for (place, key) in keys.iter_mut().zip(of_last.chain(of_others)) {
             *place = Some(key);
         }
-        Some(Answered { utc_s, keys })
+        Some(Answered { keys })
+    }
+
+    /// What the gates before this one answered.
+    fn before(&self) -> impl Iterator<Item = (u32, u32)> + Clone {
+        self.before.into_iter().flat_map(Answered::known)
     }
 
     /// Asks what may be sent in answer to `key` at `now_utc_s`.
@@ -132,18 +132,16 @@ impl AnswerGate {
         {
             return Passage::Repeat(&last.frame);
         }
-        let before = self.before.filter(|before| now_utc_s <= before.utc_s);
-        if before.is_some_and(|before| before.has(key)) {
+        let digest = digest_of(key);
+        let mut before = self.before();
+        if before.any(|(utc_s, known)| known == digest && now_utc_s <= utc_s) {
             return Passage::Silent;
         }
         // Forgetting one of these would let a second answer to it be sealed in this second.
-        let of_now = self
-            .remembered
-            .iter()
-            .filter(|last| last.utc_s == now_utc_s);
-        let of_before = before.filter(|before| before.utc_s == now_utc_s);
-        let of_before = of_before.map_or(0, |before| before.count());
-        let is_full = of_now.count().saturating_add(of_before) >= REMEMBERED_MAX;
+        let own = self.remembered.iter().map(|last| last.utc_s);
+        let all = own.chain(self.before().map(|(utc_s, _)| utc_s));
+        let of_now = all.filter(|utc_s| *utc_s == now_utc_s);
+        let is_full = of_now.count() >= REMEMBERED_MAX;
         if is_full || now_utc_s == self.opened_utc_s {
             Passage::Silent
         } else {
@@ -239,6 +237,34 @@ mod tests {
         assert_eq!(next.ask(AnswerKey::Counter(8), 100), Passage::Seal);
         assert_eq!(next.ask(KEY, 101), Passage::Seal);
         assert_eq!(AnswerGate::new(99).answered(), None);
+    }
+
+    // spec: NON-8
+    #[test]
+    fn the_next_gate_knows_the_second_of_each_uplink_when_the_clock_went_back_between_them() {
+        let (later, earlier) = (AnswerKey::Counter(7), AnswerKey::Counter(8));
+        let mut gate = AnswerGate::new(99);
+        gate.sealed(later, 5_000, b"later");
+        gate.sealed(earlier, 100, b"earlier");
+        let next = AnswerGate::new(99).after(gate.answered());
+        for key in [later, earlier] {
+            assert_eq!(next.ask(key, 100), Passage::Silent);
+        }
+        assert_eq!(next.ask(later, 5_000), Passage::Silent);
+        assert_eq!(next.ask(earlier, 101), Passage::Seal);
+        // What was sealed in the last second is never given up for what was sealed in others.
+        let mut answered = next.answered();
+        for counter in 9..12 {
+            let key = AnswerKey::Counter(counter);
+            let mut gate = AnswerGate::new(99).after(answered);
+            assert_eq!(gate.ask(key, 100), Passage::Seal);
+            gate.sealed(key, 100, b"further");
+            answered = gate.answered();
+        }
+        let last = AnswerGate::new(99).after(answered);
+        for counter in 8..13 {
+            assert_eq!(last.ask(AnswerKey::Counter(counter), 100), Passage::Silent);
+        }
     }
 
     // spec: NON-8

@@ -56,7 +56,7 @@ pub trait RecordIndex {
         Vec::new()
     }
 
-    /// Whether all that is kept was looked through, and holds no record of `epoch`.
+    /// Whether it is certain that no record of `epoch` is known.
     fn proves_new(&self, _: NonZeroU32) -> bool {
         false
     }

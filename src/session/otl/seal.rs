@@ -1,5 +1,7 @@
 //! From a plan to the octets of an answer: server nonce, signature, encryption, once a second.
 
+use core::fmt;
+
 use crate::crypto::otl::{AnsweredFrame, AnsweredUplink, SealError};
 use crate::keyring::{CommandSigner, SignRefusal, SignRequest};
 use crate::wire::error::{EncodeError, OutOfRange};
@@ -24,17 +26,37 @@ use super::window::ReplayWindow;
 const WITH_COMMAND_MAX: usize = 256;
 
 /// What sealing needs beside the plan.
-#[derive(Debug)]
 pub struct Sealer<'a> {
     /// The server's UTC seconds, read once for this answer.
     pub now_utc_s: u32,
-    /// 32 bits from a random source fit for keys, drawn for this answer.
+    /// Gives 32 bits from a random source fit for keys, or none. Asked for each answer that is
+    /// sealed, and for no other.
     // spec: NON-7
-    pub random: u32,
+    pub random: &'a mut dyn FnMut() -> Option<u32>,
     /// The durable mark of server nonces.
     pub mark: &'a NsMark,
     /// Whoever signs commands.
     pub signer: &'a dyn CommandSigner,
+}
+
+impl fmt::Debug for Sealer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealer")
+            .field("now_utc_s", &self.now_utc_s)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sealer<'_> {
+    /// The server nonce of an answer of this second.
+    // spec: NON-7, FRS-4
+    fn nonce(&mut self) -> Result<Ns, Sealed> {
+        if !self.mark.covers(self.now_utc_s) {
+            return Err(Sealed::NeedsMark);
+        }
+        let random = (self.random)().ok_or(Sealed::NoRandom)?;
+        Ok(Ns::from_parts(self.now_utc_s, random))
+    }
 }
 
 /// What came of a plan.
@@ -55,6 +77,9 @@ pub enum Sealed {
     /// The mark of server nonces is to be advanced and made durable first.
     // spec: FRS-4
     NeedsMark,
+    /// There is no random number: nothing is sealed, and nothing is to be sent.
+    // spec: NON-7
+    NoRandom,
 }
 
 /// Why a command that was planned did not go.
@@ -93,7 +118,7 @@ pub fn seal_answer(
     answered: &Answered,
     uplink_len: usize,
     gate: &mut AnswerGate,
-    with: &Sealer<'_>,
+    with: &mut Sealer<'_>,
 ) -> Result<Sealed, SealFailure> {
     match gate.ask(plan.key(), with.now_utc_s) {
         Passage::Repeat(frame) => return Ok(Sealed::Repeat(frame.to_vec())),
@@ -108,10 +133,10 @@ pub fn seal_answer(
             left_out: None,
         });
     }
-    if !with.mark.covers(with.now_utc_s) {
-        return Ok(Sealed::NeedsMark);
-    }
-    let ns = Ns::from_parts(with.now_utc_s, with.random);
+    let ns = match with.nonce() {
+        Ok(ns) => ns,
+        Err(sealed) => return Ok(sealed),
+    };
     let Some(answer_header) = AnswerHeader::sealed(plan.mode, plan.counter, ns) else {
         return Err(EncodeError::ModeForbids.into());
     };
@@ -146,7 +171,7 @@ pub fn seal_resync_answer(
     resync: &OpenedResync,
     window: &ReplayWindow,
     gate: &mut AnswerGate,
-    with: &Sealer<'_>,
+    with: &mut Sealer<'_>,
 ) -> Result<Sealed, SealFailure> {
     let key = AnswerKey::Resync(resync.header.nr().0);
     match gate.ask(key, with.now_utc_s) {
@@ -154,10 +179,10 @@ pub fn seal_resync_answer(
         Passage::Silent => return Ok(Sealed::Silent),
         Passage::Seal => {}
     }
-    if !with.mark.covers(with.now_utc_s) {
-        return Ok(Sealed::NeedsMark);
-    }
-    let ns = Ns::from_parts(with.now_utc_s, with.random);
+    let ns = match with.nonce() {
+        Ok(ns) => ns,
+        Err(sealed) => return Ok(sealed),
+    };
     let floor = FrameCounter::new(window.floor(with.now_utc_s)).unwrap_or(FrameCounter::LAST);
     let answer = ResyncAnswer::new(floor, Vec::new())?;
     let Some(header) = ResyncAnswerHeader::new(resync.header.mode(), ns) else {

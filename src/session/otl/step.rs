@@ -39,8 +39,7 @@ pub struct Commit {
     /// Items that cannot be decoded, for quarantine.
     // spec: REC-12
     pub damaged: Vec<JudgedDamage>,
-    /// Whether all that is kept of the terminal was looked through, and holds no record of the
-    /// report's epoch.
+    /// Whether it is certain that nothing was kept in the report's epoch before.
     pub proves_new_epoch: bool,
     /// How many records were repeats.
     // spec: REC-8

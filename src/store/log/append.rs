@@ -44,6 +44,9 @@ pub struct Ticket {
     pub slot: u32,
     /// Which step.
     pub token: u64,
+    /// When what it belongs to began, in microseconds of the appender's clock; none if nobody
+    /// asks.
+    pub begun_us: Option<u64>,
 }
 
 /// A frame that is durable.
@@ -147,8 +150,6 @@ pub struct LogStatus {
     pub queue_frames: usize,
     /// Octets of payload that wait to be committed.
     pub queue_bytes: usize,
-    /// Whether the last batch had a frame that the disk had no room for.
-    pub is_disk_full: bool,
     /// Which frames there is room for now.
     pub takes: Takes,
     /// Why the log takes nothing any more.

@@ -54,7 +54,7 @@ pub(super) fn create_segment(
 }
 
 /// Writes the header of a segment.
-fn begin(file: Arc<dyn FsFile>, base: u64, previous: Link) -> io::Result<Tail> {
+pub(super) fn begin(file: Arc<dyn FsFile>, base: u64, previous: Link) -> io::Result<Tail> {
     let (octets, chain) = header::encode(base, previous);
     file.write_all_at(0, &octets)?;
     file.sync_data()?;
@@ -74,7 +74,7 @@ const NAMES_PAUSE: Duration = Duration::from_millis(20);
 
 /// Makes the names in a directory durable. A want of descriptors is waited out: the directory
 /// could not be opened then, so that nothing was synced and nothing has failed.
-fn sync_names(fs: &dyn Fs, dir: &Path) -> io::Result<()> {
+pub(super) fn sync_names(fs: &dyn Fs, dir: &Path) -> io::Result<()> {
     for _ in 0..NAMES_TRIES {
         match fs.sync_dir(dir) {
             Err(error) if lacks_descriptors(&error) => std::thread::sleep(NAMES_PAUSE),
@@ -183,7 +183,6 @@ impl Committer {
             chain: self.tail.chain,
             ..Batch::default()
         };
-        let mut is_full = false;
         self.octets.clear();
         for _ in 0..BATCH_FRAMES {
             if self.octets.len() >= BATCH_BYTES {
@@ -204,7 +203,6 @@ impl Committer {
                 room.other
             };
             if to_u64(end) > limit {
-                is_full = true;
                 batch.refused.push((queued, Refused::DiskFull));
                 continue;
             }
@@ -220,7 +218,6 @@ impl Committer {
             batch.chain = frame::chain(batch.chain, crc);
             batch.written.push((Lsn::new(lsn), queued));
         }
-        self.shared.note_disk_full(is_full);
         batch
     }
 

@@ -361,7 +361,7 @@ impl Segment {
 
     fn write_index(&self, fs: &dyn Fs, entries: &Entries, len: u64) -> io::Result<IndexFile> {
         let octets = entries.encode(self.base, len);
-        let unfinished = self.index_path.with_extension("kidx.new");
+        let unfinished = self.unfinished_index_path();
         match fs.remove(&unfinished) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

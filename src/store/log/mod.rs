@@ -52,7 +52,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -115,7 +115,6 @@ struct Shared {
     ends: watch::Sender<Lsn>,
     end_lock: Mutex<()>,
     end_moved: Condvar,
-    is_disk_full: AtomicBool,
 }
 
 impl Shared {
@@ -136,10 +135,6 @@ impl Shared {
     fn room(&self) -> Room {
         let used = Lsn::new(self.durable_end()).saturating_since(self.segments.first());
         self.floors.room(&*self.fs, &self.dir, used)
-    }
-
-    fn note_disk_full(&self, is_full: bool) {
-        self.is_disk_full.store(is_full, Ordering::Relaxed);
     }
 
     /// Waits until the end is after `position`. Returns whether it is.
@@ -178,7 +173,24 @@ impl CommitLog {
         options: LogOptions,
         observer: Box<dyn CommitObserver>,
     ) -> Result<Self, OpenError> {
-        let recovered = recover::recover(&*fs, dir, &options)?;
+        Self::open_and_show(fs, dir, options, observer, &mut |_| {})
+    }
+
+    /// As [`Self::open`], and shows each frame at or after [`LogOptions::check_from`] while it is
+    /// checked, in the order of the log: whoever has to take these frames up need not read them
+    /// again. If opening fails, what was shown means nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn open_and_show(
+        fs: Arc<dyn Fs>,
+        dir: &Path,
+        options: LogOptions,
+        observer: Box<dyn CommitObserver>,
+        each: &mut dyn FnMut(&FrameRef<'_>),
+    ) -> Result<Self, OpenError> {
+        let recovered = recover::recover(&*fs, dir, &options, each)?;
         let end = recovered.tail.base.saturating_add(recovered.tail.len);
         let active = Arc::clone(&recovered.active);
         let shared = Arc::new(Shared {
@@ -191,7 +203,6 @@ impl CommitLog {
             ends: watch::Sender::new(Lsn::new(end)),
             end_lock: Mutex::new(()),
             end_moved: Condvar::new(),
-            is_disk_full: AtomicBool::new(false),
         });
         let (indexer, sealed) = mpsc::sync_channel(INDEXER_QUEUE);
         let committer = Committer {
@@ -353,7 +364,6 @@ impl CommitLog {
             segments: self.shared.segments.count(),
             queue_frames: load.frames,
             queue_bytes: load.octets,
-            is_disk_full: self.shared.is_disk_full.load(Ordering::Relaxed),
             takes: self.shared.room().takes(),
             poison,
         }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use super::commit::{Tail, create_segment};
+use super::commit::{Tail, begin, create_segment, sync_names};
 use super::error::OpenError;
 use super::frame::{self, KIND_FOOTER, Parsed};
 use super::header::{self, Footer, Header, HeaderState, Link};
 use super::index::{Entries, IndexState};
+use super::reader::FrameRef;
 use super::scan::{self, Found, Stop};
 use super::segment::{BLOCK, Segment, Segments, base_of, base_of_index, file_name, is_unfinished};
 use super::{LogOptions, TornEnd};
@@ -25,11 +26,13 @@ pub(super) struct Recovered {
     pub(super) torn_end: Option<TornEnd>,
 }
 
-/// Opens the files of a log and mends its end.
+/// Opens the files of a log and mends its end. Frames that are checked anyway are shown to `each`:
+/// those at or after [`LogOptions::check_from`], in their order.
 pub(super) fn recover(
     fs: &dyn Fs,
     dir: &Path,
     options: &LogOptions,
+    each: &mut dyn FnMut(&FrameRef<'_>),
 ) -> Result<Recovered, OpenError> {
     if !(4 << 10..=1 << 30).contains(&options.segment_bytes) {
         return Err(OpenError::Option {
@@ -37,12 +40,16 @@ pub(super) fn recover(
             range: "4 KiB to 1 GiB",
         });
     }
-    let recovery = Recovery { fs, dir, options };
+    let mut recovery = Recovery {
+        fs,
+        dir,
+        options,
+        each,
+    };
     let at_dir = |cause| io_error(dir, cause);
     fs.create_dir_all(dir).map_err(at_dir)?;
     if let Some(parent) = dir.parent() {
-        fs.sync_dir(parent)
-            .map_err(|cause| io_error(parent, cause))?;
+        sync_names(fs, parent).map_err(|cause| io_error(parent, cause))?;
     }
     let bases = recovery.bases().map_err(at_dir)?;
     let mut segments = Vec::new();
@@ -67,7 +74,7 @@ pub(super) fn recover(
             tail
         }
     };
-    fs.sync_dir(dir).map_err(at_dir)?;
+    sync_names(fs, dir).map_err(at_dir)?;
     let position = Lsn::new(tail.base.saturating_add(tail.len));
     if position < options.known_durable {
         return Err(OpenError::Missing {
@@ -111,6 +118,7 @@ struct Recovery<'a> {
     fs: &'a dyn Fs,
     dir: &'a Path,
     options: &'a LogOptions,
+    each: &'a mut dyn FnMut(&FrameRef<'_>),
 }
 
 /// One file while it is checked.
@@ -166,8 +174,8 @@ impl Recovery<'_> {
         let mut bases: Vec<u64> = names.iter().filter_map(|name| base_of(name)).collect();
         bases.sort_unstable();
         for name in names {
-            let is_orphan = base_of_index(&name)
-                .is_some_and(|base| name.ends_with(".new") || bases.binary_search(&base).is_err());
+            let is_orphan =
+                base_of_index(&name).is_some_and(|base| bases.binary_search(&base).is_err());
             if is_orphan || is_unfinished(&name) {
                 self.fs.remove(&self.dir.join(name))?;
             }
@@ -215,7 +223,7 @@ impl Recovery<'_> {
     }
 
     /// Checks a segment that is not the last one.
-    fn sealed(&self, base: u64, next: u64, end: &mut End) -> Result<Segment, OpenError> {
+    fn sealed(&mut self, base: u64, next: u64, end: &mut End) -> Result<Segment, OpenError> {
         if end.link.is_some() || end.position > 0 {
             self.check_gap(base, end)?;
         }
@@ -235,6 +243,13 @@ impl Recovery<'_> {
             return Err(file.damage(from, file.len, "the next segment begins before"));
         }
         Ok(segment)
+    }
+
+    fn show(&mut self, base: u64, offset: u64, frame: &frame::Frame<'_>) {
+        let frame = FrameRef::new(base.saturating_add(offset), frame);
+        if frame.lsn >= self.options.check_from {
+            (self.each)(&frame);
+        }
     }
 
     fn check_gap(&self, base: u64, end: &End) -> Result<(), OpenError> {
@@ -266,8 +281,9 @@ impl Recovery<'_> {
     }
 
     /// Reads all of a sealed segment. Returns the chain before its footer.
-    fn read_sealed(&self, of: &Candidate, header: Header) -> Result<u32, OpenError> {
-        let found = scan::scan(&*of.file, of.base, header.crc, &mut |_, _| {});
+    fn read_sealed(&mut self, of: &Candidate, header: Header) -> Result<u32, OpenError> {
+        let mut show = |offset, frame: &frame::Frame<'_>| self.show(of.base, offset, frame);
+        let found = scan::scan(&*of.file, of.base, header.crc, &mut show);
         let found = found.map_err(|cause| of.io(cause))?;
         match found.stop {
             Stop::Footer if found.end == of.len => Ok(found.chain),
@@ -287,7 +303,7 @@ impl Recovery<'_> {
 
     /// Checks the last segment and mends its end. No tail means that the segment is sealed, or was
     /// not begun and is gone.
-    fn last(&self, base: u64, end: &mut End) -> Result<(Segment, Option<Tail>), OpenError> {
+    fn last(&mut self, base: u64, end: &mut End) -> Result<(Segment, Option<Tail>), OpenError> {
         if end.link.is_some() {
             self.check_gap(base, end)?;
         }
@@ -298,7 +314,10 @@ impl Recovery<'_> {
             let segment = Segment::new(self.dir, base, IndexState::Memory(entries));
             return Ok((segment, Some(tail)));
         };
-        let mut note = |offset, frame: &frame::Frame<'_>| entries.note(offset, &frame.content);
+        let mut note = |offset, frame: &frame::Frame<'_>| {
+            entries.note(offset, &frame.content);
+            self.show(base, offset, frame);
+        };
         let found = scan::scan(&*file.file, base, header.crc, &mut note);
         let found = found.map_err(|cause| file.io(cause))?;
         match found.stop {
@@ -345,16 +364,8 @@ impl Recovery<'_> {
             return Err(file.damage(0, to, "the header"));
         }
         let io = |cause| file.io(cause);
-        let (octets, chain) = header::encode(file.base, end.link.unwrap_or(Link::NONE));
-        file.file.write_all_at(0, &octets).map_err(io)?;
-        file.file.sync_data().map_err(io)?;
-        Ok(Tail {
-            file: Arc::clone(&file.file),
-            base: file.base,
-            len: header::LEN,
-            frames: 0,
-            chain,
-        })
+        let previous = end.link.unwrap_or(Link::NONE);
+        begin(Arc::clone(&file.file), file.base, previous).map_err(io)
     }
 
     /// Whether what follows the last good frame may be cut: a frame of a batch that began after it

@@ -27,9 +27,10 @@ pub(super) fn unfinished_name(base: u64) -> String {
     format!("{}{UNFINISHED}", file_name(base))
 }
 
-/// Whether a file is a segment that was never begun: nothing in it was told durable.
+/// Whether a file is a segment or an index that was never begun: nothing in it was told durable.
 pub(super) fn is_unfinished(name: &str) -> bool {
-    name.strip_suffix(UNFINISHED).and_then(base_of).is_some()
+    let finished = name.strip_suffix(UNFINISHED);
+    finished.is_some_and(|name| base_of(name).or_else(|| base_of_index(name)).is_some())
 }
 
 fn index_name(base: u64) -> String {
@@ -41,12 +42,9 @@ pub(super) fn base_of(name: &str) -> Option<u64> {
     base_before(name, EXTENSION)
 }
 
-/// The base that an index's file name tells, finished or not; none for another file.
+/// The base that an index's file name tells; none for another file.
 pub(super) fn base_of_index(name: &str) -> Option<u64> {
-    base_before(
-        name.strip_suffix(UNFINISHED).unwrap_or(name),
-        INDEX_EXTENSION,
-    )
+    base_before(name, INDEX_EXTENSION)
 }
 
 fn base_before(name: &str, extension: &str) -> Option<u64> {
@@ -78,6 +76,13 @@ impl Segment {
             index: Mutex::new(index),
             index_making: Mutex::new(()),
         }
+    }
+
+    /// Where its index is made.
+    pub(super) fn unfinished_index_path(&self) -> PathBuf {
+        let mut path = self.index_path.clone().into_os_string();
+        path.push(UNFINISHED);
+        path.into()
     }
 
     /// Where its first frame stands.

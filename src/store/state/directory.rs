@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::keyring::UtilityId;
 use crate::model::Lsn;
-use crate::model::ids::octets_of_hex;
 use crate::session::otl::ns_mark::NsMark;
 
 /// A utility by its place in the directory, which never changes.
@@ -31,8 +30,8 @@ impl UtilityIndex {
 /// A utility.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Utility {
-    /// Its octets, 16 hexadecimal digits.
-    pub id: String,
+    /// Which.
+    pub id: UtilityId,
     /// Its name, for people.
     pub name: String,
     /// Whether its terminals may be in mode 0.
@@ -41,14 +40,6 @@ pub struct Utility {
     /// Whether its guarded commands are stopped after a sign of rollback.
     // spec: ROL-1
     pub commands_stopped: bool,
-}
-
-impl Utility {
-    /// Its octets; zero if the text is none, which no event lets in.
-    #[must_use]
-    pub fn octets(&self) -> UtilityId {
-        UtilityId::new(octets_of_hex(&self.id).unwrap_or_default())
-    }
 }
 
 /// How far a sink has come.
@@ -98,7 +89,7 @@ impl Directory {
 
     /// The index of a utility.
     #[must_use]
-    pub fn index_of(&self, id: &str) -> Option<UtilityIndex> {
+    pub fn index_of(&self, id: UtilityId) -> Option<UtilityIndex> {
         let place = self.utilities.iter().position(|utility| utility.id == id)?;
         u16::try_from(place).ok().map(UtilityIndex)
     }
@@ -110,7 +101,7 @@ impl Directory {
     /// [`DirectoryFull`].
     pub fn put_utility(
         &mut self,
-        id: &str,
+        id: UtilityId,
         name: &str,
         allow_mode0: bool,
     ) -> Result<(), DirectoryFull> {
@@ -123,7 +114,7 @@ impl Directory {
             return Err(DirectoryFull);
         }
         self.utilities.push(Utility {
-            id: id.to_owned(),
+            id,
             name: name.to_owned(),
             allow_mode0,
             commands_stopped: false,

@@ -9,7 +9,7 @@ use parking_lot::{RwLock, RwLockReadGuard};
 use crate::keyring::{KeyState, LinkKeyring, UtilityId};
 use crate::model::event::{EventError, TerminalEntry};
 use crate::model::ids::octets_of_hex;
-use crate::model::step::{StepEntry, StepError};
+use crate::model::step::{StepEntry, StepError, command_of};
 use crate::model::{Event, Lsn, SessionStep, StepFlags, TerminalId};
 use crate::session::otl::ns_mark::NsMark;
 use crate::session::otl::step::LinkChange;
@@ -20,7 +20,6 @@ use crate::wire::otl::report::Report;
 use super::directory::{Directory, DirectoryFull, SinkCursors};
 use super::hot::HotEntry;
 use super::table::{EntryMut, HotTable, TableFull};
-use crate::model::step::command_of;
 
 /// The kind of a log frame that holds a session step.
 pub const KIND_STEP: u8 = 1;
@@ -201,13 +200,16 @@ impl State {
     /// Stops a utility's commands, if the directory has not seen the step that says so.
     // spec: ROL-1
     pub(super) fn stop_commands(&self, lsn: Lsn, utility: UtilityId) {
-        let id = utility.to_string();
         let mut directory = self.directory.write();
         if directory.applied >= lsn {
             return;
         }
         directory.applied = lsn;
-        for utility in directory.utilities.iter_mut().filter(|one| one.id == id) {
+        for utility in directory
+            .utilities
+            .iter_mut()
+            .filter(|one| one.id == utility)
+        {
             utility.commands_stopped = true;
         }
     }
@@ -236,7 +238,8 @@ impl State {
         utility: &str,
         terminals: &[TerminalEntry],
     ) -> Result<(), FoldError> {
-        let index = self.directory.read().index_of(utility);
+        let id = octets_of_hex(utility).map(UtilityId::new);
+        let index = id.and_then(|id| self.directory.read().index_of(id));
         let what = "a terminal of an unknown utility";
         let index = index.ok_or(FoldError::Value { lsn, what })?;
         // The log cannot name the terminal of all zeros: its steps would be about nobody.
@@ -308,11 +311,10 @@ impl State {
         directory.applied = lsn;
         match event {
             Event::UtilityPut(utility) => {
-                if octets_of_hex(&utility.id).is_none() {
-                    let what = "utility";
-                    return Err(FoldError::Value { lsn, what });
-                }
-                directory.put_utility(&utility.id, &utility.name, utility.allow_mode0)?;
+                let id = octets_of_hex(&utility.id).map(UtilityId::new);
+                let what = "utility";
+                let id = id.ok_or(FoldError::Value { lsn, what })?;
+                directory.put_utility(id, &utility.name, utility.allow_mode0)?;
             }
             Event::KeyState {
                 utility,
@@ -327,8 +329,9 @@ impl State {
                 *self.mark.write() = Arc::new(directory.mark());
             }
             Event::CommandsReleased { utility } => {
+                let id = octets_of_hex(utility).map(UtilityId::new);
                 let of = directory.utilities.iter_mut();
-                for one in of.filter(|one| one.id == *utility) {
+                for one in of.filter(|one| Some(one.id) == id) {
                     one.commands_stopped = false;
                 }
             }
@@ -449,12 +452,12 @@ fn take_step(
 }
 
 /// Notes which records are durable now. Those that cannot be decoded count: the same octets must
-/// not come twice. A step that keeps none begins no epoch.
+/// not come twice.
 // spec: REC-8
 fn note_records(hot: &mut HotEntry, step: &SessionStep<'_>, epoch: NonZeroU32, takes_report: bool) {
     let is_kept = |entry: &&StepEntry| entry.flags.is_new() && entry.sequence != 0;
     let mut kept = step.entries.iter().filter(is_kept).peekable();
-    if kept.peek().is_none() {
+    if kept.peek().is_none() && !step.begins_epoch_without_records() {
         return;
     }
     let mut track = hot.sequences();

@@ -81,8 +81,8 @@ pub struct HotEntry {
     pub window: ReplayWindow,
     /// Its commands.
     pub commands: CommandState,
-    /// The wake slot that the server wants it to have: version in the upper 8 bits, second of the
-    /// day below; 0 if none.
+    /// The wake slot that the server wants it to have, [`packed_slot`]. In two bits between its
+    /// parts, which are of this process only: the COME_BACKs that it got in a row.
     slot: u32,
     /// The last call counter of a CALL_NOW, 0 before the first.
     // spec: SES-13
@@ -98,7 +98,26 @@ pub struct HotEntry {
 }
 
 const SLOT_VERSION_SHIFT: u32 = 24;
-const SLOT_SECOND_MASK: u32 = 0x00FF_FFFF;
+const SLOT_SECOND_MASK: u32 = 0x0001_FFFF;
+const COME_BACKS_SHIFT: u32 = 17;
+const COME_BACKS_MASK: u32 = 3 << COME_BACKS_SHIFT;
+
+/// A wake slot in four octets: version in the upper 8 bits, second of the day in the lower 17; 0 if
+/// there is none.
+pub(super) fn packed_slot(slot: Option<WakeSlot>) -> u32 {
+    slot.map_or(0, |slot| {
+        u32::from(slot.version()) << SLOT_VERSION_SHIFT | slot.second_of_day()
+    })
+}
+
+/// The wake slot of the octets that [`packed_slot`] gave; other bits mean nothing.
+pub(super) const fn unpacked_slot(packed: u32) -> Option<WakeSlot> {
+    let [version, ..] = packed.to_be_bytes();
+    match WakeSlot::new(version, packed & SLOT_SECOND_MASK) {
+        Ok(slot) => Some(slot),
+        Err(_) => None,
+    }
+}
 
 impl HotEntry {
     /// A terminal that was just registered.
@@ -129,18 +148,26 @@ impl HotEntry {
     /// The wake slot that the server wants it to have.
     #[must_use]
     pub const fn wake_slot(&self) -> Option<WakeSlot> {
-        let [version, ..] = self.slot.to_be_bytes();
-        match WakeSlot::new(version, self.slot & SLOT_SECOND_MASK) {
-            Ok(slot) => Some(slot),
-            Err(_) => None,
-        }
+        unpacked_slot(self.slot)
     }
 
     /// Sets the wake slot.
     pub fn set_wake_slot(&mut self, slot: Option<WakeSlot>) {
-        self.slot = slot.map_or(0, |slot| {
-            u32::from(slot.version()) << SLOT_VERSION_SHIFT | slot.second_of_day()
-        });
+        self.slot = self.slot & COME_BACKS_MASK | packed_slot(slot);
+    }
+
+    /// COME_BACKs without ACK since its last frame that was taken, as far as this process knows.
+    // spec: OVL-3
+    #[must_use]
+    pub const fn come_backs(&self) -> u8 {
+        let [.., come_backs] = ((self.slot & COME_BACKS_MASK) >> COME_BACKS_SHIFT).to_be_bytes();
+        come_backs
+    }
+
+    /// Notes them; three stand for more.
+    pub fn set_come_backs(&mut self, come_backs: u8) {
+        let come_backs = u32::from(come_backs.min(3)) << COME_BACKS_SHIFT;
+        self.slot = self.slot & !COME_BACKS_MASK | come_backs;
     }
 
     /// Which of its records may be durable.
@@ -226,5 +253,21 @@ mod tests {
         let slot = WakeSlot::new(15, 86_399).ok();
         entry.set_wake_slot(slot);
         assert_eq!(entry.wake_slot(), slot);
+    }
+
+    // spec: OVL-3
+    #[test]
+    fn come_backs_are_kept_beside_the_wake_slot_and_stay_when_a_link_is_taken_back() {
+        let mut entry = HotEntry::new(TerminalId::default(), UtilityIndex::new(0), Mode::CcmStatic);
+        for slot in [None, WakeSlot::new(15, 86_399).ok()] {
+            for come_backs in 0..=3 {
+                entry.set_come_backs(come_backs);
+                entry.set_link(&LinkState {
+                    slot,
+                    ..entry.link()
+                });
+                assert_eq!((entry.wake_slot(), entry.come_backs()), (slot, come_backs));
+            }
+        }
     }
 }

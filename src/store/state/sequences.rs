@@ -34,15 +34,6 @@ pub struct SequenceTrack {
     pub older: u8,
 }
 
-/// What is known of a sequence without asking the log.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum SequenceKnown {
-    /// No record of it is durable.
-    No,
-    /// One is, or may be: the log has it.
-    AskLog,
-}
-
 /// The bit of an epoch in the filter. Epochs are drawn at random.
 fn filter_bit(epoch: u32) -> u8 {
     let mixed = epoch.wrapping_mul(0x9E37_79B1) >> 29;
@@ -105,8 +96,15 @@ impl SequenceTrack {
         }
     }
 
-    /// Goes on in another epoch, in which a record is about to be noted. `is_new` says that the
-    /// whole log was looked through and holds no record of it.
+    /// Whether it is certain that nothing is durable in an epoch.
+    #[must_use]
+    pub fn has_nothing_of(&self, epoch: NonZeroU32) -> bool {
+        let epoch = epoch.get();
+        let is_near = epoch == self.epoch || epoch == self.left;
+        !is_near && self.older & filter_bit(epoch) == 0
+    }
+
+    /// Goes on in another epoch. `is_new` says that it is certain that nothing is durable in it.
     pub fn begin(&mut self, epoch: NonZeroU32, is_new: bool) {
         let epoch = epoch.get();
         if epoch == self.epoch {
@@ -142,21 +140,16 @@ impl SequenceTrack {
         self.highest.max(self.floor)
     }
 
-    /// What is known of a sequence.
+    /// Whether a record may be durable: false is a proof that none is, and else the log knows.
     #[must_use]
-    pub fn known(&self, epoch: NonZeroU32, sequence: u32) -> SequenceKnown {
+    pub fn may_be_durable(&self, epoch: NonZeroU32, sequence: u32) -> bool {
         let epoch = epoch.get();
-        let may_be = if epoch == self.epoch {
+        if epoch == self.epoch {
             self.may_hold(sequence)
         } else if epoch == self.left {
             sequence <= self.left_highest
         } else {
             self.older & filter_bit(epoch) != 0
-        };
-        if may_be {
-            SequenceKnown::AskLog
-        } else {
-            SequenceKnown::No
         }
     }
 
@@ -294,7 +287,7 @@ mod tests {
     }
 
     fn asks(track: &SequenceTrack, epoch: NonZeroU32, sequence: u32) -> bool {
-        track.known(epoch, sequence) == SequenceKnown::AskLog
+        track.may_be_durable(epoch, sequence)
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub(super) struct InFlight<'a, P> {
     works: &'a [Work<P>],
     /// The counter of the frame that is judged.
     counter: u32,
+    /// Whether its terminal may have moved on to another epoch after it made the frame.
+    is_late: bool,
     durable: &'a dyn RecordIndex,
 }
 
@@ -20,11 +22,13 @@ impl<'a, P> InFlight<'a, P> {
     pub(super) const fn new(
         works: &'a [Work<P>],
         counter: u32,
+        is_late: bool,
         durable: &'a dyn RecordIndex,
     ) -> Self {
         Self {
             works,
             counter,
+            is_late,
             durable,
         }
     }
@@ -55,7 +59,13 @@ impl<P> RecordIndex for InFlight<'_, P> {
         !self.works.is_empty() || self.durable.may_be_known(key)
     }
 
+    // spec: REC-8
     fn later_epochs(&self, epoch: NonZeroU32) -> Vec<NonZeroU32> {
+        // Older epochs are known by a filter, which a new one may resemble: nothing came later than
+        // the frame with the highest counter.
+        if !self.is_late {
+            return Vec::new();
+        }
         let mut later = self.durable.later_epochs(epoch);
         let steps = self.works.iter().filter_map(Work::counter_and_epoch);
         for (counter, other) in steps {

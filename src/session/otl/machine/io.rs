@@ -47,7 +47,7 @@ pub enum Input<P> {
     CallNow(Box<CallOrder>),
     /// The server is stopping: what is under way ends, and then the connection.
     Drain,
-    /// A deadline came, or the mark of server nonces was advanced.
+    /// The mark of server nonces was advanced, or it is to be looked at again.
     Timeout,
 }
 
@@ -99,9 +99,9 @@ pub struct Context<'a> {
     /// Whether guarded commands of the utility are stopped after a sign of rollback.
     // spec: ROL-1
     pub commands_stopped: bool,
-    /// Gives 32 bits from a random source fit for keys.
+    /// Gives 32 bits from a random source fit for keys, or none.
     // spec: NON-7
-    pub random: &'a mut dyn FnMut() -> u32,
+    pub random: &'a mut dyn FnMut() -> Option<u32>,
     /// Whether there is room.
     pub admission: Admission,
 }
@@ -240,6 +240,12 @@ pub enum MachineEvent {
         /// The counter; 0 for a RESYNC.
         counter: u32,
     },
+    /// Nothing is said, because there is no random number to say it under.
+    // spec: NON-7
+    NoRandom {
+        /// The counter; 0 for a RESYNC.
+        counter: u32,
+    },
     /// A CALL_NOW left.
     Called {
         /// Its call counter.
@@ -291,6 +297,7 @@ ids! {
     Self::LeftOut { .. } => "left_out",
     Self::Moved => "moved",
     Self::Silent { .. } => "silent",
+    Self::NoRandom { .. } => "no_random",
     Self::Called { .. } => "called",
     Self::NotCallable => "not_callable",
     Self::CommitFailed => "commit_failed",

@@ -1,8 +1,8 @@
 //! One live terminal: what it sends, what becomes durable, what it is answered, and where to.
 //!
 //! A [`Machine`] does no IO and reads no clock. Its owner calls [`Machine::handle`], then
-//! [`Machine::poll`] until that gives nothing, and [`Machine::handle`] with [`Input::Timeout`] at
-//! [`Machine::deadline_ms`].
+//! [`Machine::poll`] until that gives nothing, and [`Machine::handle`] with [`Input::Timeout`] when
+//! the mark of server nonces was advanced, and now and then while it is waited for.
 //!
 //! ```text
 //! Frame ──> judged by Link ──> Output::Commit ──> (durable) ──> Committed ──> sealed ──> Transmit
@@ -26,7 +26,7 @@
 //! [`Machine::rest`] gives what is left of it: nothing is under way and no connection is held. So
 //! the machines that are live are those of the commits that are under way, some milliseconds of the
 //! fleet. [`Rest`] is what the next machine of the terminal takes up: that an uplink was answered
-//! in this second must be known for [`ANSWERED_MS`], and [`Carried`] is worth keeping longer.
+//! in this second must be known for [`ANSWERED_MS`], and the rest of it is worth keeping longer.
 
 mod commands;
 mod in_flight;
@@ -76,35 +76,18 @@ pub const ANSWERED_MAX_MS: u64 = 60_000;
 /// up by then.
 pub const MARK_WAIT_MS: u64 = 30_000;
 
-/// How often the machine asks for the mark again, in milliseconds.
-const MARK_RETRY_MS: u64 = 250;
-
-/// What a machine knows that is not durable, and that the next machine of the terminal should
-/// know. Losing it costs nothing but a COME_BACK too many and a way to call the terminal.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Carried<P> {
-    /// COME_BACKs without ACK since the last frame that was taken.
-    // spec: OVL-3
-    pub come_backs: u8,
-    /// Where the terminal listens, if it does.
-    // spec: SES-12
-    pub listener: Option<Listener<P>>,
-}
-
-impl<P> Default for Carried<P> {
-    fn default() -> Self {
-        Self {
-            come_backs: 0,
-            listener: None,
-        }
-    }
-}
-
-/// What is left of a machine that is dropped.
+/// What is left of a machine that is dropped, and that the next machine of the terminal should
+/// know.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Rest<P> {
-    /// What is worth knowing for minutes.
-    pub carried: Carried<P>,
+    /// COME_BACKs without ACK since the last frame that was taken. A terminal stays away for hours
+    /// between two.
+    // spec: OVL-3
+    pub come_backs: u8,
+    /// Where the terminal listens, if it does. Worth knowing for minutes; losing it costs a way to
+    /// call the terminal.
+    // spec: SES-12
+    pub listener: Option<Listener<P>>,
     /// Answers that must be known until they [`LateAnswers::are_over`].
     pub answers: Option<LateAnswers>,
 }
@@ -112,7 +95,8 @@ pub struct Rest<P> {
 impl<P> Default for Rest<P> {
     fn default() -> Self {
         Self {
-            carried: Carried::default(),
+            come_backs: 0,
+            listener: None,
             answers: None,
         }
     }
@@ -129,7 +113,7 @@ impl LateAnswers {
     /// Whether they need not be known any more.
     // spec: NON-8
     #[must_use]
-    pub const fn are_over(&self, now_ms: u64, now_utc_s: u32) -> bool {
+    pub fn are_over(&self, now_ms: u64, now_utc_s: u32) -> bool {
         let age_ms = now_ms.saturating_sub(self.at_ms);
         age_ms >= ANSWERED_MS && now_utc_s > self.answered.utc_s() || age_ms >= ANSWERED_MAX_MS
     }
@@ -159,7 +143,6 @@ pub struct Machine<P> {
     version: u32,
     /// When the last answer was sealed, in milliseconds.
     sealed_ms: u64,
-    mark_asked_ms: Option<u64>,
     failed: bool,
     draining: bool,
 }
@@ -172,18 +155,16 @@ impl<P: PathKey> Machine<P> {
     /// terminal must not have two machines at a time.
     #[must_use]
     pub fn new(state: LinkState, version: u32, started_utc_s: u32, rest: Rest<P>) -> Self {
-        let carried = rest.carried;
         let answered = rest.answers.map(|answers| answers.answered);
         Self {
-            link: Link::new(state).with_come_backs(carried.come_backs),
+            link: Link::new(state).with_come_backs(rest.come_backs),
             gate: AnswerGate::new(started_utc_s).after(answered),
-            paths: Paths::new(carried.listener),
+            paths: Paths::new(rest.listener),
             works: Vec::new(),
             outputs: VecDeque::new(),
             next_token: 0,
             version,
             sealed_ms: rest.answers.map_or(0, |answers| answers.at_ms),
-            mark_asked_ms: None,
             failed: false,
             draining: false,
         }
@@ -193,6 +174,13 @@ impl<P: PathKey> Machine<P> {
     #[must_use]
     pub const fn state(&self) -> &LinkState {
         self.link.state()
+    }
+
+    /// COME_BACKs without ACK since the last frame that was taken.
+    // spec: OVL-3
+    #[must_use]
+    pub const fn come_backs(&self) -> u8 {
+        self.link.come_backs()
     }
 
     /// What is left if the machine is dropped now; none if it must not be, because something is
@@ -209,10 +197,8 @@ impl<P: PathKey> Machine<P> {
             at_ms: self.sealed_ms,
         });
         Some(Rest {
-            carried: Carried {
-                come_backs: self.link.come_backs(),
-                listener: self.paths.listener(),
-            },
+            come_backs: self.come_backs(),
+            listener: self.paths.listener(),
             answers,
         })
     }
@@ -241,14 +227,6 @@ impl<P: PathKey> Machine<P> {
         self.version = version;
         self.failed = false;
         true
-    }
-
-    /// When [`Input::Timeout`] is due, in the milliseconds of [`Context::now_ms`]: an answer waits
-    /// for the mark.
-    #[must_use]
-    pub fn deadline_ms(&self) -> Option<u64> {
-        self.mark_asked_ms
-            .map(|asked_ms| asked_ms.saturating_add(MARK_RETRY_MS))
     }
 
     /// What to do next; none until the next input.
@@ -284,7 +262,8 @@ impl<P: PathKey> Machine<P> {
         if self.failed || self.is_full() || !is_served || verdict != Some(CounterVerdict::New) {
             return Vec::new();
         }
-        open_questions(uplink, &InFlight::new(&self.works, counter, index))
+        let is_late = self.is_late(&uplink.header);
+        open_questions(uplink, &InFlight::new(&self.works, counter, is_late, index))
     }
 
     /// Takes an input. Everything that follows from it is in [`Self::poll`].
@@ -355,6 +334,13 @@ impl<P: PathKey> Machine<P> {
         self.event(MachineEvent::Shed { counter });
     }
 
+    /// Whether a frame may come after others that its terminal made later. In mode 0 a counter
+    /// proves nothing.
+    // spec: REC-8, REP-8
+    fn is_late(&self, header: &UplinkHeader) -> bool {
+        header.mode() == Mode::Clear || !self.link.is_highest(header.counter().get())
+    }
+
     fn is_full(&self) -> bool {
         self.works.len() >= WORKS_MAX
     }
@@ -416,7 +402,8 @@ impl<P: PathKey> Machine<P> {
             mark: ctx.mark,
         };
         let judged = self.judged(counter, verdict, is_served_always(&uplink));
-        let index = InFlight::new(&self.works, counter, ctx.index);
+        let is_late = self.is_late(&header);
+        let index = InFlight::new(&self.works, counter, is_late, ctx.index);
         let step = self.link.receive(uplink, &index, &around);
         self.step(step, asked, plaintext, path, judged);
     }
@@ -587,6 +574,21 @@ fn sent_away(admission: Admission, uplink: &OpenedUplink) -> Option<ComeBack> {
     let is_small = uplink.body.records.is_empty() && uplink.damaged.is_empty();
     let is_taken = is_served_always(uplink) || takes_small && is_small;
     (!is_taken).then_some(time)
+}
+
+/// Whether an input must not wait for room: an alarm, what tells what became of a command, or
+/// whatever is no frame.
+// spec: OVL-4
+#[must_use]
+pub fn is_urgent<P>(input: &Input<P>) -> bool {
+    let Input::Frame { opened, .. } = input else {
+        return true;
+    };
+    match opened {
+        Opened::Uplink(uplink) => is_served_always(uplink),
+        Opened::Unreadable(uplink) => uplink.header.alarm(),
+        Opened::Resync(_) => false,
+    }
 }
 
 /// Whether a frame is served even when there is only the reserve left: an alarm, or what tells what

@@ -7,13 +7,14 @@ use crate::wire::otl::header::UplinkHeader;
 use super::super::answer_gate::AnswerKey;
 use super::super::open::{Answered, FrameTag, OpenedResync, OpenedUplink, Promotion};
 use super::super::records::{self, JudgedDamage, Known, RecordKey, compare_contents};
-use super::super::step::{AnswerPlan, Commit, LinkChange};
+use super::super::step::{AnswerPlan, Commit};
 use super::io::{PathKey, Token};
 
 /// One order: all of it becomes durable, or nothing.
 #[derive(Debug)]
 pub enum CommitOrder {
-    /// A session step: a frame with its records, and what follows for the terminal.
+    /// A session step: a frame with its records, and what follows for the terminal. A clone that
+    /// shows while it is under way follows as a [`Self::CloneMark`].
     Step(Box<StepOrder>),
     /// A counter was seen with two tags: no answer may call its frame safe again. Folded with
     /// [`ReplayWindow::note_clone`](super::super::window::ReplayWindow::note_clone).
@@ -47,13 +48,6 @@ pub struct StepOrder {
 }
 
 impl StepOrder {
-    /// What it changes of the link, to be kept with the frame. A clone that shows while the order
-    /// is under way follows as a [`CommitOrder::CloneMark`].
-    #[must_use]
-    pub fn change(&self) -> LinkChange {
-        self.commit.change(false)
-    }
-
     /// Compares `content` with what this frame adds under a key; none if it adds nothing.
     // spec: REC-8, REC-9
     fn compare(&self, key: RecordKey, content: &[u8]) -> Option<Known> {

@@ -101,7 +101,7 @@ impl<P: PathKey> Machine<P> {
     /// Seals every reply that waits for nothing but the mark.
     // spec: FRS-4
     pub(super) fn seal_waiting(&mut self, ctx: &mut Context<'_>) {
-        self.mark_asked_ms = None;
+        let mut asks = false;
         let mut at = 0usize;
         while let Some(work) = self.works.get(at) {
             if work.order.is_some() {
@@ -119,12 +119,12 @@ impl<P: PathKey> Machine<P> {
                     work.give_up_ms = work.give_up_ms.min(limit);
                     self.works.insert(at, work);
                     at = at.saturating_add(1);
-                    if self.mark_asked_ms.is_none() {
-                        self.mark_asked_ms = Some(ctx.now_ms);
-                        self.outputs.push_back(Output::NeedsMark);
-                    }
+                    asks = true;
                 }
             }
+        }
+        if asks {
+            self.outputs.push_back(Output::NeedsMark);
         }
     }
 
@@ -132,23 +132,29 @@ impl<P: PathKey> Machine<P> {
         if work.to.iter().next().is_none() {
             return Outcome::Done;
         }
-        let random = (ctx.random)();
-        let with = Sealer {
+        let mut with = Sealer {
             now_utc_s: ctx.now_utc_s,
-            random,
+            random: &mut *ctx.random,
             mark: ctx.mark,
             signer: ctx.signer,
         };
         let (counter, sequence, sealed) = match &work.reply {
             Reply::Planned(asked, plan) => {
                 let (header, len) = (&asked.header, asked.len);
-                let sealed = seal_answer(plan, header, &asked.answered, len, &mut self.gate, &with);
+                let sealed = seal_answer(
+                    plan,
+                    header,
+                    &asked.answered,
+                    len,
+                    &mut self.gate,
+                    &mut with,
+                );
                 let command = plan.command.as_ref().map(|command| command.sequence.get());
                 (plan.counter.get(), command, sealed)
             }
             Reply::Resync(resync) => {
                 let window = self.link.state().window;
-                let sealed = seal_resync_answer(resync, &window, &mut self.gate, &with);
+                let sealed = seal_resync_answer(resync, &window, &mut self.gate, &mut with);
                 (0, None, sealed)
             }
             Reply::Call {
@@ -184,6 +190,7 @@ impl<P: PathKey> Machine<P> {
             }
             Ok(Sealed::Repeat(frame)) => self.transmit(to, frame),
             Ok(Sealed::Silent) => self.event(MachineEvent::Silent { counter }),
+            Ok(Sealed::NoRandom) => self.event(MachineEvent::NoRandom { counter }),
             Ok(Sealed::NeedsMark) => return Outcome::Waits,
             Err(failure) => self.event(MachineEvent::SealFailed(failure)),
         }

@@ -25,13 +25,12 @@ use nom::number::complete::{le_u8, le_u16, le_u32, le_u64};
 use nom::{IResult, Parser as _};
 
 use super::super::directory::UtilityIndex;
-use super::super::hot::{HotEntry, MeterTrack};
+use super::super::hot::{HotEntry, MeterTrack, packed_slot, unpacked_slot};
 use super::super::sequences::SequenceTrack;
 use crate::model::{Lsn, TerminalId};
 use crate::session::otl::hand_over::{CommandState, HandOver};
 use crate::session::otl::link::LinkState;
 use crate::session::otl::window::ReplayWindow;
-use crate::wire::otl::answer::WakeSlot;
 use crate::wire::otl::ident::Mode;
 use crate::wire::otl::registry::commands::Outcome;
 
@@ -41,8 +40,6 @@ pub(super) const ENTRY_LEN: usize = 142 + SequenceTrack::OCTETS;
 pub(super) const METER_LEN: usize = 16;
 
 const NO_MODE: u8 = 0xFF;
-const SLOT_VERSION_SHIFT: u32 = 24;
-const SLOT_SECOND_MASK: u32 = 0x00FF_FFFF;
 
 /// Writes an entry with its further meters, at most 255: a terminal has 256, and one is the first.
 pub(super) fn put(out: &mut Vec<u8>, entry: &HotEntry, further: &[MeterTrack]) {
@@ -60,9 +57,7 @@ pub(super) fn put(out: &mut Vec<u8>, entry: &HotEntry, further: &[MeterTrack]) {
     ]);
     out.extend_from_slice(&entry.window.octets());
     put_commands(out, &entry.commands);
-    let slot = entry.wake_slot().map_or(0, |slot| {
-        u32::from(slot.version()) << SLOT_VERSION_SHIFT | slot.second_of_day()
-    });
+    let slot = packed_slot(entry.wake_slot());
     for number in [slot, entry.last_call, entry.last_contact_utc_s] {
         out.extend_from_slice(&number.to_le_bytes());
     }
@@ -119,11 +114,10 @@ pub(super) fn entry(version: u16, input: &[u8]) -> IResult<&[u8], (HotEntry, Vec
     entry.pinned.promoted = promoted;
     entry.pinned.readmitted = readmitted;
     entry.pinned.registered = registered != 0;
-    let [version, ..] = slot.to_be_bytes();
     entry.set_link(&LinkState {
         window: ReplayWindow::from_octets(&window),
         commands,
-        slot: WakeSlot::new(version, slot & SLOT_SECOND_MASK).ok(),
+        slot: unpacked_slot(slot),
         last_call,
     });
     entry.last_contact_utc_s = last_contact_utc_s;

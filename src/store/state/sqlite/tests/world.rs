@@ -145,7 +145,8 @@ fn step(happening: &Happening, at: Lsn) -> Vec<u8> {
         utility: UtilityId::new(UTILITY),
         mode: 1,
         kept: 0,
-        flags: StepFlags::TAKES_REPORT,
+        flags: StepFlags::TAKES_REPORT
+            .with_if(StepFlags::NEW_EPOCH, received_utc_s.is_multiple_of(2)),
         received_utc_s: *received_utc_s,
         counter: *counter,
         digest: [0; 4],
