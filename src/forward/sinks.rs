@@ -82,7 +82,7 @@ pub enum SinkError {
         end: Lsn,
     },
     /// The log did not take the event: the cursor is not kept.
-    #[error("the log did not take the cursor")]
+    #[error("{outcome}: {0}", outcome = .0.outcome())]
     Append(#[from] AppendError),
     /// The event has no form.
     #[error(transparent)]
