@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::error::Refused;
-use super::room::Takes;
 use crate::model::{Lanes, Lsn, TerminalId};
 
 /// One frame to append, whole or not at all.
@@ -149,8 +148,6 @@ pub struct LogStatus {
     pub queue_bytes: usize,
     /// Whether the last batch had a frame that the disk had no room for.
     pub is_disk_full: bool,
-    /// Which frames there is room for now.
-    pub takes: Takes,
     /// Why the log takes nothing any more.
     pub poison: Option<Poison>,
 }

@@ -354,9 +354,14 @@ impl CommitLog {
             queue_frames: load.frames,
             queue_bytes: load.octets,
             is_disk_full: self.shared.is_disk_full.load(Ordering::Relaxed),
-            takes: self.shared.room().takes(),
             poison,
         }
+    }
+
+    /// Which frames there is room for now. Asks the system, so it is not for every request.
+    #[must_use]
+    pub fn takes(&self) -> Takes {
+        self.shared.room().takes()
     }
 
     /// Whether a log that stopped because the disk was full could go on if it were opened again.
