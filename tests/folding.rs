@@ -208,7 +208,7 @@ fn after_retention_and_the_loss_of_its_file_folded_state_is_as_before() {
     for counter in 800..900 {
         read_at(&booted, 1 + u64::from(counter) % 7, counter, NOON + counter);
     }
-    folder.stop();
+    drop(folder);
     booted.log.close().unwrap();
     drop(booted);
     let reader = FoldedReader::new(&dir.path().join("state"));
@@ -221,7 +221,7 @@ fn after_retention_and_the_loss_of_its_file_folded_state_is_as_before() {
     let folder = Folder::start(&booted, &clock, Zone::JAPAN).unwrap();
     let end = booted.log.durable_end();
     until("all is folded again", || folder.folding().position() >= end);
-    folder.stop();
+    drop(folder);
     assert_eq!(shown(&reader, 7), before);
 }
 
@@ -247,7 +247,7 @@ fn a_file_that_is_lost_or_damaged_while_the_server_runs_is_built_again() {
             seen.is_ok_and(|seen| seen.position >= end && seen.value.is_some())
         });
     }
-    folder.stop();
+    drop(folder);
 }
 
 #[test]

@@ -475,3 +475,35 @@ fn a_data_folder_that_is_not_there_is_not_made_by_looking() {
     assert_eq!(command.output().unwrap().status.code(), Some(2));
     assert!(!data.exists());
 }
+
+#[test]
+fn a_log_that_lost_what_a_sink_holds_is_neither_cut_nor_used_without_a_server() {
+    let world = World::new();
+    world.put_gas();
+    let records = world.site.records();
+    fs::create_dir_all(&records).unwrap();
+    // By its name, the sink holds a record from far beyond the end of the log.
+    fs::write(records.join("bulk-20261101T000000Z-90000000.ndjson"), "").unwrap();
+    let refused = world.json(2, &["terminal", "list"]);
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("the log lacks positions"), "{message}");
+}
+
+#[test]
+fn a_torn_end_that_is_cut_without_a_server_is_told() {
+    let world = World::new();
+    world.put_gas();
+    let log = world.site.dir.join("data/log");
+    let files = fs::read_dir(&log).unwrap().map(|one| one.unwrap().path());
+    let is_segment = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "klog");
+    let last = files.filter(is_segment).max().unwrap();
+    let mut octets = fs::read(&last).unwrap();
+    octets.extend_from_slice(&[0x5A; 40]);
+    fs::write(&last, octets).unwrap();
+    let output = world.run(&["utility", "list"]);
+    assert_eq!(output.status.code(), Some(0));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("Cut the end of the log"), "{told}");
+    let output = world.run(&["utility", "list"]);
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+}

@@ -12,6 +12,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::forward::command as sinks;
+use crate::model::TerminalId;
 use crate::registry::{self, Refusal, RowRefusal};
 
 use super::query;
@@ -33,16 +34,22 @@ pub enum Ask {
     Sink(sinks::Command),
     /// Of records, and of what is folded out of them.
     Query(query::Question),
+    /// To call a terminal.
+    Call {
+        /// Which.
+        terminal: TerminalId,
+    },
 }
 
 impl Ask {
-    /// Whether it changes nothing.
+    /// Whether no data folder is to be made for it.
     #[must_use]
     pub const fn only_reads(&self) -> bool {
         match self {
             Self::Registry(command) => command.only_reads(),
             Self::Sink(command) => matches!(command, sinks::Command::List),
-            Self::Query(_) => true,
+            // Without a server nothing comes of a call, and no data folder is made for it.
+            Self::Query(_) | Self::Call { .. } => true,
         }
     }
 }
@@ -57,6 +64,11 @@ pub enum Answer {
     Sink(sinks::Reply),
     /// Of records, and of what is folded out of them.
     Query(query::Reply),
+    /// A terminal is called, if a way to it is known.
+    Called {
+        /// Which.
+        terminal: TerminalId,
+    },
 }
 
 /// Why nothing, or not all, became of it.

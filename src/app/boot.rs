@@ -4,17 +4,22 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::config::Config;
 use crate::ingest::completions::{Completions, StepObserver};
 use crate::keyring::LinkKeyring;
 use crate::model::{Event, Lanes, Lsn};
-use crate::store::fs::{DataDirLock, Fs, LockError};
+use crate::store::fs::{DataDirLock, Fs, LockError, RealFs};
 use crate::store::log::{
     Append, AppendError, CommitLog, DIRECTORY, LogOptions, OpenError, ReadError, Refused,
 };
 use crate::store::state::fold::{FoldFrame, KIND_EVENT};
 use crate::store::state::snapshot::{self, PassedOver};
 use crate::store::state::{FoldError, State};
+use crate::telemetry::events;
 use crate::time::Clock;
+
+use super::followers::known_durable;
+use super::options::log_options;
 
 /// The folder of state in the data folder.
 pub const STATE_DIRECTORY: &str = "state";
@@ -64,7 +69,8 @@ pub enum BootError {
     Append(#[from] AppendError),
 }
 
-/// What is durable, taken up.
+/// What is durable, taken up. Where it has the data folder's lock, dropping it closes the log before
+/// the lock is given back, whoever still has the log.
 #[derive(Debug)]
 pub struct Booted {
     /// The file system.
@@ -83,6 +89,17 @@ pub struct Booted {
     pub replayed_frames: u64,
     /// Snapshots that cannot be used, to be said to the operator.
     pub passed_over: Vec<PassedOver>,
+    /// The right to write in the data folder; none if the caller has it.
+    pub data_lock: Option<DataDirLock>,
+}
+
+impl Drop for Booted {
+    fn drop(&mut self) {
+        if self.data_lock.is_some() {
+            // Whoever wants to know closed it before.
+            self.log.close().ok();
+        }
+    }
 }
 
 /// Takes the lock of a data folder, which is made if there is none.
@@ -97,6 +114,37 @@ pub fn lock(fs: &dyn Fs, data_dir: &Path) -> Result<DataDirLock, BootError> {
             cause,
         })?;
     Ok(DataDirLock::take(data_dir)?)
+}
+
+/// Takes the data folder of a configuration, takes up what is durable in it, and tells of it: for
+/// servers and operators alike. `owners` is how many mailboxes steps come back to.
+///
+/// # Errors
+///
+/// [`BootError`]. The data folder is given back.
+pub fn take_up(config: &Config, owners: u16, keys: LinkKeyring) -> Result<Booted, BootError> {
+    let fs = Arc::new(RealFs);
+    let data_lock = lock(&*fs, &config.data_dir)?;
+    let options = LogOptions {
+        known_durable: known_durable(config, &*fs),
+        ..log_options(config)
+    };
+    let mut booted = boot(fs, &config.data_dir, options, owners, keys)?;
+    booted.data_lock = Some(data_lock);
+    tell_boot(&booted);
+    Ok(booted)
+}
+
+fn tell_boot(booted: &Booted) {
+    for passed in &booted.passed_over {
+        tracing::error!(path = %passed.path.display(), cause = %passed.cause,
+            "A snapshot cannot be used; an older one was.");
+    }
+    if let Some(torn) = booted.log.torn_end() {
+        events::torn_end_cut(torn.from, torn.to);
+    }
+    let frames = booted.replayed_frames;
+    tracing::info!(frames, "Took up what is durable.");
 }
 
 /// Takes up what is durable in a data folder, whose lock the caller holds. `owners` is how many
@@ -147,6 +195,7 @@ pub fn boot(
         snapshot_end: loaded.position,
         replayed_frames,
         passed_over: loaded.passed_over,
+        data_lock: None,
     })
 }
 
@@ -175,13 +224,7 @@ fn replay(log: &CommitLog, state: &State, from: Lsn) -> Result<u64, BootError> {
             break;
         }
         for frame in batch.iter() {
-            state.fold(&FoldFrame {
-                lsn: frame.lsn,
-                kind: frame.kind,
-                terminal: frame.terminal,
-                payload: frame.payload,
-                raises_version: false,
-            })?;
+            state.fold(&FoldFrame::from(frame))?;
             frames = frames.saturating_add(1);
         }
     }

@@ -79,11 +79,12 @@ impl Folding {
     }
 }
 
-/// The folder at work.
+/// The folder at work. Dropping it ends it, within seconds: what is not folded yet is folded after the
+/// next start.
 #[derive(Debug)]
 pub struct Folder {
     folding: Arc<Folding>,
-    thread: JoinHandle<()>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Folder {
@@ -113,7 +114,10 @@ impl Folder {
             run_behind();
             task.run();
         })?;
-        Ok(Self { folding, thread })
+        Ok(Self {
+            folding,
+            thread: Some(thread),
+        })
     }
 
     /// What others know of it.
@@ -121,11 +125,12 @@ impl Folder {
     pub const fn folding(&self) -> &Arc<Folding> {
         &self.folding
     }
+}
 
-    /// Ends it. Returns within seconds: what is not folded yet is folded after the next start.
-    pub fn stop(self) {
+impl Drop for Folder {
+    fn drop(&mut self) {
         self.folding.stop.tell();
-        if self.thread.join().is_err() {
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("The thread that folds the log has panicked.");
         }
     }
@@ -295,13 +300,7 @@ impl Task {
     fn take(&self, reader: &mut LogReader, delta: &mut Delta) -> Result<bool, ReadError> {
         let batch = reader.next_batch(READ_OCTETS)?;
         for frame in batch.iter() {
-            delta.fold(&FoldFrame {
-                lsn: frame.lsn,
-                kind: frame.kind,
-                terminal: frame.terminal,
-                payload: frame.payload,
-                raises_version: false,
-            });
+            delta.fold(&FoldFrame::from(frame));
         }
         delta.note_position(reader.position());
         Ok(!batch.is_empty())

@@ -12,9 +12,10 @@ use crate::admin::{Answer, Ask, CallError, Client, Trouble};
 use crate::app::Direct;
 use crate::app::boot::BootError;
 use crate::app::direct::DirectError;
-use crate::config::Config;
+use crate::config::{Config, Log, LogFormat, LogLevel};
 use crate::registry::Change;
 use crate::store::fs::LockError;
+use crate::telemetry::init_logs;
 
 use super::config::LoadConfigError;
 use super::link_ring::{self, LinkRingError};
@@ -27,7 +28,8 @@ does. What is reported as done is durable.
 Exit status:
   0  done
   1  refused, or the input has mistakes; nothing was changed
-  2  the arguments are wrong, or it could not be done at all";
+  2  the arguments are wrong, or it could not be done at all, or it is not known whether it was:
+     the message says what is known";
 
 /// Where the registry is, and how to show it.
 #[derive(Clone, Debug, Args)]
@@ -146,6 +148,7 @@ impl Link {
             return Err(OperatorError::NoData(data_dir.clone()));
         }
         let keys = link_ring::load(&config.keys)?;
+        tell_what_is_taken_up(config);
         match Direct::open(config, keys) {
             Ok(direct) => Ok(Self::Direct(Box::new(direct))),
             Err(DirectError::Boot(BootError::Lock(LockError::Taken(data_dir)))) => {
@@ -178,6 +181,17 @@ impl Link {
             Self::Direct(direct) => Ok(direct.close()?),
         }
     }
+}
+
+/// Has what is noticed in the data folder told on standard error, but not what is as it should be.
+fn tell_what_is_taken_up(config: &Config) {
+    let level = match config.log.level {
+        LogLevel::Error => LogLevel::Error,
+        _ => LogLevel::Warn,
+    };
+    let format = LogFormat::Text;
+    // Where log lines go somewhere already, they go there.
+    init_logs(Log { format, level }).ok();
 }
 
 /// Asks one thing.
@@ -219,6 +233,7 @@ pub fn show_answer(
             Answer::Registry(reply) => json!(reply),
             Answer::Sink(reply) => json!(reply),
             Answer::Query(reply) => json!(reply),
+            Answer::Called { terminal } => json!({ "called": terminal }),
         };
         format!("{value}\n")
     } else {

@@ -21,6 +21,7 @@ use super::directory::{Directory, DirectoryFull, SinkCursors};
 use super::hot::HotEntry;
 use super::table::{EntryMut, HotTable, TableFull};
 use crate::model::step::command_of;
+use crate::store::log::FrameRef;
 
 /// The kind of a log frame that holds a session step.
 pub const KIND_STEP: u8 = 1;
@@ -40,6 +41,19 @@ pub struct FoldFrame<'a> {
     pub payload: &'a [u8],
     /// Whether the log raised the terminal's version with it; never when it is read again.
     pub raises_version: bool,
+}
+
+impl<'a> From<FrameRef<'a>> for FoldFrame<'a> {
+    /// A frame that is read again.
+    fn from(frame: FrameRef<'a>) -> Self {
+        Self {
+            lsn: frame.lsn,
+            kind: frame.kind,
+            terminal: frame.terminal,
+            payload: frame.payload,
+            raises_version: false,
+        }
+    }
 }
 
 /// A frame that this server cannot fold: another server's log, or a bug.
