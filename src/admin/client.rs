@@ -36,8 +36,8 @@ pub enum CallError {
     Ended(PathBuf),
     /// No answer came in time.
     #[error(
-        "the server on {} gave no answer within {} s: it may still do what was asked; look, and ask \
-         again",
+        "the server on {} gave no answer within {} s: it may still do what was asked; look, and \
+         ask again",
         .0.display(), PATIENCE.as_secs()
     )]
     Late(PathBuf),

@@ -69,8 +69,8 @@ pub enum BootError {
     Append(#[from] AppendError),
 }
 
-/// What is durable, taken up. Where it has the data folder's lock, dropping it closes the log before
-/// the lock is given back, whoever still has the log.
+/// What is durable, taken up. Where it has the data folder's lock, dropping it closes the log
+/// before the lock is given back, whoever still has the log.
 #[derive(Debug)]
 pub struct Booted {
     /// The file system.

@@ -26,7 +26,8 @@ pub(super) fn desk_of(config: &Config, booted: &Booted, sinks: Arc<Sinks>) -> De
     let registry = Registry::new(Arc::clone(&booted.state), Arc::clone(&booted.log), policy);
     let dir = booted.data_dir.join(STATE_DIRECTORY);
     let folded = config.store.sqlite.then(|| FoldedReader::new(&dir));
-    let archive = Archive::new(Arc::clone(&booted.log), folded, Zone::JAPAN);
+    let (log, state) = (Arc::clone(&booted.log), Arc::clone(&booted.state));
+    let archive = Archive::new(log, state, folded, Zone::JAPAN);
     Desk::new(registry, sinks, archive)
 }
 
@@ -44,8 +45,7 @@ impl Calls {
     pub(super) fn call_now(&self, terminal: TerminalId) -> Result<(), KeyError> {
         let mut out = Vec::new();
         self.intake.call_now(terminal, &mut out)?;
-        self.outbound
-            .send_all(&mut out, self.clock.monotonic_ms());
+        self.outbound.send_all(&mut out, self.clock.monotonic_ms());
         Ok(())
     }
 }

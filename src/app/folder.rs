@@ -79,8 +79,8 @@ impl Folding {
     }
 }
 
-/// The folder at work. Dropping it ends it, within seconds: what is not folded yet is folded after the
-/// next start.
+/// The folder at work. Dropping it ends it, within seconds: what is not folded yet is folded after
+/// the next start.
 #[derive(Debug)]
 pub struct Folder {
     folding: Arc<Folding>,
@@ -130,7 +130,11 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         self.folding.stop.tell();
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+        if self
+            .thread
+            .take()
+            .is_some_and(|thread| thread.join().is_err())
+        {
             tracing::error!("The thread that folds the log has panicked.");
         }
     }

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::ingest::intake::Intake;
 use crate::keyring::{KeyError, LinkKeyring};
 use crate::model::TerminalId;
-use crate::net::Listeners;
+use crate::net::{Listeners, LocalAddrs};
 use crate::shutdown::Shutdown;
 use crate::telemetry::events;
 use crate::time::Clock;
@@ -38,6 +38,17 @@ pub struct Addresses {
     pub stream: Option<SocketAddr>,
     /// HTTP: health, metrics, records.
     pub http: Option<SocketAddr>,
+}
+
+impl Addresses {
+    pub(super) const fn of(local: LocalAddrs, http: Option<SocketAddr>) -> Self {
+        Self {
+            reading: local.reading,
+            alarm: local.alarm,
+            stream: local.stream,
+            http,
+        }
+    }
 }
 
 /// The HTTP interface at work. Dropping it ends it.

@@ -178,7 +178,7 @@ impl Prepared {
         let keeper = Keeper::new(keeper_options(config), &booted, Arc::clone(&load));
         keeper.look();
         let (followers, records) = self.attached.start(config, &booted, clock)?;
-        let handler: Arc<Intake> = Arc::clone(&intake);
+        let handler = Arc::<Intake>::clone(&intake);
         let listeners = self.bound.start(handler, Arc::clone(clock), runtime)?;
         let stopping = CancellationToken::new();
         let calls = Arc::new(Calls {
@@ -206,13 +206,8 @@ impl Prepared {
             snapshot_time: Arc::clone(house.snapshot_time()),
             stopping: stopping.clone(),
         };
-        let local = listeners.local_addrs();
-        let addresses = Addresses {
-            reading: local.reading,
-            alarm: local.alarm,
-            stream: local.stream,
-            http: self.http.as_ref().map(|http| http.local),
-        };
+        let http_local = self.http.as_ref().map(|http| http.local);
+        let addresses = Addresses::of(listeners.local_addrs(), http_local);
         let router = ops::router(Arc::new(health), self.metrics).merge(records);
         let http = self.http.map(|http| http.serve(config, router, runtime));
         Ok(Server {

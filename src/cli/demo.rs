@@ -93,10 +93,7 @@ pub fn run(args: &DemoArgs) -> ExitCode {
     match demonstrate(args) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
-        Err(error) => {
-            super::serve::tell(&*error);
-            ExitCode::from(2)
-        }
+        Err(error) => super::output::fail(&*error),
     }
 }
 

@@ -50,8 +50,10 @@ fn a_start_that_fails_or_a_server_that_is_dropped_leaves_nothing_at_work() {
         nowhere.display()
     );
     let refused = start(&(text.clone() + &consumer)).map(|_| ());
-    let is_token =
-        matches!(&refused, Err(StartError::Follow(FollowError::TokenFile { .. })));
+    let is_token = matches!(
+        &refused,
+        Err(StartError::Follow(FollowError::TokenFile { .. }))
+    );
     assert!(is_token, "{refused:?}");
     is_left();
     let server = start(&text).unwrap();

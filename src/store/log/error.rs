@@ -196,7 +196,11 @@ mod tests {
     fn only_what_was_never_written_is_said_to_have_changed_nothing() {
         let refused = |refused: Refused| AppendError::from(refused).outcome();
         assert_eq!(refused(Refused::DiskFull), "nothing was changed");
-        for reason in [PoisonReason::Full, PoisonReason::Sync, PoisonReason::Stopped] {
+        for reason in [
+            PoisonReason::Full,
+            PoisonReason::Sync,
+            PoisonReason::Stopped,
+        ] {
             let outcome = refused(Refused::ReadOnly(reason));
             assert!(outcome.contains("not known"), "{outcome}");
         }

@@ -41,7 +41,7 @@ mod write;
 pub use delta::Delta;
 pub use file::FILE;
 pub use meter_rows::{AlarmRow, Latest, MeterRow, Mounted};
-pub use query::{AlarmKey, AuditKey, Counts, FoldedReader, ROWS_MAX, Seen};
+pub use query::{AlarmKey, AuditFilter, AuditKey, Counts, FoldedReader, ROWS_MAX, Seen};
 pub use rows::{AuditRow, HealthCells, MetaRow, Moment, TerminalRow, UtilityRow};
 pub use schema::SCHEMA;
 
