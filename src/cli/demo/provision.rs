@@ -35,9 +35,14 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// The folder, which is made if it is not there.
+    /// The folder, which is made if it is not there. One that holds anything is somebody's: its
+    /// keys and its configuration would be replaced, and its data mixed with another fleet's.
     pub(super) fn open(dir: &Path) -> Result<Self, Failure> {
         std::fs::create_dir_all(dir)?;
+        if std::fs::read_dir(dir)?.next().is_some() {
+            let dir = dir.display();
+            return Err(format!("{dir} is not empty: name a new folder with --data").into());
+        }
         Ok(Self {
             dir: dir.canonicalize()?,
         })
