@@ -7,12 +7,12 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::ingest::completions::{Completions, StepObserver};
 use crate::keyring::LinkKeyring;
-use crate::model::{Event, Lanes, Lsn};
+use crate::model::{Event, Lsn};
 use crate::store::fs::{DataDirLock, Fs, LockError, RealFs};
 use crate::store::log::{
     Append, AppendError, CommitLog, DIRECTORY, LogOptions, OpenError, ReadError, Refused,
 };
-use crate::store::state::fold::{FoldFrame, KIND_EVENT};
+use crate::store::state::fold::FoldFrame;
 use crate::store::state::snapshot::{self, PassedOver};
 use crate::store::state::{FoldError, State};
 use crate::telemetry::events;
@@ -274,13 +274,5 @@ impl Booted {
 pub fn append(log: &CommitLog, event: &Event) -> Result<Lsn, AppendError> {
     // JSON holds every event; an empty payload would be refused when it is folded.
     let payload = event.encode().unwrap_or_default();
-    log.append_and_wait(Append {
-        kind: KIND_EVENT,
-        lanes: Lanes::NONE,
-        urgent: true,
-        terminal: event.terminal(),
-        payload,
-        guard: None,
-        ticket: None,
-    })
+    log.append_and_wait(Append::event(event.terminal(), payload, true))
 }

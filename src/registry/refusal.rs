@@ -14,7 +14,7 @@ use super::command::{CUSTOMER_MAX, LIST_MAX, ROWS_PER_IMPORT};
 use super::reply::ImportCounts;
 
 /// Rows of an import that are named in a refusal at most; the rest are counted.
-pub(super) const ROWS_NAMED_MAX: usize = 1_000;
+pub const ROWS_NAMED_MAX: usize = 1_000;
 
 /// Why a command was not done. Nothing was changed, but for [`Self::BrokenOff`], and for
 /// [`Self::Append`] where its cause leaves it in doubt.
