@@ -64,9 +64,6 @@ pub enum BootError {
         /// Where the snapshot ends.
         snapshot: Lsn,
     },
-    /// The first frame of this process cannot be made durable.
-    #[error(transparent)]
-    Append(#[from] AppendError),
 }
 
 /// What is durable, taken up. Where it has the data folder's lock, dropping it closes the log

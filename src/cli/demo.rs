@@ -173,7 +173,7 @@ async fn operate(
     counters: &Arc<Counters>,
 ) -> Result<(Ledger, Option<SocketAddr>), Failure> {
     let shutdown = Shutdown::new();
-    let keys = provision::keys(plan)?;
+    let keys = super::link_ring::load(&config.keys)?;
     let server = Server::start(config, keys, clock, &tokio::runtime::Handle::current())?;
     let addresses = server.addresses();
     let ports = [addresses.reading, addresses.alarm, addresses.stream];

@@ -170,7 +170,8 @@ pub enum SealKeysError {
 
 /// Runs a subcommand of `kenshin key`.
 ///
-/// The exit code is 0 on success, and 2 where a file or the master key cannot be used.
+/// The exit code is 0 on success, 1 where the registry refuses a state or a version, and 2 where a
+/// file, the master key or the registry cannot be used.
 #[must_use]
 pub fn run(args: &KeyArgs) -> ExitCode {
     match &args.command {

@@ -69,8 +69,8 @@ pub enum Refusal {
     /// The version may not come into that state.
     // spec: KEY-8
     #[error(
-        "version {version} is {}, and may not become {}: it goes from NEW to ACTIVE to EXPIRED, \
-         back from EXPIRED to ACTIVE, and from each to WITHDRAWN for good",
+        "version {version} is {}, and may not become {}: it goes from NEW to ACTIVE, from both to \
+         EXPIRED, back from EXPIRED to ACTIVE, and from each to WITHDRAWN for good",
         from.id(), to.id()
     )]
     Transition {
