@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::boot::{Booted, STATE_DIRECTORY};
-use super::pace::{Pace, Stop};
+use super::pace::Pace;
+use crate::forward::{Phase, Stop};
 use crate::model::{Lsn, Zone};
 use crate::store::fs::{Access, Fs};
 use crate::store::log::{CommitLog, LogReader, ReadError};
@@ -129,7 +130,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        self.folding.stop.tell();
+        self.folding.stop.tell(Phase::Halt);
         if self
             .thread
             .take()
@@ -166,7 +167,7 @@ struct Task {
 
 impl Task {
     fn is_stopped(&self) -> bool {
-        self.folding.stop.is_told()
+        self.folding.stop.phase() != Phase::Run
     }
 
     fn run(&mut self) {
@@ -289,7 +290,9 @@ impl Task {
                 Some(since_ms) if now_ms.saturating_sub(since_ms) >= GATHER_MS => break,
                 None if self.is_copy_wanted() => break,
                 // Some more come soon, and are cheaper to take together.
-                Some(_) => self.folding.stop.wait(LOOK),
+                Some(_) => {
+                    self.folding.stop.wait(LOOK);
+                }
                 None => {
                     // Whatever comes, the log is read next.
                     let _is_more = reader.wait(LOOK);

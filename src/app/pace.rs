@@ -3,39 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
-
+use crate::forward::Stop;
 use crate::time::Clock;
 
 /// How much of the time is spent on work, in percent.
 const WORK_PERCENT: u64 = 15;
 /// Work that is done in one go, in milliseconds; then comes the rest that it has cost.
 const WORK_MS: u64 = 4;
-
-/// Told once, and heard by all that wait.
-#[derive(Debug, Default)]
-pub(super) struct Stop {
-    is_told: Mutex<bool>,
-    told: Condvar,
-}
-
-impl Stop {
-    pub(super) fn tell(&self) {
-        *self.is_told.lock() = true;
-        self.told.notify_all();
-    }
-
-    pub(super) fn is_told(&self) -> bool {
-        *self.is_told.lock()
-    }
-
-    /// Waits so long, or until it is told.
-    pub(super) fn wait(&self, at_most: Duration) {
-        let mut is_told = self.is_told.lock();
-        let is_waiting = |is_told: &mut bool| !*is_told;
-        self.told.wait_while_for(&mut is_told, is_waiting, at_most);
-    }
-}
 
 /// Lets a thread rest in proportion to its work. How far it lags makes no difference: what waits
 /// for it can wait, and sessions cannot. Once it is told to stop, it rests no more.

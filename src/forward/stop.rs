@@ -1,4 +1,4 @@
-//! The end of the threads of this layer.
+//! The end of threads that follow the log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use parking_lot::{Condvar, Mutex};
 
 /// How far the end has come.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// It has not begun.
     #[default]
     Run,
@@ -25,25 +25,25 @@ struct State {
 
 /// Told by one, and heard by all that wait.
 #[derive(Debug, Default)]
-pub(super) struct Stop {
+pub(crate) struct Stop {
     state: Mutex<State>,
     changed: Condvar,
 }
 
 impl Stop {
     /// Tells a phase; none goes back.
-    pub(super) fn tell(&self, phase: Phase) {
+    pub(crate) fn tell(&self, phase: Phase) {
         let mut state = self.state.lock();
         state.phase = phase.max(state.phase);
         self.changed.notify_all();
     }
 
-    pub(super) fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         self.state.lock().phase
     }
 
     /// Waits so long, or until the end begins. Returns whether it did.
-    pub(super) fn wait(&self, at_most: Duration) -> bool {
+    pub(crate) fn wait(&self, at_most: Duration) -> bool {
         let mut state = self.state.lock();
         let runs = |state: &mut State| state.phase == Phase::Run;
         self.changed.wait_while_for(&mut state, runs, at_most);
@@ -51,14 +51,14 @@ impl Stop {
     }
 
     /// A lane works until what this gives is dropped.
-    pub(super) fn lane(stop: &Arc<Self>) -> AtWork {
+    pub(crate) fn lane(stop: &Arc<Self>) -> AtWork {
         let mut state = stop.state.lock();
         state.lanes = state.lanes.saturating_add(1);
         AtWork(Arc::clone(stop))
     }
 
     /// Waits so long, or until no lane works. Returns how many do.
-    pub(super) fn wait_for_lanes(&self, at_most: Duration) -> usize {
+    pub(crate) fn wait_for_lanes(&self, at_most: Duration) -> usize {
         let mut state = self.state.lock();
         let work = |state: &mut State| state.lanes > 0;
         self.changed.wait_while_for(&mut state, work, at_most);
@@ -68,7 +68,7 @@ impl Stop {
 
 /// A lane that works.
 #[derive(Debug)]
-pub(super) struct AtWork(Arc<Stop>);
+pub(crate) struct AtWork(Arc<Stop>);
 
 impl Drop for AtWork {
     fn drop(&mut self) {
