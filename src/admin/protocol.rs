@@ -3,6 +3,7 @@
 //! ```text
 //! {"v":1,"ask":{"registry":{"do":"utility_list"}}}
 //! {"v":1,"ok":{"registry":{"did":"utilities","utilities":[]}}}
+//! {"v":1,"ask":{"call":{"terminal":"00070000499602d2"}}}
 //! {"v":1,"error":{"kind":"refused","message":"…"}}
 //! ```
 //!
@@ -207,6 +208,9 @@ mod tests {
         let skip =
             br#"{"v":1,"ask":{"sink":{"sink":"skip","name":"a","to":null,"confirmed":true}}}"#;
         assert!(!read_ask(skip).unwrap().only_reads());
+        let call = br#"{"v":1,"ask":{"call":{"terminal":"00070000499602d2"}}}"#;
+        let terminal = "00070000499602d2".parse().unwrap();
+        assert_eq!(read_ask(call).unwrap(), Ask::Call { terminal });
         let reply = registry::Reply::Utilities {
             utilities: Vec::new(),
         };

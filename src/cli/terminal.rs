@@ -41,12 +41,14 @@ A terminal is 16 hexadecimal digits, or maker:serial in decimal. The customer is
 never a name or an address; without that column, the numbers that are known stay.
 
 All mistakes are named with their lines, and then nothing is imported. Importing the same table
-again changes nothing; so an import that was broken off is simply run again.
+again changes nothing; so an import that was broken off is simply run again. A long one tells on
+standard error how far it is.
 
 Exit status:
   0  imported, or with --dry-run: would be
   1  the table has mistakes; nothing was changed
-  2  the arguments are wrong, or it could not be done at all";
+  2  the arguments are wrong, or it could not be done, or was broken off: the message says what is
+     known";
 
 /// The arguments of `kenshin terminal`.
 #[derive(Debug, Args)]
