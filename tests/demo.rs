@@ -138,6 +138,11 @@ fn progress_can_be_read_and_the_commands_at_the_end_show_a_reading() {
         assert!(shown.status.success(), "{}", text(&shown.stderr));
         assert!(!shown.stdout.is_empty());
     }
+    let shown = shell(line("terminal readings"));
+    assert!(shown.status.success(), "{}", text(&shown.stderr));
+    let readings = text(&shown.stdout);
+    assert!(readings.contains("register"), "{readings}");
+    assert_eq!(text(&shown.stderr), "");
     let serve = format!("exec {}", line(" serve "));
     let mut server = Command::new("sh");
     let server = server.args(["-c", &serve]).stderr(Stdio::null());
@@ -155,4 +160,17 @@ fn progress_can_be_read_and_the_commands_at_the_end_show_a_reading() {
     // The first frame's records come whole, and the cursor last.
     let cursor: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
     assert_eq!(cursor["schema"], "kenshin.cursor/1");
+}
+
+#[test]
+fn a_folder_that_holds_data_is_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let kept = dir.path().join("keys.toml");
+    std::fs::write(&kept, "mine").unwrap();
+    let out = demo(&["--data", dir.path().to_str().unwrap()]);
+    assert_eq!(out.status.code(), Some(2));
+    let told = text(&out.stderr);
+    assert!(told.contains("is not empty: name a new folder"), "{told}");
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), "mine");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }

@@ -26,7 +26,7 @@ use kenshin::store::fs::{Fs, RealFs, SimFs};
 use kenshin::store::log::{Append, LogOptions};
 use kenshin::store::records::{RecordQuery, records_over_time};
 use kenshin::store::state::snapshot;
-use kenshin::store::state::sqlite::{FILE, FoldedReader};
+use kenshin::store::state::sqlite::{AuditFilter, FILE, FoldedReader};
 use kenshin::time::{Clock, SystemClock, TestClock, UtcSeconds};
 use kenshin::wire::otl::ident::Mode;
 use kenshin::wire::otl::limits::FRAME_MAX;
@@ -173,7 +173,10 @@ fn shown(reader: &FoldedReader, terminals: u64) -> Vec<String> {
         format!("{:?}", reader.meters(id).unwrap())
     };
     let mut all: Vec<String> = (1..=terminals).map(of).collect();
-    all.push(format!("{:?}", reader.audit(None, 1_000).unwrap()));
+    all.push(format!(
+        "{:?}",
+        reader.audit(&AuditFilter::default(), None, 1_000).unwrap()
+    ));
     all
 }
 
@@ -290,7 +293,9 @@ fn a_stop_waits_for_folding_no_longer_than_it_is_told_to() {
     let booted = start(Arc::new(RealFs), dir.path());
     let folder = folder_of(&booted, &clock);
     let reader = folder.folding().reader().clone();
-    until("the file is there", || reader.audit(None, 1).is_ok());
+    until("the file is there", || {
+        reader.audit(&AuditFilter::default(), None, 1).is_ok()
+    });
     // Whoever has the file keeps the thread from writing to it for seconds.
     let path = dir.path().join("state").join(FILE);
     let other = rusqlite::Connection::open(path).unwrap();
@@ -330,7 +335,7 @@ fn readings_of_a_terminal_are_found_across_sealed_segments_newest_first_and_by_p
     let mut found = Vec::new();
     let mut pages = 0;
     loop {
-        let page = records_over_time(&booted.log, &query, Zone::JAPAN, |record| {
+        let page = records_over_time(&booted.log, &booted.state, &query, Zone::JAPAN, |record| {
             found.push(record.sequence);
         });
         pages += 1;
@@ -344,8 +349,49 @@ fn readings_of_a_terminal_are_found_across_sealed_segments_newest_first_and_by_p
     assert!(pages >= 3, "{pages}");
     query.lane = Lane::Alarm;
     query.before = None;
-    let page = records_over_time(&booted.log, &query, Zone::JAPAN, |_| panic!("no alarm"));
+    let (log, state) = (&booted.log, &booted.state);
+    let page = records_over_time(log, state, &query, Zone::JAPAN, |_| panic!("no alarm"));
     assert_eq!(page.unwrap().next, None);
+}
+
+#[test]
+fn a_terminal_that_is_silent_for_long_is_looked_for_piece_by_piece() {
+    let fs: Arc<dyn Fs> = Arc::new(SimFs::new());
+    let booted = start(fs, Path::new("data"));
+    register(&booted, 2);
+    read_at(&booted, 2, 1, NOON);
+    for counter in 1..=4_000 {
+        read_at(&booted, 1, counter, NOON + counter);
+    }
+    read_at(&booted, 2, 2, NOON + 5_000);
+    for counter in 4_001..=4_100 {
+        read_at(&booted, 1, counter, NOON + 1_000 + counter);
+    }
+    let segments = booted.log.status().segments;
+    assert!(segments > 40, "{segments}");
+    let mut query = RecordQuery {
+        terminal: terminal(2),
+        lane: Lane::Bulk,
+        from_utc_s: 0,
+        to_utc_s: u32::MAX,
+        before: None,
+        limit: 50,
+    };
+    let mut pages = Vec::new();
+    loop {
+        let mut found = Vec::new();
+        let page = records_over_time(&booted.log, &booted.state, &query, Zone::JAPAN, |record| {
+            found.push(record.sequence)
+        });
+        pages.push(found);
+        match page.unwrap().next {
+            Some(next) => query.before = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(pages.first(), Some(&vec![2]), "its last frame is known");
+    assert_eq!(pages.last(), Some(&vec![1]), "{pages:?}");
+    assert!(pages.len() <= 1 + segments / 32, "{pages:?}");
 }
 
 /// A server on a simulated disk, with a log of some segments.

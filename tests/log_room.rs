@@ -67,7 +67,7 @@ fn each_kind_of_frame_leaves_its_part_of_the_reserve_and_the_status_says_so() {
     ];
     for (free, takes, taken) in cases {
         set_free(free);
-        assert_eq!(log.status().takes, takes, "{free}");
+        assert_eq!(log.takes(), takes, "{free}");
         let results = [
             log.append_and_wait(append(1, 100)),
             log.append_and_wait(urgent(2, 100)),
@@ -100,15 +100,15 @@ fn a_quota_counts_the_logs_own_octets_and_room_comes_back_when_segments_are_drop
     }
     let used = log.durable_end().get();
     assert!((46 << 10..=48 << 10).contains(&used), "{used}");
-    assert_eq!(log.status().takes, Takes::Urgent);
+    assert_eq!(log.takes(), Takes::Urgent);
     while !is_full(log.append_and_wait(urgent(number, 500))) {
         number += 1;
         assert!(number < 400, "the reserve has no end");
     }
-    assert_eq!(log.status().takes, Takes::Nothing);
+    assert_eq!(log.takes(), Takes::Nothing);
     log.append_upkeep_and_wait(append(number, 100)).unwrap();
     log.retain_from(Lsn::new(32 << 10)).unwrap();
-    assert_eq!(log.status().takes, Takes::All);
+    assert_eq!(log.takes(), Takes::All);
     log.append_and_wait(append(number, 500)).unwrap();
 }
 

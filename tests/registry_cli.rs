@@ -473,3 +473,103 @@ fn a_data_folder_that_is_not_there_is_not_made_by_looking() {
     assert_eq!(command.output().unwrap().status.code(), Some(2));
     assert!(!data.exists());
 }
+
+#[test]
+fn a_log_that_lost_what_a_sink_holds_is_neither_cut_nor_used_without_a_server() {
+    let world = World::new();
+    world.put_gas();
+    let records = world.site.records();
+    fs::create_dir_all(&records).unwrap();
+    // By its name, the sink holds a record from far beyond the end of the log.
+    fs::write(records.join("bulk-20261101T000000Z-90000000.ndjson"), "").unwrap();
+    let refused = world.json(2, &["terminal", "list"]);
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("the log lacks positions"), "{message}");
+}
+
+#[test]
+fn a_torn_end_that_is_cut_without_a_server_is_told() {
+    let world = World::new();
+    world.put_gas();
+    let log = world.site.dir.join("data/log");
+    let files = fs::read_dir(&log).unwrap().map(|one| one.unwrap().path());
+    let is_segment = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "klog");
+    let last = files.filter(is_segment).max().unwrap();
+    let mut octets = fs::read(&last).unwrap();
+    octets.extend_from_slice(&[0x5A; 40]);
+    fs::write(&last, octets).unwrap();
+    let output = world.run(&["utility", "list"]);
+    assert_eq!(output.status.code(), Some(0));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("Cut the end of the log"), "{told}");
+    let output = world.run(&["utility", "list"]);
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+}
+
+#[test]
+fn the_audit_shows_what_was_changed_by_kind_subject_and_page() {
+    let world = World::new();
+    let server = world.serve();
+    world.put_gas();
+    let add = ["terminal", "add", "7:5", "--utility", GAS, "--mode", "1"];
+    world.json(0, &add);
+    world.json(0, &["terminal", "remove", "7:5"]);
+    world.json(0, &["utility", "put", GAS, "--name", "Gas & Water"]);
+    let entries = |args: &[&str]| {
+        let found = world.json(0, &[&["audit"], args].concat());
+        found["entries"].as_array().unwrap().clone()
+    };
+    // It is folded behind.
+    let is_folded = |_: &usize| entries(&["--kind", "utility_put"]).len() == 2;
+    assert!((0..1_000).any(|n| is_folded(&n)), "not folded");
+    let kinds = |entries: &[Value]| -> Vec<String> {
+        let kinds = entries.iter().map(|one| one["kind"].as_str().unwrap());
+        kinds.map(str::to_owned).collect()
+    };
+    let of_people = [
+        "utility_put",
+        "terminal_removed",
+        "terminals_put",
+        "utility_put",
+    ];
+    let all = entries(&[]);
+    let shown: Vec<String> = kinds(&all)
+        .into_iter()
+        .filter(|kind| of_people.contains(&kind.as_str()))
+        .collect();
+    assert_eq!(shown, of_people, "the newest first");
+    assert_eq!(all[0]["detail"]["name"], "Gas & Water");
+    let removed = entries(&["--about", "0007000000000005"]);
+    assert_eq!(kinds(&removed), ["terminal_removed"]);
+    let first = world.json(0, &["audit", "--about", GAS, "--limit", "1"]);
+    let next = first["next"].as_str().unwrap();
+    let second = entries(&["--about", GAS, "--limit", "1", "--before", next]);
+    assert_eq!(kinds(&second), ["terminals_put"]);
+    assert_eq!(entries(&["--from", "2026-01-01"]).len(), 0, "no frame came");
+    let wrong = world.json(1, &["audit", "--before", "nowhere"]);
+    assert_eq!(wrong["error"]["kind"], "refused");
+    let text = String::from_utf8(world.run(&["audit"]).stdout).unwrap();
+    assert!(text.contains("terminal_removed"), "{text}");
+    stop(server);
+    let direct = world.json(0, &["audit", "--about", GAS]);
+    assert_eq!(direct["entries"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn an_operator_calls_a_terminal_through_the_server_and_through_nothing_else() {
+    let world = World::new();
+    world.put_gas();
+    let call = ["terminal", "call", "7:5"];
+    let alone = world.json(2, &call);
+    assert_eq!(alone["error"]["kind"], "unavailable");
+    let server = world.serve();
+    let unknown = world.json(1, &call);
+    let message = unknown["error"]["message"].as_str().unwrap();
+    assert!(message.contains("no terminal"), "{message}");
+    let add = ["terminal", "add", "7:5", "--utility", GAS, "--mode", "1"];
+    world.json(0, &add);
+    let silent = world.json(1, &call);
+    let message = silent["error"]["message"].as_str().unwrap();
+    assert!(message.contains("never called"), "{message}");
+    stop(server);
+}

@@ -34,6 +34,13 @@ pub enum CallError {
         .0.display()
     )]
     Ended(PathBuf),
+    /// No answer came in time.
+    #[error(
+        "the server on {} gave no answer within {} s: it may still do what was asked; look, and \
+         ask again",
+        .0.display(), PATIENCE.as_secs()
+    )]
+    Late(PathBuf),
     /// What came is no answer.
     #[error("what answers on {} speaks another protocol", .0.display())]
     NoAnswer(PathBuf),
@@ -93,6 +100,9 @@ impl Client {
         let failed = |cause: io::Error| match cause.kind() {
             io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
                 CallError::Ended(self.path.clone())
+            }
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                CallError::Late(self.path.clone())
             }
             _ => CallError::Io {
                 path: self.path.clone(),

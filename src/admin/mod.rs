@@ -11,6 +11,6 @@ pub mod query;
 pub mod server;
 
 pub use client::{CallError, Client};
-pub use desk::Desk;
+pub use desk::{Caller, Desk};
 pub use protocol::{Answer, Ask, Trouble};
 pub use server::{AdminServer, ListenError, Socket};

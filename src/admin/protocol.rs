@@ -3,6 +3,7 @@
 //! ```text
 //! {"v":1,"ask":{"registry":{"do":"utility_list"}}}
 //! {"v":1,"ok":{"registry":{"did":"utilities","utilities":[]}}}
+//! {"v":1,"ask":{"call":{"terminal":"00070000499602d2"}}}
 //! {"v":1,"error":{"kind":"refused","message":"…"}}
 //! ```
 //!
@@ -12,6 +13,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::forward::command as sinks;
+use crate::model::TerminalId;
 use crate::registry::{self, Refusal, RowRefusal};
 
 use super::query;
@@ -33,16 +35,22 @@ pub enum Ask {
     Sink(sinks::Command),
     /// Of records, and of what is folded out of them.
     Query(query::Question),
+    /// To call a terminal.
+    Call {
+        /// Which.
+        terminal: TerminalId,
+    },
 }
 
 impl Ask {
-    /// Whether it changes nothing.
+    /// Whether no data folder is to be made for it.
     #[must_use]
     pub const fn only_reads(&self) -> bool {
         match self {
             Self::Registry(command) => command.only_reads(),
             Self::Sink(command) => matches!(command, sinks::Command::List),
-            Self::Query(_) => true,
+            // Without a server nothing comes of a call, and no data folder is made for it.
+            Self::Query(_) | Self::Call { .. } => true,
         }
     }
 }
@@ -57,6 +65,11 @@ pub enum Answer {
     Sink(sinks::Reply),
     /// Of records, and of what is folded out of them.
     Query(query::Reply),
+    /// A terminal is called, if a way to it is known.
+    Called {
+        /// Which.
+        terminal: TerminalId,
+    },
 }
 
 /// Why nothing, or not all, became of it.
@@ -195,6 +208,9 @@ mod tests {
         let skip =
             br#"{"v":1,"ask":{"sink":{"sink":"skip","name":"a","to":null,"confirmed":true}}}"#;
         assert!(!read_ask(skip).unwrap().only_reads());
+        let call = br#"{"v":1,"ask":{"call":{"terminal":"00070000499602d2"}}}"#;
+        let terminal = "00070000499602d2".parse().unwrap();
+        assert_eq!(read_ask(call).unwrap(), Ask::Call { terminal });
         let reply = registry::Reply::Utilities {
             utilities: Vec::new(),
         };

@@ -12,9 +12,11 @@ use crate::model::ids::Lane;
 use crate::model::{Lsn, TerminalId, Zone};
 use crate::registry::MeterView;
 use crate::store::log::CommitLog;
-use crate::store::records::{RECORDS_MAX, RecordQuery, records_over_time};
+use crate::store::records::{self, RecordQuery, records_over_time};
+use crate::store::state::State;
 use crate::store::state::sqlite::{
-    AlarmKey, AlarmRow, FoldedReader, HealthCells, HealthRow, MeterRow,
+    AlarmKey, AlarmRow, AuditFilter, AuditKey, AuditRow, FoldedReader, HealthCells, HealthRow,
+    MeterRow, ROWS_MAX,
 };
 use crate::wire::otl::health::ResetCause;
 use crate::wire::otl::meter::Meter;
@@ -24,7 +26,11 @@ use crate::wire::otl::registry::valve::ValveState;
 use super::protocol::Trouble;
 
 /// Alarms in one answer at most.
-pub const ALARMS_MAX: u32 = 1_000;
+pub const ALARMS_MAX: u32 = ROWS_MAX;
+/// Entries of the audit in one answer at most.
+pub const AUDIT_MAX: u32 = ROWS_MAX;
+/// Records from which on an answer ends.
+pub const RECORDS_MAX: u32 = records::RECORDS_MAX;
 /// Octets of records in one answer at most, so that it fits a line.
 const RECORD_OCTETS: usize = 8 << 20;
 
@@ -49,7 +55,16 @@ pub enum Question {
         to_utc_s: u32,
         /// Where the last answer ended.
         before: Option<Lsn>,
-        /// How many, 1 to 1,000.
+        /// How many, 1 to [`RECORDS_MAX`].
+        limit: u32,
+    },
+    /// What people, keys and sinks did and what the server noticed, the newest first.
+    Audit {
+        /// Which of it.
+        wanted: AuditFilter,
+        /// Where the last answer ended.
+        before: Option<String>,
+        /// How many, 1 to [`AUDIT_MAX`].
         limit: u32,
     },
     /// The alarms that go on, by terminal.
@@ -80,6 +95,15 @@ pub enum Reply {
         records: Vec<Value>,
         /// Where the next answer goes on.
         next: Option<Lsn>,
+    },
+    /// What was done.
+    Audit {
+        /// Up to where the log is folded.
+        position: Lsn,
+        /// The entries.
+        entries: Vec<AuditView>,
+        /// Where the next answer goes on.
+        next: Option<String>,
     },
     /// Alarms.
     OpenAlarms {
@@ -126,19 +150,47 @@ pub struct AlarmView {
     pub position: Lsn,
 }
 
+/// Something that was done or noticed.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct AuditView {
+    /// The position of its frame in the log.
+    pub position: Lsn,
+    /// UTC seconds that it is not older than: the receipt of the last frame of a terminal before
+    /// it. 0 if there was none.
+    pub after_utc_s: u32,
+    /// What happened: the tag of an event, `rollback_suspected` or `not_folded`.
+    pub kind: String,
+    /// What it is about: a terminal, a utility, a sink.
+    pub subject: Option<String>,
+    /// The rest.
+    pub detail: Value,
+}
+
 /// Where the answers are.
 #[derive(Clone, Debug)]
 pub struct Archive {
     log: Arc<CommitLog>,
+    state: Arc<State>,
     folded: Option<FoldedReader>,
     zone: Zone,
 }
 
 impl Archive {
-    /// The log, and the file that is folded out of it unless that is switched off.
+    /// The log with what it adds up to, and the file that is folded out of it unless that is
+    /// switched off.
     #[must_use]
-    pub const fn new(log: Arc<CommitLog>, folded: Option<FoldedReader>, zone: Zone) -> Self {
-        Self { log, folded, zone }
+    pub const fn new(
+        log: Arc<CommitLog>,
+        state: Arc<State>,
+        folded: Option<FoldedReader>,
+        zone: Zone,
+    ) -> Self {
+        Self {
+            log,
+            state,
+            folded,
+            zone,
+        }
     }
 
     /// Answers.
@@ -162,8 +214,13 @@ impl Archive {
                 from_utc_s,
                 to_utc_s,
                 before,
-                limit: usize::try_from(limit).unwrap_or(RECORDS_MAX),
+                limit,
             }),
+            Question::Audit {
+                wanted,
+                before,
+                limit,
+            } => self.audit(&wanted, before.as_deref(), limit),
             Question::OpenAlarms { after, limit } => self.open_alarms(after.as_deref(), limit),
         }
     }
@@ -191,7 +248,7 @@ impl Archive {
         let mut records = Vec::new();
         let mut line = Vec::new();
         let mut octets = 0_usize;
-        let page = records_over_time(&self.log, query, self.zone, |record| {
+        let page = records_over_time(&self.log, &self.state, query, self.zone, |record| {
             line.clear();
             record.write_json(&mut line);
             octets = octets.saturating_add(line.len());
@@ -210,23 +267,36 @@ impl Archive {
         })
     }
 
+    fn audit(
+        &self,
+        wanted: &AuditFilter,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Reply, Trouble> {
+        let before = before.map(|text| audit_key_of(text).ok_or_else(|| no_end(text)));
+        let limit = limit.clamp(1, AUDIT_MAX);
+        let seen = self
+            .folded()?
+            .audit(wanted, before.transpose()?, limit)
+            .map_err(unavailable)?;
+        Ok(Reply::Audit {
+            position: seen.position,
+            next: last_of_full(&seen.value, limit)
+                .map(|last| format!("{}-{}", last.position, last.number)),
+            entries: seen.value.into_iter().map(audit_view).collect(),
+        })
+    }
+
     fn open_alarms(&self, after: Option<&str>, limit: u32) -> Result<Reply, Trouble> {
-        let after = after.map(|text| {
-            key_of(text).ok_or_else(|| {
-                let message = format!("{text} is not where an answer ended: see \"next\" in it");
-                Trouble::new("refused", message)
-            })
-        });
+        let after = after.map(|text| key_of(text).ok_or_else(|| no_end(text)));
         let limit = limit.clamp(1, ALARMS_MAX);
         let seen = self
             .folded()?
             .open_alarms(after.transpose()?, limit)
             .map_err(unavailable)?;
-        let is_full = usize::try_from(limit).is_ok_and(|limit| seen.value.len() >= limit);
-        let last = seen.value.last().filter(|_| is_full);
         Ok(Reply::OpenAlarms {
             position: seen.position,
-            next: last.map(key_text),
+            next: last_of_full(&seen.value, limit).map(key_text),
             alarms: seen.value.iter().map(alarm_view).collect(),
         })
     }
@@ -241,6 +311,33 @@ fn unavailable(error: impl ToString) -> Trouble {
             error.to_string()
         ),
     )
+}
+
+fn no_end(text: &str) -> Trouble {
+    let message = format!("{text} is not where an answer ended: see \"next\" in it");
+    Trouble::new("refused", message)
+}
+
+/// The last row of an answer that has as many as it may; there may be more then.
+fn last_of_full<T>(rows: &[T], limit: u32) -> Option<&T> {
+    let is_full = usize::try_from(limit).is_ok_and(|limit| rows.len() >= limit);
+    rows.last().filter(|_| is_full)
+}
+
+fn audit_key_of(text: &str) -> Option<AuditKey> {
+    let (position, number) = text.split_once('-')?;
+    Some((Lsn::new(position.parse().ok()?), number.parse().ok()?))
+}
+
+fn audit_view(row: AuditRow) -> AuditView {
+    AuditView {
+        position: row.position,
+        after_utc_s: row.after_utc_s,
+        kind: row.kind,
+        subject: row.subject,
+        // What this server writes it reads.
+        detail: serde_json::from_str(&row.detail).unwrap_or_default(),
+    }
 }
 
 fn key_text(row: &AlarmRow) -> String {

@@ -4,18 +4,21 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::config::Config;
 use crate::ingest::completions::{Completions, StepObserver};
 use crate::keyring::LinkKeyring;
-use crate::model::{Event, Lanes, Lsn};
-use crate::store::fs::{DataDirLock, Fs, LockError};
+use crate::model::{Event, Lsn};
+use crate::store::fs::{DataDirLock, Fs, LockError, RealFs};
 use crate::store::log::{
     Append, AppendError, CommitLog, DIRECTORY, FrameRef, LogOptions, OpenError, Refused,
 };
-use crate::store::state::fold::KIND_EVENT;
 use crate::store::state::snapshot::{self, PassedOver};
 use crate::store::state::{FoldError, State, sqlite};
+use crate::telemetry::events;
 use crate::time::Clock;
 
+use super::followers::known_durable;
+use super::options::log_options;
 use super::replay::Replay;
 
 /// The folder of state in the data folder.
@@ -56,12 +59,10 @@ pub enum BootError {
         /// Where the snapshot ends.
         snapshot: Lsn,
     },
-    /// The first frame of this process cannot be made durable.
-    #[error(transparent)]
-    Append(#[from] AppendError),
 }
 
-/// What is durable, taken up.
+/// What is durable, taken up. Where it has the data folder's lock, dropping it closes the log
+/// before the lock is given back, whoever still has the log.
 #[derive(Debug)]
 pub struct Booted {
     /// The file system.
@@ -80,6 +81,17 @@ pub struct Booted {
     pub replayed_frames: u64,
     /// Snapshots that cannot be used, to be said to the operator.
     pub passed_over: Vec<PassedOver>,
+    /// The right to write in the data folder; none if the caller has it.
+    pub data_lock: Option<DataDirLock>,
+}
+
+impl Drop for Booted {
+    fn drop(&mut self) {
+        if self.data_lock.is_some() {
+            // Whoever wants to know closed it before.
+            self.log.close().ok();
+        }
+    }
 }
 
 /// Takes the lock of a data folder, which is made if there is none.
@@ -94,6 +106,37 @@ pub fn lock(fs: &dyn Fs, data_dir: &Path) -> Result<DataDirLock, BootError> {
             cause,
         })?;
     Ok(DataDirLock::take(data_dir)?)
+}
+
+/// Takes the data folder of a configuration, takes up what is durable in it, and tells of it: for
+/// servers and operators alike. `owners` is how many mailboxes steps come back to.
+///
+/// # Errors
+///
+/// [`BootError`]. The data folder is given back.
+pub fn take_up(config: &Config, owners: u16, keys: LinkKeyring) -> Result<Booted, BootError> {
+    let fs = Arc::new(RealFs);
+    let data_lock = lock(&*fs, &config.data_dir)?;
+    let options = LogOptions {
+        known_durable: known_durable(config, &*fs),
+        ..log_options(config)
+    };
+    let mut booted = boot(fs, &config.data_dir, options, owners, keys)?;
+    booted.data_lock = Some(data_lock);
+    tell_boot(&booted);
+    Ok(booted)
+}
+
+fn tell_boot(booted: &Booted) {
+    for passed in &booted.passed_over {
+        tracing::error!(path = %passed.path.display(), cause = %passed.cause,
+            "A snapshot cannot be used; an older one was.");
+    }
+    if let Some(torn) = booted.log.torn_end() {
+        events::torn_end_cut(torn.from, torn.to);
+    }
+    let frames = booted.replayed_frames;
+    tracing::info!(frames, "Took up what is durable.");
 }
 
 /// Takes up what is durable in a data folder, whose lock the caller holds. `owners` is how many
@@ -155,6 +198,7 @@ pub fn boot(
         snapshot_end: loaded.position,
         replayed_frames,
         passed_over: loaded.passed_over,
+        data_lock: None,
     })
 }
 
@@ -208,13 +252,5 @@ impl Booted {
 pub fn append(log: &CommitLog, event: &Event) -> Result<Lsn, AppendError> {
     // JSON holds every event; an empty payload would be refused when it is folded.
     let payload = event.encode().unwrap_or_default();
-    log.append_and_wait(Append {
-        kind: KIND_EVENT,
-        lanes: Lanes::NONE,
-        urgent: true,
-        terminal: event.terminal(),
-        payload,
-        guard: None,
-        ticket: None,
-    })
+    log.append_and_wait(Append::event(event.terminal(), payload, true))
 }

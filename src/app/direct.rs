@@ -1,20 +1,13 @@
 //! A data folder in the hands of an operator, while no server runs.
 
-use std::sync::Arc;
-
-use crate::admin::query::Archive;
 use crate::admin::{Answer, Ask, Desk, Trouble};
 use crate::config::Config;
 use crate::forward::SinkError;
 use crate::keyring::LinkKeyring;
-use crate::model::Zone;
-use crate::registry::{Policy, Registry};
-use crate::store::fs::{DataDirLock, RealFs};
-use crate::store::state::sqlite::FoldedReader;
 
-use super::boot::{BootError, Booted, STATE_DIRECTORY, boot, lock};
+use super::boot::{BootError, Booted, take_up};
+use super::desk::{desk_of, folded_reader_of};
 use super::followers::attach_known;
-use super::server::log_options;
 
 /// Why a data folder cannot be worked on.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +19,7 @@ pub enum DirectError {
     #[error(transparent)]
     Sink(#[from] SinkError),
     /// The log stopped: what was answered is durable all the same.
-    #[error("the log stopped: {0}")]
+    #[error("it was answered and is durable, and then the log stopped: {0}")]
     Stopped(String),
 }
 
@@ -34,9 +27,8 @@ pub enum DirectError {
 #[derive(Debug)]
 pub struct Direct {
     desk: Desk,
-    booted: Booted,
     /// Given back last.
-    _lock: DataDirLock,
+    booted: Booted,
 }
 
 impl Direct {
@@ -46,18 +38,11 @@ impl Direct {
     ///
     /// [`DirectError`].
     pub fn open(config: &Config, keys: LinkKeyring) -> Result<Self, DirectError> {
-        let fs = Arc::new(RealFs);
-        let data_lock = lock(&*fs, &config.data_dir)?;
-        let booted = boot(fs, &config.data_dir, log_options(config), 0, keys)?;
+        let booted = take_up(config, 0, keys)?;
         let sinks = attach_known(config, &booted)?;
         Ok(Self {
-            desk: Desk::new(
-                registry_of(config, &booted),
-                sinks,
-                archive_of(&booted, folded_reader_of(config, &booted)),
-            ),
+            desk: desk_of(config, &booted, sinks, folded_reader_of(config, &booted)),
             booted,
-            _lock: data_lock,
         })
     }
 
@@ -80,23 +65,4 @@ impl Direct {
         closed.map_err(|poison| DirectError::Stopped(poison.cause))?;
         Ok(())
     }
-}
-
-/// Where records and what is folded of them are found.
-pub(super) fn archive_of(booted: &Booted, folded: Option<FoldedReader>) -> Archive {
-    Archive::new(Arc::clone(&booted.log), folded, Zone::JAPAN)
-}
-
-/// Who asks what is folded; none if that is switched off.
-pub(super) fn folded_reader_of(config: &Config, booted: &Booted) -> Option<FoldedReader> {
-    let dir = booted.data_dir.join(STATE_DIRECTORY);
-    config.store.sqlite.then(|| FoldedReader::new(&dir))
-}
-
-/// The registry of what was taken up.
-pub(super) fn registry_of(config: &Config, booted: &Booted) -> Registry {
-    let policy = Policy {
-        allow_mode0: config.keys.allow_mode0,
-    };
-    Registry::new(Arc::clone(&booted.state), Arc::clone(&booted.log), policy)
 }

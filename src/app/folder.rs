@@ -79,11 +79,12 @@ impl Folding {
     }
 }
 
-/// The folder at work.
+/// The folder at work. Dropping it ends it, within seconds: what is not folded yet is folded after
+/// the next start.
 #[derive(Debug)]
 pub struct Folder {
     folding: Arc<Folding>,
-    thread: JoinHandle<()>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Folder {
@@ -123,7 +124,10 @@ impl Folder {
             run_behind();
             task.run();
         })?;
-        Ok(Self { folding, thread })
+        Ok(Self {
+            folding,
+            thread: Some(thread),
+        })
     }
 
     /// What others know of it.
@@ -136,26 +140,40 @@ impl Folder {
     /// start.
     pub fn tell_to_stop(&self) {
         self.folding.stop.store(true, Ordering::Release);
-        self.thread.thread().unpark();
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
     }
 
     /// Ends it, and waits so long for that. Returns whether it has ended: if not, the end of the
     /// process leaves its file as a kill does, whole up to its position.
-    pub fn stop(self, at_most: Duration) -> bool {
+    pub fn stop(mut self, at_most: Duration) -> bool {
         self.tell_to_stop();
         let mut left = at_most;
-        while !self.thread.is_finished() {
+        while self
+            .thread
+            .as_ref()
+            .is_some_and(|thread| !thread.is_finished())
+        {
             if left.is_zero() {
                 tracing::warn!("Folded state was not closed in time; its file is as after a kill.");
+                self.thread = None;
                 return false;
             }
             std::thread::sleep(STOP_LOOK);
             left = left.saturating_sub(STOP_LOOK);
         }
-        if self.thread.join().is_err() {
+        true
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        self.tell_to_stop();
+        let thread = self.thread.take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("The thread that folds the log has panicked.");
         }
-        true
     }
 }
 
@@ -334,13 +352,7 @@ impl Task {
     fn take(&self, reader: &mut LogReader, delta: &mut Delta) -> Result<bool, ReadError> {
         let batch = reader.next_batch(READ_OCTETS)?;
         for frame in batch.iter() {
-            delta.fold(&FoldFrame {
-                lsn: frame.lsn,
-                kind: frame.kind,
-                terminal: frame.terminal,
-                payload: frame.payload,
-                raises_version: false,
-            });
+            delta.fold(&FoldFrame::from(frame));
         }
         delta.note_position(reader.position());
         Ok(!batch.is_empty())

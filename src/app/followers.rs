@@ -10,7 +10,7 @@ use axum::Router;
 use crate::api::pull::{self, Consumer};
 use crate::api::token::{NoToken, Token};
 use crate::config::{Config, Consumer as ConsumerConfig, FollowFrom, Sink as SinkConfig};
-use crate::forward::{Attachment, Begin, Forwarder, SinkError, Sinks};
+use crate::forward::{Attachment, Begin, Forwarder, Sink, SinkError, Sinks};
 use crate::model::record::Zone;
 use crate::model::{Lane, Lsn};
 use crate::store::fs::{Fs, real_path};
@@ -82,43 +82,81 @@ pub struct Followers {
     sinks: Arc<Sinks>,
 }
 
-impl Followers {
-    /// Sets all sinks of a configuration to work.
+/// The sinks of a configuration with their places in the log, before any of them works.
+#[derive(Debug)]
+pub struct Attached {
+    sinks: Arc<Sinks>,
+    /// Those of files, in the order of the configuration.
+    files: Vec<Arc<Sink>>,
+    records: Router,
+}
+
+impl Attached {
+    /// Finds or makes the places of all sinks of a configuration, and looks at what they need.
     ///
     /// # Errors
     ///
-    /// [`FollowError`] for the first that cannot be.
+    /// [`FollowError`] for the first that cannot be set up.
+    pub fn new(config: &Config, booted: &Booted) -> Result<Self, FollowError> {
+        check_folders(&config.sinks)?;
+        let tokens = tokens_of(&config.consumers)?;
+        let known = booted.state.directory().sinks.clone();
+        let sinks = Arc::new(Sinks::new(Arc::clone(&booted.log), &known));
+        let attach = |name: &str, attachment, from| {
+            let attached = sinks.attach(name, attachment, begin_of(from));
+            attached.map_err(|cause| FollowError::Sink {
+                name: name.to_owned(),
+                cause,
+            })
+        };
+        let mut files = Vec::new();
+        for sink in &config.sinks {
+            files.push(attach(&sink.name, attachment_of(sink), sink.from)?);
+        }
+        let mut consumers = Vec::new();
+        for (consumer, token) in config.consumers.iter().zip(tokens) {
+            let attachment = attachment_of_consumer(consumer);
+            let sink = attach(&consumer.name, attachment, consumer.from)?;
+            consumers.push(Consumer::new(token, consumer.utility, sink));
+        }
+        let records = pull::router(Arc::clone(&sinks), Zone::JAPAN, consumers);
+        Ok(Self {
+            sinks,
+            files,
+            records,
+        })
+    }
+
+    /// Sets them to work. Gives the HTTP interface of the consumers, too.
+    ///
+    /// # Errors
+    ///
+    /// [`FollowError::Thread`]. The threads that were started end.
     pub fn start(
+        self,
         config: &Config,
         booted: &Booted,
         clock: &Arc<dyn Clock>,
-    ) -> Result<Self, FollowError> {
-        let known = booted.state.directory().sinks.clone();
-        let sinks = Arc::new(Sinks::new(Arc::clone(&booted.log), &known));
+    ) -> Result<(Followers, Router), FollowError> {
+        let sinks = self.sinks;
         let forwarder =
             Forwarder::start(Arc::clone(&sinks), Zone::JAPAN).map_err(FollowError::Thread)?;
-        let followers = Self { forwarder, sinks };
-        check_folders(&config.sinks)?;
-        for sink in &config.sinks {
-            followers.start_sink(sink, booted, clock)?;
+        let followers = Followers { forwarder, sinks };
+        for (config, sink) in config.sinks.iter().zip(&self.files) {
+            followers.start_sink(config, sink, booted, clock)?;
         }
-        Ok(followers)
+        Ok((followers, self.records))
     }
+}
 
+impl Followers {
     fn start_sink(
         &self,
         config: &SinkConfig,
+        sink: &Arc<Sink>,
         booted: &Booted,
         clock: &Arc<dyn Clock>,
     ) -> Result<(), FollowError> {
-        let begin = begin_of(config.from);
-        let attached = self
-            .sinks
-            .attach(&config.name, attachment_of(config), begin);
-        let sink = attached.map_err(|cause| FollowError::Sink {
-            name: config.name.clone(),
-            cause,
-        })?;
         let rotation = Rotation {
             octets: u64::from(config.rotate_mib) << 20,
             age_ms: u64::from(config.rotate_s).saturating_mul(1_000),
@@ -127,52 +165,10 @@ impl Followers {
         for lane in [Lane::Alarm, Lane::Bulk] {
             let files = NdjsonFiles::new(&folder, lane, rotation, Arc::clone(clock));
             self.forwarder
-                .run(&sink, lane, Box::new(files))
+                .run(sink, lane, Box::new(files))
                 .map_err(FollowError::Thread)?;
         }
         Ok(())
-    }
-
-    /// The HTTP interface of the consumers of a configuration; each is a sink of its own.
-    ///
-    /// # Errors
-    ///
-    /// [`FollowError`] for the first that cannot be set up.
-    pub fn router(&self, config: &Config) -> Result<Router, FollowError> {
-        let mut consumers = Vec::new();
-        let mut tokens: Vec<(&str, Token)> = Vec::new();
-        for consumer in &config.consumers {
-            let begin = begin_of(consumer.from);
-            let attachment = attachment_of_consumer(consumer);
-            let attached = self.sinks.attach(&consumer.name, attachment, begin);
-            let sink = attached.map_err(|cause| FollowError::Sink {
-                name: consumer.name.clone(),
-                cause,
-            })?;
-            let octets = secret::read(&consumer.token_file);
-            let octets = octets.map_err(|cause| FollowError::TokenFile {
-                name: consumer.name.clone(),
-                cause,
-            })?;
-            let token = Token::parse(&octets).map_err(|cause| FollowError::Token {
-                name: consumer.name.clone(),
-                cause,
-            })?;
-            let same = tokens.iter().find(|(_, other)| other.is(&token).into());
-            if let Some((other, _)) = same {
-                return Err(FollowError::SameToken {
-                    name: consumer.name.clone(),
-                    other: (*other).to_owned(),
-                });
-            }
-            tokens.push((&consumer.name, token.clone()));
-            consumers.push(Consumer::new(token, consumer.utility, sink));
-        }
-        Ok(pull::router(
-            Arc::clone(&self.sinks),
-            Zone::JAPAN,
-            consumers,
-        ))
     }
 
     /// The sinks, for operators.
@@ -200,6 +196,33 @@ pub fn known_durable(config: &Config, fs: &dyn Fs) -> Lsn {
     let folders = config.sinks.iter().map(|sink| &sink.dir);
     let told = folders.filter_map(|dir| delivered_to(fs, dir).ok().flatten());
     told.max().unwrap_or(Lsn::ZERO)
+}
+
+/// The tokens of consumers, each its own.
+fn tokens_of(consumers: &[ConsumerConfig]) -> Result<Vec<Token>, FollowError> {
+    let mut tokens: Vec<Token> = Vec::new();
+    for consumer in consumers {
+        let name = || consumer.name.clone();
+        let octets = secret::read(&consumer.token_file);
+        let octets = octets.map_err(|cause| FollowError::TokenFile {
+            name: name(),
+            cause,
+        })?;
+        let token = Token::parse(&octets);
+        let token = token.map_err(|cause| FollowError::Token {
+            name: name(),
+            cause,
+        })?;
+        let mut before = consumers.iter().zip(&tokens);
+        if let Some((other, _)) = before.find(|(_, other)| other.is(&token).into()) {
+            return Err(FollowError::SameToken {
+                name: name(),
+                other: other.name.clone(),
+            });
+        }
+        tokens.push(token);
+    }
+    Ok(tokens)
 }
 
 /// Sinks whose folders are one in truth would write into each other's files.

@@ -143,7 +143,7 @@ impl Keeper {
 
     /// What the log has room for decides; the percentages only say more before that.
     fn disk_level(&self, log: &LogStatus) -> DiskLevel {
-        let by_log = match log.takes {
+        let by_log = match self.log.takes() {
             _ if is_stopped_by_full_disk(log) => DiskLevel::Full,
             Takes::Nothing => DiskLevel::Full,
             Takes::Urgent => DiskLevel::AlarmsOnly,

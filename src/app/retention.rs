@@ -26,7 +26,8 @@ const EVERY_MS: u64 = 60_000;
 /// Octets after a segment that are looked at for the time at which it ended.
 const DATED_OCTETS: usize = 64 << 10;
 
-/// How much of the log is kept at least. What nobody set does not count.
+/// Up to how much of the log is kept, beside what somebody needs. Whole segments are forgotten once
+/// they are beyond one of both; what nobody set does not count.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct RetentionOptions {
     /// Octets.

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::operator::{Place, ask_and_show, instant, or_dash, table};
+use super::operator::{Place, ask_and_show};
+use super::output::{instant, or_dash, table};
 use crate::admin::query::{ALARMS_MAX, AlarmView, Question, Reply};
 use crate::admin::{Answer, Ask};
 

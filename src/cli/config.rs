@@ -1,7 +1,7 @@
 //! `kenshin config`: shows a commented configuration, and checks one.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::key::master;
+use super::output::{fail, show};
 use crate::config::{Config, ConfigErrors, ConfigProblem, Place, TEMPLATE};
 
 /// The longest configuration that is read, in octets.
@@ -230,22 +231,4 @@ fn text_of(config: &Config) -> String {
         ));
     }
     text
-}
-
-/// Writes a text to standard output.
-fn show(text: &str, code: ExitCode) -> ExitCode {
-    let mut output = io::stdout().lock();
-    let written = output.write_all(text.as_bytes());
-    match written.and_then(|()| output.flush()) {
-        Ok(()) => code,
-        // Whoever read the output has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
-        Err(error) => fail(&error),
-    }
-}
-
-fn fail(error: &dyn std::error::Error) -> ExitCode {
-    // A failure to say why has no place to be said.
-    writeln!(io::stderr(), "kenshin: {error}").ok();
-    ExitCode::from(2)
 }

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::key;
+use super::output::fail;
 use crate::keyring::LinkKeyring;
 
 pub mod decoder;
@@ -118,12 +119,6 @@ pub fn run(args: &DecodeArgs) -> ExitCode {
         }
         Err(error) => fail(&error),
     }
-}
-
-fn fail(error: &dyn std::error::Error) -> ExitCode {
-    // A failure to say why has no place to be said.
-    writeln!(io::stderr(), "kenshin: {error}").ok();
-    ExitCode::from(2)
 }
 
 /// Decodes all lines of `input` to `output`.

@@ -17,6 +17,7 @@ use simulator::fleet::{self, Counters, FleetPlan, FleetSettings};
 
 use crate::app::Server;
 use crate::config::Config;
+use crate::model::TerminalId;
 use crate::shutdown::Shutdown;
 use crate::time::{Clock, SystemClock};
 
@@ -54,7 +55,8 @@ pub struct DemoArgs {
     #[arg(long = "for", value_name = "DURATION", default_value = "20s", value_parser = duration)]
     run: Duration,
 
-    /// Where the data goes; without it, a new folder among the temporary files.
+    /// Where the data goes, a new or an empty folder; without it, a new one among the temporary
+    /// files.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 
@@ -93,10 +95,7 @@ pub fn run(args: &DemoArgs) -> ExitCode {
     match demonstrate(args) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
-        Err(error) => {
-            super::serve::tell(&*error);
-            ExitCode::from(2)
-        }
+        Err(error) => super::output::fail(&*error),
     }
 }
 
@@ -105,6 +104,8 @@ struct Outcome {
     custody: Custody,
     counters: Arc<Counters>,
     tally: Tally,
+    /// The terminal that was told most.
+    teller: Option<TerminalId>,
     folder: Folder,
     http: Option<SocketAddr>,
     took_s: f64,
@@ -154,6 +155,7 @@ fn demonstrate(args: &DemoArgs) -> Result<bool, Failure> {
         custody: check(&ledger, &folder.records())?,
         counters,
         tally: Tally::of(&plan, &ledger),
+        teller: teller_of(&ledger),
         folder,
         http,
         took_s: Duration::from_millis(took_ms).as_secs_f64(),
@@ -171,7 +173,7 @@ async fn operate(
     counters: &Arc<Counters>,
 ) -> Result<(Ledger, Option<SocketAddr>), Failure> {
     let shutdown = Shutdown::new();
-    let keys = provision::keys(plan)?;
+    let keys = super::link_ring::load(&config.keys)?;
     let server = Server::start(config, keys, clock, &tokio::runtime::Handle::current())?;
     let addresses = server.addresses();
     let ports = [addresses.reading, addresses.alarm, addresses.stream];
@@ -200,6 +202,13 @@ async fn operate(
     }
     server.stop(config, &shutdown).await;
     Ok((ledger?, addresses.http))
+}
+
+/// The terminal of which most is safe.
+fn teller_of(ledger: &Ledger) -> Option<TerminalId> {
+    let told = ledger.terminals.iter();
+    let most = told.max_by_key(|one| one.facts_told_safe())?;
+    (most.facts_told_safe() > 0).then(|| TerminalId::new(most.identity()))
 }
 
 /// Compares what terminals were told with the files of the sink.

@@ -4,13 +4,13 @@
 //! sealed ring holds, without its keys. Nothing here ever writes key material to standard output
 //! or into a message.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::decode::key_file::{self, KeyFileError};
+use super::output;
 use crate::keyring::keys_toml::{self, KeysTomlErrors};
 use crate::keyring::sealed::{self, OpenFileError, Role, SealFileError, Summary};
 use crate::keyring::{LinkKeyring, OsRandom};
@@ -170,7 +170,8 @@ pub enum SealKeysError {
 
 /// Runs a subcommand of `kenshin key`.
 ///
-/// The exit code is 0 on success, and 2 where a file or the master key cannot be used.
+/// The exit code is 0 on success, 1 where the registry refuses a state or a version, and 2 where a
+/// file, the master key or the registry cannot be used.
 #[must_use]
 pub fn run(args: &KeyArgs) -> ExitCode {
     match &args.command {
@@ -186,11 +187,7 @@ pub fn run(args: &KeyArgs) -> ExitCode {
 fn done<E: std::error::Error>(result: Result<(), E>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // A failure to say why has no place to be said.
-            writeln!(io::stderr(), "kenshin: {error}").ok();
-            ExitCode::from(2)
-        }
+        Err(error) => output::fail(&error),
     }
 }
 
@@ -237,13 +234,7 @@ fn show(args: &ShowArgs) -> ExitCode {
     } else {
         show::text(&summary)
     };
-    let mut output = io::stdout().lock();
-    let written = output.write_all(text.as_bytes());
-    match written.and_then(|()| output.flush()) {
-        // Whoever read the output has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        result => done(result),
-    }
+    output::show(&text, ExitCode::SUCCESS)
 }
 
 fn load_summary(path: &Path, master: Option<&Path>) -> Result<Summary, LoadKeysError> {

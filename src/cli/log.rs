@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::output::{fail, show};
 use crate::model::{Event, Lanes, Lsn, SessionStep};
 use crate::store::fs::RealFs;
 use crate::store::log::{DIRECTORY, Damage, FrameRef, Survey, SurveyError, survey};
@@ -83,11 +84,7 @@ pub fn run(args: &LogArgs) -> ExitCode {
     };
     match outcome {
         Ok(code) => code,
-        Err(error) => {
-            // A failure to say why has no place to be said.
-            writeln!(io::stderr(), "kenshin: {error}").ok();
-            ExitCode::from(2)
-        }
+        Err(error) => fail(&error),
     }
 }
 
@@ -124,8 +121,7 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode, LogError> {
     } else {
         text_of(&found)
     };
-    written(io::stdout().lock().write_all(text.as_bytes()))?;
-    Ok(code_of(&found))
+    Ok(show(&text, code_of(&found)))
 }
 
 fn frames_of(survey: &Survey) -> u64 {

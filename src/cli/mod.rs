@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub mod alarms;
+pub mod audit;
 pub mod config;
 pub mod decode;
 pub mod demo;
@@ -14,6 +15,7 @@ pub mod key;
 pub mod link_ring;
 pub mod log;
 pub mod operator;
+pub mod output;
 pub mod serve;
 pub mod sink;
 pub mod terminal;
@@ -56,6 +58,8 @@ pub enum Command {
     Terminal(terminal::TerminalArgs),
     /// Show the alarms that go on.
     Alarms(alarms::AlarmsArgs),
+    /// Show what people, keys and sinks did, and what the server noticed.
+    Audit(audit::AuditArgs),
     /// Show how far sinks and consumers are; let one skip what it was not given; forget one.
     Sink(sink::SinkArgs),
 }
@@ -76,6 +80,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Utility(args) => utility::run(&args),
         Command::Terminal(args) => terminal::run(&args),
         Command::Alarms(args) => alarms::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Sink(args) => sink::run(&args),
     }
 }

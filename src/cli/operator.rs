@@ -12,12 +12,14 @@ use crate::admin::{Answer, Ask, CallError, Client, Trouble};
 use crate::app::Direct;
 use crate::app::boot::BootError;
 use crate::app::direct::DirectError;
-use crate::config::Config;
+use crate::config::{Config, Log, LogFormat, LogLevel};
 use crate::registry::Change;
 use crate::store::fs::LockError;
+use crate::telemetry::init_logs;
 
 use super::config::LoadConfigError;
 use super::link_ring::{self, LinkRingError};
+use super::output::{FAILED, show};
 
 /// What `--help` says after the arguments.
 pub const AFTER_HELP: &str = "\
@@ -27,7 +29,8 @@ does. What is reported as done is durable.
 Exit status:
   0  done
   1  refused, or the input has mistakes; nothing was changed
-  2  the arguments are wrong, or it could not be done at all";
+  2  the arguments are wrong, or it could not be done at all, or it is not known whether it was:
+     the message says what is known";
 
 /// Where the registry is, and how to show it.
 #[derive(Clone, Debug, Args)]
@@ -96,7 +99,7 @@ impl OperatorError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Trouble(trouble) if trouble.is_refusal() => ExitCode::from(1),
-            _ => ExitCode::from(2),
+            _ => ExitCode::from(FAILED),
         }
     }
 
@@ -146,6 +149,7 @@ impl Link {
             return Err(OperatorError::NoData(data_dir.clone()));
         }
         let keys = link_ring::load(&config.keys)?;
+        tell_what_is_taken_up(config);
         match Direct::open(config, keys) {
             Ok(direct) => Ok(Self::Direct(Box::new(direct))),
             Err(DirectError::Boot(BootError::Lock(LockError::Taken(data_dir)))) => {
@@ -178,6 +182,17 @@ impl Link {
             Self::Direct(direct) => Ok(direct.close()?),
         }
     }
+}
+
+/// Has what is noticed in the data folder told on standard error, but not what is as it should be.
+fn tell_what_is_taken_up(config: &Config) {
+    let level = match config.log.level {
+        LogLevel::Error => LogLevel::Error,
+        _ => LogLevel::Warn,
+    };
+    let format = LogFormat::Text;
+    // Where log lines go somewhere already, they go there.
+    init_logs(Log { format, level }).ok();
 }
 
 /// Asks one thing.
@@ -219,6 +234,7 @@ pub fn show_answer(
             Answer::Registry(reply) => json!(reply),
             Answer::Sink(reply) => json!(reply),
             Answer::Query(reply) => json!(reply),
+            Answer::Called { terminal } => json!({ "called": terminal }),
         };
         format!("{value}\n")
     } else {
@@ -243,71 +259,6 @@ pub fn show_error(place: &Place, error: &OperatorError) -> ExitCode {
     // A failure to say why has no place to be said.
     io::stderr().write_all(text.as_bytes()).ok();
     code
-}
-
-/// Writes to standard output, and gives the exit code if that can be done.
-#[must_use]
-pub fn show(text: &str, code: ExitCode) -> ExitCode {
-    let mut output = io::stdout().lock();
-    let written = output.write_all(text.as_bytes());
-    match written.and_then(|()| output.flush()) {
-        Ok(()) => code,
-        // Whoever read the output has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
-        Err(error) => {
-            writeln!(
-                io::stderr(),
-                "kenshin: cannot write to standard output: {error}"
-            )
-            .ok();
-            ExitCode::from(2)
-        }
-    }
-}
-
-/// Lines with aligned columns, the first of them the names.
-#[must_use]
-pub fn table(names: &[&str], rows: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        let cells = cells.map(|cell| cell.chars().count());
-        let name = names.get(column).map_or(0, |name| name.len());
-        cells.max().unwrap_or(0).max(name)
-    };
-    let widths: Vec<usize> = (0..names.len()).map(width).collect();
-    let line = |cells: &mut dyn Iterator<Item = &str>| {
-        let padded = cells
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:width$}"));
-        let line = padded.collect::<Vec<_>>().join("  ");
-        format!("{}\n", line.trim_end())
-    };
-    let mut text = line(&mut names.iter().copied());
-    for row in rows {
-        text.push_str(&line(&mut row.iter().map(String::as_str)));
-    }
-    text
-}
-
-/// Lines of a name and a value each, aligned.
-#[must_use]
-pub fn fields(pairs: &[(&str, String)]) -> String {
-    let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    let line = |(name, value): &(&str, String)| format!("{name:width$}  {value}\n");
-    pairs.iter().map(line).collect()
-}
-
-/// A value that may not be there.
-#[must_use]
-pub fn or_dash(value: Option<impl ToString>) -> String {
-    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
-}
-
-/// An instant as people read it, in UTC.
-#[must_use]
-pub fn instant(utc_s: Option<u32>) -> String {
-    let instant = utc_s.map(|utc_s| jiff::Timestamp::from_second(i64::from(utc_s)));
-    or_dash(instant.and_then(Result::ok))
 }
 
 /// What a command did, as a word.

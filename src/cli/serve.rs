@@ -12,10 +12,11 @@ use tokio::time::timeout;
 use crate::app::Server;
 use crate::config::Config;
 use crate::shutdown::Shutdown;
-use crate::telemetry::init_logs;
+use crate::telemetry::{chain, init_logs};
 use crate::time::{Clock, SystemClock};
 
 use super::link_ring;
+use super::output::{FAILED, fail};
 
 /// The arguments of `kenshin serve`.
 #[derive(Debug, Args)]
@@ -25,47 +26,23 @@ pub struct ServeArgs {
     config: Option<PathBuf>,
 }
 
-/// The exit code of a server that cannot start, or whose log can no longer be written.
-const FAILED: u8 = 2;
-
 /// Runs the server.
 #[must_use]
 pub fn run(args: &ServeArgs) -> ExitCode {
     let config = match super::config::load(args.config.as_deref()) {
         Ok(config) => config,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(FAILED);
-        }
+        Err(error) => return fail(&error),
     };
     if let Err(error) = init_logs(config.log) {
-        eprintln!("{error}");
-        return ExitCode::from(FAILED);
+        return fail(&error);
     }
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
     match serve(&config) {
         Ok(code) => code,
-        Err(error) => {
-            tell(&*error);
-            ExitCode::from(FAILED)
-        }
+        Err(error) => fail(&*error),
     }
-}
-
-/// Writes an error with all its causes in one line.
-pub(super) fn tell(error: &dyn std::error::Error) {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    eprintln!("kenshin: {text}");
 }
 
 /// How long a server that found no room on the disk waits before it looks again.
@@ -105,8 +82,10 @@ async fn run_until_stopped(
             Ok(server) => break server,
             // To end here would only make whoever watches start it again and again.
             Err(error) if error.is_for_want_of_room() => {
-                tell(&error);
-                tracing::error!("The disk is full: make room. The server starts when there is.");
+                tracing::error!(
+                    error = chain(&error),
+                    "The disk is full: make room. The server starts when there is."
+                );
                 if timeout(NO_ROOM_WAIT, stop.cancelled()).await.is_ok() {
                     return Ok(ExitCode::from(shutdown.exit_code()));
                 }

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::operator::{AFTER_HELP, Place, ask_and_show, or_dash, table};
+use super::operator::{AFTER_HELP, Place, ask_and_show};
+use super::output::{or_dash, table};
 use crate::admin::{Answer, Ask};
 use crate::forward::SinkStatus;
 use crate::forward::command::{Command, Reply};

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::operator::{AFTER_HELP, Place, ask_and_show, fields, instant, or_dash, table, word};
+use super::operator::{AFTER_HELP, Place, ask_and_show, word};
+use super::output::{fields, instant, or_dash, table};
 use crate::admin::{Answer, Ask};
 use crate::keyring::UtilityId;
 use crate::model::{Lane, TerminalId};
@@ -16,6 +17,17 @@ use crate::registry::{
 mod import;
 pub mod records;
 mod show;
+
+/// What `--help` says after the arguments of `call`.
+const CALL_HELP: &str = "\
+Needs a server that runs. The call leaves once its counter is durable, by all ways to the terminal
+that the server knows, and not at all if it knows none; `kenshin terminal show` tells the call
+counter and the last contact.
+
+Exit status:
+  0  called, if there is a way to it
+  1  refused: the terminal is not known, or no key of it can be used
+  2  the arguments are wrong, no server runs, or it could not be done at all";
 
 /// What `--help` says after the arguments of `import`.
 const IMPORT_HELP: &str = "\
@@ -29,12 +41,14 @@ A terminal is 16 hexadecimal digits, or maker:serial in decimal. The customer is
 never a name or an address; without that column, the numbers that are known stay.
 
 All mistakes are named with their lines, and then nothing is imported. Importing the same table
-again changes nothing; so an import that was broken off is simply run again.
+again changes nothing; so an import that was broken off is simply run again. A long one tells on
+standard error how far it is.
 
 Exit status:
   0  imported, or with --dry-run: would be
   1  the table has mistakes; nothing was changed
-  2  the arguments are wrong, or it could not be done at all";
+  2  the arguments are wrong, or it could not be done, or was broken off: the message says what is
+     known";
 
 /// The arguments of `kenshin terminal`.
 #[derive(Debug, Args)]
@@ -66,6 +80,10 @@ pub enum TerminalCommand {
     /// Show the alarm notices of a terminal, the newest first.
     #[command(after_long_help = AFTER_HELP)]
     Alarms(records::RecordsArgs),
+    /// Have the server call a terminal that holds a connection or listens on UDP; it answers with
+    /// an uplink like any other.
+    #[command(after_long_help = CALL_HELP)]
+    Call(OneArgs),
     /// Show registered terminals, in the order of their identities.
     #[command(after_long_help = AFTER_HELP)]
     List(ListArgs),
@@ -191,6 +209,10 @@ pub fn run(args: &TerminalArgs) -> ExitCode {
         TerminalCommand::Show(args) => return show::run(args),
         TerminalCommand::Readings(args) => return records::run(args, Lane::Bulk),
         TerminalCommand::Alarms(args) => return records::run(args, Lane::Alarm),
+        TerminalCommand::Call(args) => {
+            let terminal = args.terminal;
+            return ask_and_show(&args.place, Ask::Call { terminal }, text);
+        }
         TerminalCommand::Add(args) => {
             let row = Row {
                 line: 0,
@@ -234,6 +256,9 @@ fn text(answer: &Answer) -> Option<String> {
             Some(format!("{}\n{}", word(*change), show(terminal)))
         }
         Answer::Registry(Reply::Terminal { terminal }) => Some(show(terminal)),
+        Answer::Called { terminal } => Some(format!(
+            "{terminal} is called, if it holds a connection or listens\n"
+        )),
         Answer::Registry(Reply::Terminals { terminals, next }) => {
             let mut text = list(terminals);
             if let Some(next) = next {

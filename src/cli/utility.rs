@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::operator::{AFTER_HELP, Place, ask_and_show, table, word};
+use super::operator::{AFTER_HELP, Place, ask_and_show, word};
+use super::output::table;
 use crate::admin::{Answer, Ask};
 use crate::keyring::UtilityId;
 use crate::registry::{Command, Reply, UtilityView};

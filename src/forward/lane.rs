@@ -9,6 +9,7 @@ use crate::model::step::StepError;
 use crate::model::{Lane, Lanes, Lsn, SessionStep, Zone, records_of};
 use crate::store::log::{CommitLog, FrameRef, LogReader, ReadError};
 use crate::store::state::fold::KIND_STEP;
+use crate::telemetry::chain;
 
 use super::sinks::{Sink, Sinks};
 use super::stop::{Phase, Stop};
@@ -397,19 +398,4 @@ fn back_off(failures: u32) -> Duration {
     let chance = u64::from(getrandom::u32().unwrap_or(0));
     let less_ms = chance.checked_rem(longest_ms / 2).unwrap_or(0);
     Duration::from_millis(longest_ms.saturating_sub(less_ms))
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let shown = error.to_string();
-        if !text.ends_with(&shown) {
-            text.push_str(": ");
-            text.push_str(&shown);
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -11,7 +11,6 @@ use crate::model::event::EventError;
 use crate::model::{Event, Lane, Lanes, Lsn};
 use crate::store::log::{Append, AppendError, CommitLog, ReadError};
 use crate::store::state::directory::SinkCursors;
-use crate::store::state::fold::KIND_EVENT;
 
 use super::lane::LaneCounts;
 
@@ -82,7 +81,7 @@ pub enum SinkError {
         end: Lsn,
     },
     /// The log did not take the event: the cursor is not kept.
-    #[error("the log did not take the cursor")]
+    #[error("{outcome}: {0}", outcome = .0.outcome())]
     Append(#[from] AppendError),
     /// The event has no form.
     #[error(transparent)]
@@ -511,15 +510,8 @@ impl Sinks {
 
     fn append(&self, event: &Event) -> Result<Lsn, SinkError> {
         // A full disk must not keep cursors where they are, or the log could never be dropped.
-        Ok(self.log.append_upkeep_and_wait(Append {
-            kind: KIND_EVENT,
-            lanes: Lanes::NONE,
-            urgent: false,
-            terminal: None,
-            payload: event.encode()?,
-            guard: None,
-            ticket: None,
-        })?)
+        let append = Append::event(None, event.encode()?, false);
+        Ok(self.log.append_upkeep_and_wait(append)?)
     }
 }
 

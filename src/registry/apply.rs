@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::model::{Event, Lanes, Lsn};
-use crate::store::log::{Append, AppendError, CommitLog};
+use crate::model::event::EventError;
+use crate::model::{Event, Lsn};
+use crate::store::log::{Append, AppendError, CommitLog, Underway};
 use crate::store::state::State;
-use crate::store::state::fold::KIND_EVENT;
 
 use super::command::Command;
 use super::refusal::Refusal;
@@ -104,26 +104,19 @@ impl Registry {
 
     /// Makes an event durable and folded.
     pub(super) fn append(&self, event: &Event) -> Result<Lsn, Refusal> {
-        let payload = event.encode()?;
-        self.append_payload(event, payload).map_err(Refusal::Append)
+        let append = append_of(event)?;
+        let appended = self.log.append_and_wait(append);
+        appended.map_err(Refusal::Append)
     }
 
-    /// As [`Self::append`], for an event that was encoded already.
-    pub(super) fn append_payload(
-        &self,
-        event: &Event,
-        payload: Vec<u8>,
-    ) -> Result<Lsn, AppendError> {
-        self.log.append_and_wait(Append {
-            kind: KIND_EVENT,
-            lanes: Lanes::NONE,
-            // Alarms go before the work of operators, and have the last room on the disk.
-            urgent: false,
-            terminal: event.terminal(),
-            payload,
-            guard: None,
-            // Nobody's mailbox: the one who waits is here.
-            ticket: None,
-        })
+    /// Queues an event that [`append_of`] made, to be waited for.
+    pub(super) fn append_later(&self, append: Append) -> Result<Underway, AppendError> {
+        Ok(self.log.append_later(append)?)
     }
+}
+
+/// The frame of an event. Alarms go before the work of operators, and have the last room on the
+/// disk.
+pub(super) fn append_of(event: &Event) -> Result<Append, EventError> {
+    Ok(Append::event(event.terminal(), event.encode()?, false))
 }

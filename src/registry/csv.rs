@@ -16,9 +16,9 @@ use std::collections::HashMap;
 use crate::keyring::{NoUtilityId, UtilityId};
 use crate::model::TerminalId;
 
-use super::command::{CUSTOMER_MAX, Row, is_customer};
+use super::command::{Row, is_customer};
 use super::ident::{NoTerminal, parse_terminal};
-use super::refusal::ROWS_NAMED_MAX;
+use super::refusal::{ROWS_NAMED_MAX, RowProblem};
 
 /// Octets of a table at most.
 pub const TABLE_MAX_OCTETS: usize = 512 << 20;
@@ -98,23 +98,9 @@ pub enum Problem {
     /// A text that names no utility.
     #[error(transparent)]
     Utility(#[from] NoUtilityId),
-    /// A mode that there is not.
-    #[error("a mode is 0, 1, 2 or 3")]
-    Mode,
-    /// A customer number that is none.
-    #[error(
-        "a customer number has 1 to {CUSTOMER_MAX} printable characters of ASCII, without spaces \
-         at its ends"
-    )]
-    Customer,
-    /// A terminal that stands there twice.
-    #[error("{terminal} stands in line {first} already")]
-    Twice {
-        /// Which.
-        terminal: TerminalId,
-        /// Where it stands first.
-        first: u32,
-    },
+    /// A value or a line that no registry takes.
+    #[error(transparent)]
+    Row(#[from] RowProblem),
     /// A table that is too long.
     #[error("a table has at most {ROWS_MAX} terminals and {TABLE_MAX_OCTETS} octets: split it")]
     TableTooLong,
@@ -192,8 +178,8 @@ pub fn parse(octets: &[u8]) -> Result<Vec<Row>, Mistakes> {
         };
         let terminal = row.terminal;
         if let Some(first) = first_lines.get(&terminal).copied() {
-            let problem = Problem::Twice { terminal, first };
-            mistakes.add(number, Some(Column::Terminal), problem);
+            let problem = RowProblem::Twice { terminal, first };
+            mistakes.add(number, Some(Column::Terminal), problem.into());
         } else {
             first_lines.insert(terminal, number);
             rows.push(row);
@@ -311,21 +297,21 @@ fn take<T, E: Into<Problem>>(place: &mut Option<T>, value: Result<T, E>) -> Resu
     Ok(())
 }
 
-fn mode_of(value: &str) -> Result<u8, Problem> {
+fn mode_of(value: &str) -> Result<u8, RowProblem> {
     match value {
         "0" => Ok(0),
         "1" => Ok(1),
         "2" => Ok(2),
         "3" => Ok(3),
-        _ => Err(Problem::Mode),
+        _ => Err(RowProblem::Mode),
     }
 }
 
-fn customer_of(value: &str) -> Result<String, Problem> {
+fn customer_of(value: &str) -> Result<String, RowProblem> {
     if value.is_empty() || is_customer(value) {
         Ok(value.to_owned())
     } else {
-        Err(Problem::Customer)
+        Err(RowProblem::Customer)
     }
 }
 

@@ -20,7 +20,7 @@ mod utilities;
 pub use apply::{Policy, Registry};
 pub use command::{Command, LIST_MAX, ROWS_PER_IMPORT, Row};
 pub use ident::{NoTerminal, maker_and_serial, parse_terminal};
-pub use refusal::{Refusal, RowProblem, RowRefusal};
+pub use refusal::{ROWS_NAMED_MAX, Refusal, RowProblem, RowRefusal};
 pub use reply::{
     Change, ImportCounts, KeyView, MeterView, Reply, TerminalLine, TerminalView, UtilityView,
 };

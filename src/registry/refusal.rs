@@ -14,9 +14,10 @@ use super::command::{CUSTOMER_MAX, LIST_MAX, ROWS_PER_IMPORT};
 use super::reply::ImportCounts;
 
 /// Rows of an import that are named in a refusal at most; the rest are counted.
-pub(super) const ROWS_NAMED_MAX: usize = 1_000;
+pub const ROWS_NAMED_MAX: usize = 1_000;
 
-/// Why a command was not done. But for [`Self::BrokenOff`], nothing was changed.
+/// Why a command was not done. Nothing was changed, but for [`Self::BrokenOff`], and for
+/// [`Self::Append`] where its cause leaves it in doubt.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// No utility has the id.
@@ -68,8 +69,8 @@ pub enum Refusal {
     /// The version may not come into that state.
     // spec: KEY-8
     #[error(
-        "version {version} is {}, and may not become {}: it goes from NEW to ACTIVE to EXPIRED, \
-         back from EXPIRED to ACTIVE, and from each to WITHDRAWN for good",
+        "version {version} is {}, and may not become {}: it goes from NEW to ACTIVE, from both to \
+         EXPIRED, back from EXPIRED to ACTIVE, and from each to WITHDRAWN for good",
         from.id(), to.id()
     )]
     Transition {
@@ -109,15 +110,15 @@ pub enum Refusal {
     #[error("version {0} is WITHDRAWN, and no terminal may use it")]
     Withdrawn(u8),
     /// The log did not take a change.
-    #[error("nothing was changed, for the log did not take it: {0}")]
+    #[error("{outcome}: {0}", outcome = .0.outcome())]
     Append(#[source] AppendError),
     /// The change has no form: a bug.
     #[error(transparent)]
     Event(#[from] EventError),
     /// The log took a part of an import only.
     #[error(
-        "the import was broken off: {} terminals were added and {} changed, durably. Import the \
-         same file again to go on: {cause}",
+        "the import was broken off: at least {} terminals were added and {} changed, durably. \
+         Import the same file again to go on: {cause}",
         done.added, done.changed
     )]
     BrokenOff {

@@ -1,21 +1,24 @@
 //! Terminals: registered, changed, removed, shown, imported.
 
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 
 use crate::keyring::UtilityId;
 use crate::model::event::{TERMINALS_PER_EVENT, TerminalEntry};
 use crate::model::{Event, TerminalId};
-use crate::store::log::AppendError;
+use crate::store::log::{Append, AppendError, Underway};
 use crate::store::state::directory::UtilityIndex;
 use crate::store::state::table::SHARDS;
 use crate::store::state::{HotEntry, MeterTrack};
 use crate::wire::otl::ident::Mode;
 
-use super::apply::Registry;
+use super::apply::{Registry, append_of};
 use super::command::{LIST_MAX, ROWS_PER_IMPORT, Row, is_customer};
 use super::ident::maker_and_serial;
 use super::refusal::{ROWS_NAMED_MAX, Refusal, RowProblem, RowRefusal};
 use super::reply::{Change, ImportCounts, MeterView, Reply, TerminalLine, TerminalView};
+
+/// Events of an import that are under way to the disk at once: those of one request.
+const UNDERWAY_MAX: usize = ROWS_PER_IMPORT.div_ceil(TERMINALS_PER_EVENT);
 
 /// How a terminal is wanted; what is none stays as it is.
 #[derive(Clone, Copy, Debug)]
@@ -216,23 +219,52 @@ impl Registry {
         for plan in planned {
             by_utility.entry(plan.utility).or_default().push(plan);
         }
-        let mut done = ImportCounts {
+        let mut parts = Vec::new();
+        for (utility, plans) in by_utility {
+            for part in plans.chunks(TERMINALS_PER_EVENT) {
+                let mut counts = ImportCounts::default();
+                part.iter().for_each(|plan| counts.count(plan.change));
+                let append = append_of(&Event::TerminalsPut {
+                    utility: utility.to_string(),
+                    terminals: part.iter().map(|plan| plan.entry.clone()).collect(),
+                })?;
+                parts.push((append, counts));
+            }
+        }
+        let unchanged = ImportCounts {
             unchanged: counts.unchanged,
             ..ImportCounts::default()
         };
-        for (utility, plans) in by_utility {
-            for part in plans.chunks(TERMINALS_PER_EVENT) {
-                let event = Event::TerminalsPut {
-                    utility: utility.to_string(),
-                    terminals: part.iter().map(|plan| plan.entry.clone()).collect(),
-                };
-                let payload = event.encode()?;
-                self.append_payload(&event, payload)
-                    .map_err(|cause| broken_off(done, cause))?;
-                part.iter().for_each(|plan| done.count(plan.change));
+        self.append_parts(parts, unchanged)
+    }
+
+    /// Makes the parts of an import durable, some of them at once. After one that is refused no
+    /// more are queued; those that were are waited for, so that what was done is known.
+    fn append_parts(
+        &self,
+        parts: Vec<(Append, ImportCounts)>,
+        mut done: ImportCounts,
+    ) -> Result<ImportCounts, Refusal> {
+        let mut queued: VecDeque<(Underway, ImportCounts)> = VecDeque::new();
+        let mut failed = None;
+        for (append, counts) in parts {
+            if queued.len() >= UNDERWAY_MAX
+                && let Some(first) = queued.pop_front()
+            {
+                settle(first, &mut done, &mut failed);
+            }
+            if failed.is_some() {
+                break;
+            }
+            match self.append_later(append) {
+                Ok(underway) => queued.push_back((underway, counts)),
+                Err(cause) => failed = Some(cause),
             }
         }
-        Ok(done)
+        for one in queued {
+            settle(one, &mut done, &mut failed);
+        }
+        failed.map_or(Ok(done), |cause| Err(broken_off(done, cause)))
     }
 
     /// Judges how a terminal is wanted, in view of what is known.
@@ -371,6 +403,18 @@ fn wanted(row: &Row) -> Wanted<'_> {
         utility: Some(row.utility),
         mode: Some(row.mode),
         customer: row.customer.as_deref(),
+    }
+}
+
+/// Waits for a part of an import. The first failure is the one that is told.
+fn settle(
+    (underway, counts): (Underway, ImportCounts),
+    done: &mut ImportCounts,
+    failed: &mut Option<AppendError>,
+) {
+    match underway.wait() {
+        Ok(_) => *done = done.plus(counts),
+        Err(cause) => *failed = failed.take().or(Some(cause)),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::app::boot::{Booted, boot};
 use crate::crypto::key::{KeyOctets, Master};
 use crate::keyring::{KeyState, LinkKeyring, UtilityId};
 use crate::model::{Event, TerminalId};
-use crate::store::fs::SimFs;
+use crate::store::fs::{Faults, SimFs, Space};
 use crate::store::log::LogOptions;
 
 const GAS: UtilityId = UtilityId::new(*b"gasworks");
@@ -177,6 +177,54 @@ fn an_import_that_is_repeated_appends_nothing() {
     assert_eq!(world.import(rows.clone(), false), (0, 2, 1_198));
     let world = world.after_power_cut();
     assert_eq!(world.import(rows, false), (0, 0, 1_200));
+}
+
+#[test]
+fn an_import_that_the_disk_stops_says_what_was_done_and_goes_on_later() {
+    let world = World::new();
+    let rows: Vec<Row> = (1..=10_000).map(|number| row(number, GAS, 1)).collect();
+    let import = || Command::TerminalImport {
+        rows: rows.clone(),
+        dry_run: false,
+        move_utility: false,
+    };
+    // Room for some of the events of each batch.
+    world.disk.set_faults(Faults {
+        space: Some(Space {
+            free: 100_000,
+            total: 1 << 30,
+        }),
+        ..Faults::default()
+    });
+    let done = match world.registry.apply(import()) {
+        // The disk was faster than the registry.
+        Ok(Reply::Imported { counts, .. }) => counts.added,
+        Err(Refusal::BrokenOff { done, .. }) => done.added,
+        other => panic!("{other:?}"),
+    };
+    assert!(done > 0);
+    world.disk.set_faults(Faults::default());
+    let world = world.after_power_cut();
+    assert_eq!(world.import(rows.clone(), true), (10_000 - done, 0, done));
+    assert_eq!(world.import(rows, false), (10_000 - done, 0, done));
+}
+
+#[test]
+fn a_change_whose_sync_fails_is_said_to_be_in_doubt() {
+    let world = World::new();
+    world.disk.set_faults(Faults {
+        fail_sync: Some(world.disk.counts().syncs + 1),
+        ..Faults::default()
+    });
+    let add = Command::TerminalAdd {
+        row: row(1, GAS, 1),
+        move_utility: false,
+    };
+    let refused = world.registry.apply(add).unwrap_err();
+    assert_eq!(refused.kind(), "unavailable");
+    let told = refused.to_string();
+    assert!(told.contains("not known"), "{told}");
+    assert!(!told.contains("nothing was changed"), "{told}");
 }
 
 #[test]

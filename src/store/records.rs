@@ -5,13 +5,17 @@ use crate::model::record::RecordError;
 use crate::model::step::StepError;
 use crate::model::{Lane, Lsn, OutwardRecord, SessionStep, TerminalId, Zone, records_of};
 
-use super::log::{CommitLog, ReadError};
+use super::log::{CommitLog, ReadError, Walk};
+use super::state::State;
 use super::state::fold::KIND_STEP;
 
 /// Records in one answer at most. The last frame may add what it has.
-pub const RECORDS_MAX: usize = 1_000;
+pub const RECORDS_MAX: u32 = 1_000;
 /// Frames that are read for one answer at most: years of daily calls.
 const FRAMES_MAX: usize = 4_096;
+/// Segments whose index is looked at for one answer at most, so that a terminal that says nothing
+/// costs no more than one that does.
+const SEGMENTS_MAX: usize = 32;
 /// How far ahead of its receipt a record may be measured: the bound beyond which it is flagged.
 const AHEAD_MAX_S: u32 = 86_400;
 /// Frames in a row from before all that is asked for, after which nothing more is expected. One
@@ -32,15 +36,16 @@ pub struct RecordQuery {
     /// Only of steps before this position: where the last answer ended. None for the newest.
     pub before: Option<Lsn>,
     /// Records from which on no further frame is read, 1 to [`RECORDS_MAX`].
-    pub limit: usize,
+    pub limit: u32,
 }
 
 /// How an answer ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Page {
-    /// The end of the log when it was asked: nothing after it is in the answer.
+    /// The end of what was folded when it was asked: nothing after it is in the answer.
     pub end: Lsn,
-    /// Where the next answer goes on; none if there is nothing more.
+    /// Where the next answer goes on, also if this one shows nothing; none if there is no more to
+    /// look through.
     pub next: Option<Lsn>,
 }
 
@@ -65,7 +70,8 @@ pub enum RecordsError {
 }
 
 /// Shows the records that a query asks for: steps newest first, the records of one step in the
-/// order of their frame. What has no time of its own counts by its receipt. `zone` is that of
+/// order of their frame. What has no time of its own counts by its receipt. `state` is what the log
+/// adds up to. `zone` is that of
 /// terminals whose frame does not tell theirs.
 ///
 /// # Errors
@@ -73,15 +79,24 @@ pub enum RecordsError {
 /// [`RecordsError`]; what was shown before is good.
 pub fn records_over_time(
     log: &CommitLog,
+    state: &State,
     query: &RecordQuery,
     zone: Zone,
     mut show: impl FnMut(&OutwardRecord<'_>),
 ) -> Result<Page, RecordsError> {
-    let end = log.durable_end();
-    let limit = query.limit.clamp(1, RECORDS_MAX);
+    // In this order: what is before the end is in the state.
+    let end = log.durable_end().min(state.folded());
+    let last = state.table.with(query.terminal, |entry| entry.hot.applied);
+    let before = query.before.unwrap_or(end).min(end);
+    let walk = Walk {
+        newest: last.filter(|last| *last < before),
+        segments_max: SEGMENTS_MAX,
+        ..Walk::default()
+    };
+    let limit = usize::try_from(query.limit.clamp(1, RECORDS_MAX)).unwrap_or(1);
     let (mut shown, mut frames, mut old) = (0_usize, 0_usize, 0_usize);
-    let history = log.history(query.terminal);
-    for frame in history.before(query.before.unwrap_or(end).min(end)) {
+    let mut history = log.walk(query.terminal, walk).before(before);
+    for frame in history.by_ref() {
         let frame = frame?;
         if frame.kind != KIND_STEP {
             continue;
@@ -97,7 +112,7 @@ pub fn records_over_time(
         let is_old = step.received_utc_s.saturating_add(AHEAD_MAX_S) < query.from_utc_s;
         old = if is_old { old.saturating_add(1) } else { 0 };
         if old >= OLD_FRAMES {
-            break;
+            return Ok(Page { end, next: None });
         }
         let lanes = query.lane.into();
         records_of(lsn, query.terminal, &step, lanes, zone, |record| {
@@ -109,5 +124,6 @@ pub fn records_over_time(
             }
         })?;
     }
-    Ok(Page { end, next: None })
+    let next = history.cut_at();
+    Ok(Page { end, next })
 }

@@ -78,23 +78,6 @@ pub fn disk_level_changed(from: DiskLevel, to: DiskLevel) {
     }
 }
 
-/// A sink failed and is tried again.
-pub fn sink_failed(sink: &str, error: &dyn Display, retry_in: Duration) {
-    let retry_ms = u64::try_from(retry_in.as_millis()).unwrap_or(u64::MAX);
-    tracing::warn!(sink, %error, retry_ms, "A sink failed; its cursor stays.");
-}
-
-/// A sink works again.
-pub fn sink_recovered(sink: &str) {
-    tracing::info!(sink, "A sink works again.");
-}
-
-/// A snapshot was taken.
-pub fn snapshot_taken(position: Lsn, took: Duration) {
-    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(position = position.get(), took_ms, "Took a snapshot.");
-}
-
 /// The server was asked to stop.
 pub fn stopping(cause: &'static str) {
     tracing::info!(cause, "Stopping; a second signal ends at once.");

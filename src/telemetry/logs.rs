@@ -1,5 +1,6 @@
 //! Log lines on standard error.
 
+use std::error::Error;
 use std::io;
 
 use tracing::level_filters::LevelFilter;
@@ -7,6 +8,22 @@ use tracing_subscriber::util::TryInitError;
 use tracing_subscriber::{fmt, prelude::*};
 
 use crate::config::{Log, LogFormat, LogLevel};
+
+/// An error with its causes, in one line. A cause that a text tells already is not told again.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let shown = error.to_string();
+        if !text.contains(&shown) {
+            text.push_str(": ");
+            text.push_str(&shown);
+        }
+        cause = error.source();
+    }
+    text
+}
 
 /// Log lines go somewhere already.
 #[derive(Debug, thiserror::Error)]

@@ -18,5 +18,5 @@ mod net;
 mod tests;
 
 pub use levels::{DiskLevel, FollowerLevels, Levels};
-pub use logs::{InitLogsError, init_logs};
+pub use logs::{InitLogsError, chain, init_logs};
 pub use metrics::Metrics;

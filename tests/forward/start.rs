@@ -5,21 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kenshin::app::boot::{Booted, boot};
-use kenshin::app::followers::{FollowError, Followers};
+use kenshin::app::followers::{Attached, FollowError};
 use kenshin::config::Config;
 use kenshin::keyring::LinkKeyring;
 use kenshin::store::fs::SimFs;
 use kenshin::store::log::LogOptions;
-use kenshin::time::{Clock, TestClock, UtcSeconds};
 
 fn booted() -> Booted {
     let fs = Arc::new(SimFs::new());
     let options = LogOptions::default();
     boot(fs, Path::new("data"), options, 1, LinkKeyring::new()).unwrap()
-}
-
-fn clock() -> Arc<dyn Clock> {
-    Arc::new(TestClock::new(UtcSeconds::new(1_793_404_800)))
 }
 
 #[test]
@@ -41,7 +36,7 @@ fn two_sinks_of_one_folder_are_refused_at_the_start_under_whatever_names() {
         };
         let text = sink("first", &first) + &sink("second", &second);
         let config = Config::parse(&text, []).unwrap();
-        let refused = Followers::start(&config, &booted(), &clock());
+        let refused = Attached::new(&config, &booted());
         let is_told = matches!(&refused, Err(FollowError::SameFolder { name, other })
             if name == "second" && other == "first");
         assert!(is_told, "{first:?} {second:?} {refused:?}");
@@ -66,8 +61,7 @@ fn two_consumers_of_one_token_are_refused_at_the_start() {
     let text = consumer("first", &token) + &consumer("second", &format!("{token}\n"));
     let config = Config::parse(&text, []).unwrap();
     let booted = booted();
-    let followers = Followers::start(&config, &booted, &clock()).unwrap();
-    let refused = followers.router(&config).map(|_| ());
+    let refused = Attached::new(&config, &booted).map(|_| ());
     let is_told = matches!(&refused, Err(FollowError::SameToken { name, other })
         if name == "second" && other == "first");
     assert!(is_told, "{refused:?}");

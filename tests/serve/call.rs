@@ -153,6 +153,20 @@ impl Caller {
     }
 }
 
+/// As an operator does it.
+fn call(site: &Site, terminal: TerminalId) {
+    let config = site.dir.join("kenshin.toml");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_kenshin"));
+    command.args(["terminal", "call", &terminal.to_string(), "--json"]);
+    let called = command.arg("--config").arg(config).output().unwrap();
+    let told = String::from_utf8(called.stdout).unwrap();
+    assert_eq!(called.status.code(), Some(0), "{told}");
+    assert!(
+        told.contains(&format!("{{\"called\":\"{terminal}\"}}")),
+        "{told}"
+    );
+}
+
 // spec: SES-12, SES-13, SEC-8
 #[test]
 fn a_terminal_that_holds_a_connection_or_listens_on_udp_is_called_and_calls() {
@@ -191,7 +205,7 @@ fn a_terminal_that_holds_a_connection_or_listens_on_udp_is_called_and_calls() {
         );
         assert!(!caller.hear(Duration::from_millis(300)), "nobody calls it");
         caller.measure();
-        server.call(TerminalId::new(plan.identity)).unwrap();
+        call(&site, TerminalId::new(plan.identity));
         assert!(
             caller.hear(Duration::from_secs(20)),
             "{plan:?}: it is called"

@@ -1,6 +1,9 @@
 //! The three pages of a supervisor.
 
+use std::net::TcpStream;
 use std::process::Stdio;
+
+use nix::sys::signal::Signal;
 
 use super::serve::http::get;
 use super::serve::running::terminate;
@@ -29,4 +32,22 @@ fn a_server_says_that_it_lives_that_it_is_ready_and_what_it_counts() {
     until("the port is closed", || {
         get(town.site.http, "/healthz", "").is_err()
     });
+}
+
+#[test]
+fn a_server_that_stops_says_over_http_that_it_drains_until_its_sessions_have_ended() {
+    let town = Town::new("");
+    let mut server = town.site.start(Stdio::null());
+    // It does not end its half of the connection, and so the drain waits for it.
+    let held = TcpStream::connect(town.site.tcp).unwrap();
+    assert_eq!(get(town.site.http, "/readyz", "").unwrap().status, 200);
+    server.signal(Signal::SIGTERM);
+    until("it says that it drains", || {
+        let ready = get(town.site.http, "/readyz", "");
+        ready.is_ok_and(|ready| ready.status == 503 && ready.body.contains("draining"))
+    });
+    let alive = get(town.site.http, "/healthz", "").unwrap();
+    assert_eq!(alive.status, 200);
+    assert_eq!(server.ended(), Some(0));
+    drop(held);
 }

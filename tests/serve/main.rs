@@ -22,4 +22,5 @@ mod http;
 mod logs;
 mod metrics;
 mod pull;
+mod start;
 mod town;

@@ -11,12 +11,12 @@ use simulator::fleet::{FleetPlan, KEY_VERSION};
 use crate::admin::Ask;
 use crate::app::{Addresses, Direct};
 use crate::config::Config;
-use crate::crypto::key::{KeyOctets, Link, Master};
-use crate::keyring::{KeyState, LinkKeyring, OsRandom, RandomSource as _, UtilityId};
+use crate::keyring::{OsRandom, RandomSource as _, UtilityId};
 use crate::model::TerminalId;
 use crate::registry::{Command, ROWS_PER_IMPORT, Row};
 use crate::wire::hex::Hex;
 
+use super::super::link_ring;
 use super::Failure;
 
 /// A folder among the temporary files that nobody else has.
@@ -35,9 +35,14 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// The folder, which is made if it is not there.
+    /// The folder, which is made if it is not there. One that holds anything is somebody's: its
+    /// keys and its configuration would be replaced, and its data mixed with another fleet's.
     pub(super) fn open(dir: &Path) -> Result<Self, Failure> {
         std::fs::create_dir_all(dir)?;
+        if std::fs::read_dir(dir)?.next().is_some() {
+            let dir = dir.display();
+            return Err(format!("{dir} is not empty: name a new folder with --data").into());
+        }
         Ok(Self {
             dir: dir.canonicalize()?,
         })
@@ -133,22 +138,9 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-/// The link keys of the fleet's utilities.
-pub(super) fn keys(plan: &FleetPlan) -> Result<LinkKeyring, Failure> {
-    let mut keys = LinkKeyring::new();
-    for utility in plan.utilities()? {
-        let id = UtilityId::new(utility.id);
-        keys.add_utility(id, &utility.name);
-        let octets = KeyOctets::from_slice(utility.link_master.expose())?;
-        let master = Master::<Link>::new(octets);
-        keys.add_master(id, KEY_VERSION, KeyState::Active, true, master)?;
-    }
-    Ok(keys)
-}
-
 /// Registers the fleet in the data folder of a server that does not run yet.
 pub(super) fn register(config: &Config, plan: &FleetPlan) -> Result<(), Failure> {
-    let direct = Direct::open(config, keys(plan)?)?;
+    let direct = Direct::open(config, link_ring::load(&config.keys)?)?;
     for utility in plan.utilities()? {
         direct.answer(Ask::Registry(Command::UtilityPut {
             utility: UtilityId::new(utility.id),

@@ -166,16 +166,20 @@ fn show_ways(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
     writeln!(out, "\nThe data lies in {dir}. A reading and an alarm:")?;
     writeln!(out, "  head -n 1 {dir}/records/bulk-*.ndjson")?;
     writeln!(out, "  head -n 1 {dir}/records/alarm-*.ndjson")?;
+    let config = path_word(&folder.config());
+    if let Some(teller) = outcome.teller {
+        writeln!(out, "What one terminal said, newest first:")?;
+        writeln!(
+            out,
+            "  {program} terminal readings {teller} --limit 5 --config {config}"
+        )?;
+    }
     writeln!(out, "The log:")?;
     writeln!(out, "  {program} log verify --data {dir}/data")?;
     writeln!(out, "  {program} log inspect --data {dir}/data --limit 5")?;
     if let Some(http) = outcome.http {
         writeln!(out, "The server has ended. Start it again on this data:")?;
-        writeln!(
-            out,
-            "  {program} serve --config {}",
-            path_word(&folder.config())
-        )?;
+        writeln!(out, "  {program} serve --config {config}")?;
         writeln!(
             out,
             "and pull a reading from it, as the cloud of a utility does:"

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::super::operator::{Place, ask_and_show, table, word};
+use super::super::operator::{Place, ask_and_show, word};
+use super::super::output::table;
 use crate::admin::{Answer, Ask};
 use crate::keyring::{KeyState, UtilityId};
 use crate::model::TerminalId;

@@ -5,16 +5,12 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::Value;
 
-use super::super::operator::{Place, ask_and_show, table};
-use crate::admin::query::{Question, Reply};
+use super::super::operator::{Link, OperatorError, Place, show_answer, show_error};
+use super::super::output::{parse_instant, table};
+use crate::admin::query::{Question, RECORDS_MAX, Reply};
 use crate::admin::{Answer, Ask};
 use crate::model::{Lane, Lsn, TerminalId};
 use crate::registry::parse_terminal;
-
-/// Records in one answer at most.
-const LIMIT_MAX: i64 = 1_000;
-/// The zone of a day that is given without one, as people here mean it.
-const DAY_BEGINS: &str = "T00:00:00+09:00";
 
 /// The arguments of both.
 #[derive(Debug, Args)]
@@ -33,7 +29,7 @@ pub struct RecordsArgs {
 
     /// How many, at least; the last frame may add some.
     #[arg(long, value_name = "N", default_value_t = 100,
-          value_parser = clap::value_parser!(u32).range(1..=LIMIT_MAX))]
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(RECORDS_MAX)))]
     pub limit: u32,
 
     /// Only those before this position of the log: where the last answer ended.
@@ -45,27 +41,44 @@ pub struct RecordsArgs {
     pub place: Place,
 }
 
-/// UTC seconds of a day or an instant.
-fn parse_instant(text: &str) -> Result<u32, String> {
-    let parsed = text.parse::<jiff::Timestamp>();
-    let parsed = parsed.or_else(|_| format!("{text}{DAY_BEGINS}").parse());
-    let instant = parsed
-        .map_err(|_| "not a day or an instant, as 2026-10-31 or 2026-10-31T06:00:00Z".to_owned())?;
-    u32::try_from(instant.as_second()).map_err(|_| "before 1970 or after 2106".to_owned())
-}
-
 /// Shows the records of a lane.
 #[must_use]
 pub(super) fn run(args: &RecordsArgs, lane: Lane) -> ExitCode {
-    let question = Question::Records {
-        terminal: args.terminal,
-        lane,
-        from_utc_s: args.from,
-        to_utc_s: args.to,
-        before: args.before.map(Lsn::new),
-        limit: args.limit,
-    };
-    ask_and_show(&args.place, Ask::Query(question), text)
+    match ask(args, lane) {
+        Ok(answer) => show_answer(&args.place, &answer, text),
+        Err(error) => show_error(&args.place, &error),
+    }
+}
+
+/// Asks until there is something to show, or nothing to look through: an answer looks through a
+/// part of the log only.
+fn ask(args: &RecordsArgs, lane: Lane) -> Result<Answer, OperatorError> {
+    let mut link = Link::open(&args.place, true)?;
+    let mut before = args.before.map(Lsn::new);
+    loop {
+        let question = Question::Records {
+            terminal: args.terminal,
+            lane,
+            from_utc_s: args.from,
+            to_utc_s: args.to,
+            before,
+            limit: args.limit,
+        };
+        let answer = link.ask(Ask::Query(question))?;
+        match &answer {
+            Answer::Query(Reply::Records {
+                records,
+                next: Some(next),
+                ..
+            }) if records.is_empty() && before.is_none_or(|before| *next < before) => {
+                before = Some(*next);
+            }
+            _ => {
+                link.close()?;
+                return Ok(answer);
+            }
+        }
+    }
 }
 
 fn text(answer: &Answer) -> Option<String> {
@@ -82,7 +95,7 @@ fn text(answer: &Answer) -> Option<String> {
     let mut text = table(&names, &rows);
     text.push_str(&format!("as of position {position} of the log\n"));
     if let Some(next) = next {
-        text.push_str(&format!("there are more: --before {next}\n"));
+        text.push_str(&format!("there may be more: --before {next}\n"));
     }
     Some(text)
 }
@@ -119,18 +132,4 @@ fn row(record: &Value) -> Vec<String> {
         flags,
         value,
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_day_begins_at_midnight_of_japan_and_an_instant_is_one() {
-        assert_eq!(parse_instant("1970-01-02"), Ok(86_400 - 32_400));
-        assert_eq!(parse_instant("1970-01-02T00:00:00Z"), Ok(86_400));
-        for wrong in ["", "yesterday", "2026-13-01", "1969-01-01"] {
-            assert!(parse_instant(wrong).is_err(), "{wrong}");
-        }
-    }
 }

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::super::operator::{Link, OperatorError, fields, instant, or_dash, show, show_error};
+use super::super::operator::{Link, OperatorError, show_error};
+use super::super::output::{fields, instant, or_dash, show};
 use super::OneArgs;
 use crate::admin::query::{AlarmView, Question, Reply, TerminalFolded};
 use crate::admin::{Answer, Ask, Trouble};

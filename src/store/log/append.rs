@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::error::Refused;
-use super::room::Takes;
 use crate::model::{Lanes, Lsn, TerminalId};
 
 /// One frame to append, whole or not at all.
@@ -150,8 +149,6 @@ pub struct LogStatus {
     pub queue_frames: usize,
     /// Octets of payload that wait to be committed.
     pub queue_bytes: usize,
-    /// Which frames there is room for now.
-    pub takes: Takes,
     /// Why the log takes nothing any more.
     pub poison: Option<Poison>,
 }

@@ -128,6 +128,23 @@ pub enum AppendError {
     Refused(#[from] Refused),
 }
 
+impl AppendError {
+    /// What is known of the frame.
+    #[must_use]
+    pub const fn outcome(&self) -> &'static str {
+        match self {
+            // A commit that failed may be found again.
+            Self::Refused(Refused::ReadOnly(_)) => {
+                "whether it was done is not known until the server, or this command without one, \
+                 starts again"
+            }
+            Self::Submit(_) | Self::Refused(Refused::Guard { .. } | Refused::DiskFull) => {
+                "nothing was changed"
+            }
+        }
+    }
+}
+
 /// Why the log was not read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -169,4 +186,23 @@ pub struct RetainError {
     /// Why.
     #[source]
     pub cause: io::Error,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_never_written_is_said_to_have_changed_nothing() {
+        let refused = |refused: Refused| AppendError::from(refused).outcome();
+        assert_eq!(refused(Refused::DiskFull), "nothing was changed");
+        for reason in [
+            PoisonReason::Full,
+            PoisonReason::Sync,
+            PoisonReason::Stopped,
+        ] {
+            let outcome = refused(Refused::ReadOnly(reason));
+            assert!(outcome.contains("not known"), "{outcome}");
+        }
+    }
 }

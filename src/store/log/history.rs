@@ -92,7 +92,7 @@ pub struct History {
     walk: Walk,
     /// A frame that is read before any index is looked at.
     newest: Option<Lsn>,
-    is_cut: bool,
+    cut_at: Option<Lsn>,
 }
 
 impl History {
@@ -109,7 +109,7 @@ impl History {
             current: None,
             walk,
             newest,
-            is_cut: false,
+            cut_at: None,
         }
     }
 
@@ -123,7 +123,14 @@ impl History {
     /// Whether it ended because going on would cost more than its [`Walk`] allows.
     #[must_use]
     pub const fn is_cut(&self) -> bool {
-        self.is_cut
+        self.cut_at.is_some()
+    }
+
+    /// Where it was cut: of the frames before this position none was looked at, and all others that
+    /// are wanted were shown.
+    #[must_use]
+    pub const fn cut_at(&self) -> Option<Lsn> {
+        self.cut_at
     }
 
     fn end_here(&mut self) {
@@ -131,8 +138,8 @@ impl History {
         self.current = None;
     }
 
-    fn cut(&mut self) {
-        self.is_cut = true;
+    fn cut(&mut self, at: u64) {
+        self.cut_at = Some(Lsn::new(at));
         self.end_here();
     }
 
@@ -183,7 +190,7 @@ impl History {
             // The index of the active segment may be ahead of what is published.
             if lsn < self.end {
                 if !Self::spend(&mut self.walk.frames_max) {
-                    self.cut();
+                    self.cut(lsn.saturating_add(1));
                     return Ok(None);
                 }
                 let (segment, file) = (&current.segment, &current.file);
@@ -214,7 +221,8 @@ impl History {
                 continue;
             }
             if !self.may_look_at(&segment) {
-                self.cut();
+                let sealed_end = segment.sealed_end.get().copied();
+                self.cut(self.end.min(sealed_end.unwrap_or(u64::MAX)));
                 return Ok(None);
             }
             let fs = &*self.shared.fs;

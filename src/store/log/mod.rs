@@ -148,6 +148,24 @@ impl Shared {
     }
 }
 
+/// A frame that is queued.
+#[derive(Debug)]
+pub struct Underway(mpsc::Receiver<Result<Lsn, Refused>>);
+
+impl Underway {
+    /// Waits until it is durable and the observer was told so. Returns where it stands.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::Refused`].
+    pub fn wait(self) -> Result<Lsn, AppendError> {
+        match self.0.recv() {
+            Ok(settled) => Ok(settled?),
+            Err(mpsc::RecvError) => Err(Refused::ReadOnly(PoisonReason::Stopped).into()),
+        }
+    }
+}
+
 /// An open log. Dropping it does what [`CommitLog::close`] does.
 #[derive(Debug)]
 pub struct CommitLog {
@@ -287,17 +305,27 @@ impl CommitLog {
         self.append_waiting(append, true)
     }
 
+    /// Queues a frame and does not wait for it yet, so that several go into one batch.
+    ///
+    /// # Errors
+    ///
+    /// If the frame is not queued.
+    pub fn append_later(&self, append: Append) -> Result<Underway, SubmitError> {
+        self.append_underway(append, false)
+    }
+
     fn append_waiting(&self, append: Append, is_upkeep: bool) -> Result<Lsn, AppendError> {
+        self.append_underway(append, is_upkeep)?.wait()
+    }
+
+    fn append_underway(&self, append: Append, is_upkeep: bool) -> Result<Underway, SubmitError> {
         let (waiter, answer) = mpsc::sync_channel(1);
         self.enqueue(Queued {
             append,
             waiter: Some(waiter),
             is_upkeep,
         })?;
-        match answer.recv() {
-            Ok(settled) => Ok(settled?),
-            Err(mpsc::RecvError) => Err(Refused::ReadOnly(PoisonReason::Stopped).into()),
-        }
+        Ok(Underway(answer))
     }
 
     /// The end of what is durable: where the next frame will stand, or after it by the ends of two
@@ -364,9 +392,14 @@ impl CommitLog {
             segments: self.shared.segments.count(),
             queue_frames: load.frames,
             queue_bytes: load.octets,
-            takes: self.shared.room().takes(),
             poison,
         }
+    }
+
+    /// Which frames there is room for now. Asks the system, so it is not for every request.
+    #[must_use]
+    pub fn takes(&self) -> Takes {
+        self.shared.room().takes()
     }
 
     /// Whether a log that stopped because the disk was full could go on if it were opened again.

@@ -10,7 +10,7 @@ use crate::keyring::{KeyState, LinkKeyring, UtilityId};
 use crate::model::event::{EventError, TerminalEntry};
 use crate::model::ids::octets_of_hex;
 use crate::model::step::{StepEntry, StepError, command_of};
-use crate::model::{Event, Lsn, SessionStep, StepFlags, TerminalId};
+use crate::model::{Event, Lanes, Lsn, SessionStep, StepFlags, TerminalId};
 use crate::session::otl::ns_mark::NsMark;
 use crate::session::otl::step::LinkChange;
 use crate::session::otl::window::Kept;
@@ -20,11 +20,29 @@ use crate::wire::otl::report::Report;
 use super::directory::{Directory, DirectoryFull, SinkCursors};
 use super::hot::HotEntry;
 use super::table::{EntryMut, HotTable, TableFull};
+use crate::store::log::{Append, FrameRef};
 
 /// The kind of a log frame that holds a session step.
 pub const KIND_STEP: u8 = 1;
 /// The kind of a log frame that holds an event.
 pub const KIND_EVENT: u8 = 2;
+
+impl Append {
+    /// The frame of an event that nobody's mailbox waits for. Urgent ones go before all else, and
+    /// have the last room on the disk.
+    #[must_use]
+    pub const fn event(terminal: Option<TerminalId>, payload: Vec<u8>, urgent: bool) -> Self {
+        Self {
+            kind: KIND_EVENT,
+            lanes: Lanes::NONE,
+            urgent,
+            terminal,
+            payload,
+            guard: None,
+            ticket: None,
+        }
+    }
+}
 
 /// A frame as it is folded.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +57,19 @@ pub struct FoldFrame<'a> {
     pub payload: &'a [u8],
     /// Whether the log raised the terminal's version with it; never when it is read again.
     pub raises_version: bool,
+}
+
+impl<'a> From<FrameRef<'a>> for FoldFrame<'a> {
+    /// A frame that is read again.
+    fn from(frame: FrameRef<'a>) -> Self {
+        Self {
+            lsn: frame.lsn,
+            kind: frame.kind,
+            terminal: frame.terminal,
+            payload: frame.payload,
+            raises_version: false,
+        }
+    }
 }
 
 /// A frame that this server cannot fold: another server's log, or a bug.

@@ -40,7 +40,7 @@ mod write;
 pub use delta::Delta;
 pub use file::FILE;
 pub use meter_rows::{AlarmRow, Latest, MeterRow, Mounted};
-pub use query::{AlarmKey, AuditKey, FoldedReader, ROWS_MAX, Seen};
+pub use query::{AlarmKey, AuditFilter, AuditKey, FoldedReader, ROWS_MAX, Seen};
 pub use rows::{AuditRow, HealthCells, HealthRow, MetaRow, Moment};
 pub use schema::SCHEMA;
 

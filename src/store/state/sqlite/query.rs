@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::{Connection, params};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::FoldedError;
 use super::cells::{Access, Row, columns_of, position_cell, read};
@@ -31,6 +31,20 @@ pub type AlarmKey = (TerminalId, u8, u8, u16);
 
 /// Where the audit goes on: before this position and number.
 pub type AuditKey = (Lsn, u8);
+
+/// Which entries of the audit; what is none does not matter.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditFilter {
+    /// What happened.
+    pub kind: Option<String>,
+    /// What it is about.
+    pub subject: Option<String>,
+    /// Not known to be older than this, UTC seconds.
+    pub from_utc_s: Option<u32>,
+    /// After a frame that was received before this, UTC seconds.
+    pub to_utc_s: Option<u32>,
+}
 
 /// Asks a file that another thread folds. Clones share what they met: damage is told to that
 /// thread, which takes the file up again.
@@ -162,6 +176,7 @@ impl FoldedReader {
     /// As [`Self::health`].
     pub fn audit(
         &self,
+        wanted: &AuditFilter,
         before: Option<AuditKey>,
         limit: u32,
     ) -> Result<Seen<Vec<AuditRow>>, FoldedError> {
@@ -170,11 +185,21 @@ impl FoldedReader {
         });
         self.ask(|connection| {
             let rest = "WHERE (position, number) < (?1, ?2) \
+                AND (?4 IS NULL OR kind = ?4) AND (?5 IS NULL OR subject = ?5) \
+                AND (?6 IS NULL OR after_utc_s >= ?6) AND (?7 IS NULL OR after_utc_s < ?7) \
                 ORDER BY position DESC, number DESC LIMIT ?3";
             rows(
                 connection,
                 rest,
-                params![position, number, limit.min(ROWS_MAX)],
+                params![
+                    position,
+                    number,
+                    limit.min(ROWS_MAX),
+                    wanted.kind,
+                    wanted.subject,
+                    wanted.from_utc_s,
+                    wanted.to_utc_s
+                ],
             )
         })
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use rusqlite::types::Value;
 
+use super::query::AuditFilter;
 use super::*;
 use crate::model::{TerminalId, Zone};
 use crate::store::fs::RealFs;
@@ -236,7 +237,10 @@ fn answers_say_up_to_where_the_log_was_folded() {
         folded.meta().position
     );
     assert_eq!(
-        reader.audit(None, 10).unwrap().position,
+        reader
+            .audit(&AuditFilter::default(), None, 10)
+            .unwrap()
+            .position,
         folded.meta().position
     );
 }
@@ -261,7 +265,7 @@ fn a_day_of_a_terminal_is_shown_as_it_was_told() {
     assert_eq!(reader.alarms_of(terminal(0)).unwrap().value, alarms);
     assert_eq!(reader.alarms_of(terminal(1)).unwrap().value, []);
     let kinds: Vec<String> = reader
-        .audit(None, 10)
+        .audit(&AuditFilter::default(), None, 10)
         .unwrap()
         .value
         .into_iter()

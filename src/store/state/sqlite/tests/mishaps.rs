@@ -32,7 +32,10 @@ fn shown(place: &Home) -> Result<String, FoldedError> {
         all.push(format!("{:?}", reader.alarms_of(terminal(number))?));
     }
     all.push(format!("{:?}", reader.open_alarms(None, 100)?));
-    all.push(format!("{:?}", reader.audit(None, 100)?));
+    all.push(format!(
+        "{:?}",
+        reader.audit(&AuditFilter::default(), None, 100)?
+    ));
     Ok(all.join("\n"))
 }
 
