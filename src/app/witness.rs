@@ -180,6 +180,7 @@ mod tests {
             ),
             (E::Moved, Some(Reason::TakenOver)),
             (E::Silent { counter }, None),
+            (E::NoRandom { counter }, None),
             (E::Called { call_counter: 1 }, None),
             (E::NotCallable, None),
             (E::CommitFailed, Some(Reason::CommitFailed)),
