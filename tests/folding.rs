@@ -474,7 +474,7 @@ proptest! {
                 0 => kept.steps(60, NOON - DAY_S),
                 1 => {
                     // A new one begins with what the log has.
-                    let to = sink.unwrap_or(kept.booted.log.first());
+                    let to = sink.unwrap_or_else(|| kept.booted.log.first());
                     let to = somewhere.max(to);
                     kept.sink_at(to);
                     sink = Some(to);

@@ -25,8 +25,8 @@ pub(super) struct Closing {
 }
 
 impl Closing {
-    /// Delivers and writes what is left, and closes the log. Nothing that is to be durable waits for
-    /// what is only folded behind.
+    /// Delivers and writes what is left, and closes the log. Nothing that is to be durable waits
+    /// for what is only folded behind.
     pub(super) fn close(mut self) {
         if let Some(folder) = &self.folder {
             folder.tell_to_stop();

@@ -191,12 +191,8 @@ impl Prepared {
             stopping: stopping.clone(),
         });
         let reader = folded_reader_of(config, &booted);
-        let desk = desk_of(
-            config,
-            &booted,
-            Arc::clone(followers.sinks()),
-            reader.clone(),
-        );
+        let sinks = Arc::clone(followers.sinks());
+        let desk = desk_of(config, &booted, sinks, reader.clone());
         let desk = desk.with_caller(Arc::<Calls>::clone(&calls));
         let admin = AdminServer::start(self.socket, Arc::new(desk), runtime)?;
         // Nothing fails from here on.

@@ -16,17 +16,17 @@
 //! - *duplicated*: a fact in the sink under two ids; each id beyond the first counts.
 //! - *redelivered*: the same id and revision once more.
 //! - *phantom*: an id that no terminal of that utility ever made.
-//! - *altered*: an id that a terminal made, with other octets than it made, with a value that is not
-//!   their whole form (all fields, and no others), or with a time that they do not say. A redelivery
-//!   is compared as well.
+//! - *altered*: an id that a terminal made, with other octets than it made, with a value that is
+//!   not their whole form (all fields, and no others), or with a time that they do not say. A
+//!   redelivery is compared as well.
 //! - *misplaced*: an alarm notice outside the alarm lane, or anything else in it.
 //! - *disordered*: a fact that came for the first time after one of the same terminal and lane that
 //!   was made only when the former had been told safe.
 //! - *torn*: a file that ends in the middle of a line.
 //!
-//! Nothing here knows how the server works; it reads files and compares octets and values. A consumer
-//! ignores a field that it does not know; a checker does not, since it speaks for one version of the
-//! specification.
+//! Nothing here knows how the server works; it reads files and compares octets and values. A
+//! consumer ignores a field that it does not know; a checker does not, since it speaks for one
+//! version of the specification.
 
 mod checker;
 mod ledger;

@@ -5,8 +5,8 @@
 //! ask for, in [`sqlite`].
 //!
 //! One function folds a frame into memory, whether it has just become durable or is read again
-//! after a restart: [`State::fold`], with many at a time in [`replay`]. It is called in the order of
-//! the log, and skips what an entry has seen, so that a snapshot may be taken while frames go on
+//! after a restart: [`State::fold`], with many at a time in [`replay`]. It is called in the order
+//! of the log, and skips what an entry has seen, so that a snapshot may be taken while frames go on
 //! coming.
 
 pub mod directory;
