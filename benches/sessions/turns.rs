@@ -144,11 +144,15 @@ pub(crate) fn measure(
     report.detail(&format!("{}_capacity", way.name), json!(all));
     let (median, _) = median_and_worst(Bar::AtLeast(0.0), &rates[0]);
     if let [ours, bare] = rates.as_slice() {
-        let ratios: Vec<f64> = ours.iter().zip(bare).map(|(a, b)| a / b).collect();
+        let rounds = ours.iter().zip(bare);
+        // Where the bare peer kept up with nothing, there is no ratio.
+        let rounds = rounds.filter(|(_, bare)| **bare > 0.0);
+        let ratios: Vec<f64> = rounds.map(|(ours, bare)| ours / bare).collect();
         let note = format!(
-            "ours {}, bare {}",
+            "ours {}, bare {}, {} rounds without a rate of the bare peer",
             per_second(ours.as_slice()),
-            per_second(bare.as_slice())
+            per_second(bare.as_slice()),
+            bare.len() - ratios.len()
         );
         report.row((way.requirement, "×"), way.ratio, &ratios, note);
     }

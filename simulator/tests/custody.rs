@@ -15,7 +15,8 @@ use simulator::codec::record::{
 };
 use simulator::codec::report::Stamp;
 use simulator::custody::{Checker, Content, Custody, Ledger, RecordId, TerminalLedger};
-use simulator::json::hex;
+use simulator::household::{Household, Profile};
+use simulator::json::{Names, hex};
 
 const UTILITY: [u8; 8] = *b"gasworks";
 const IDENTITY: [u8; 8] = [0, 7, 0, 0, 0, 0, 0, 1];
@@ -39,7 +40,7 @@ fn told(record: Record, value: &Value) -> (Ledger, Value) {
         5 => (5, "alarm"),
         number => (number, "bulk"),
     };
-    let mut terminal = TerminalLedger::new(UTILITY, IDENTITY);
+    let mut terminal = TerminalLedger::new(UTILITY, IDENTITY, 36);
     let content = Content {
         number,
         body: [0xAB].as_slice().into(),
@@ -50,13 +51,18 @@ fn told(record: Record, value: &Value) -> (Ledger, Value) {
     let ledger = Ledger {
         terminals: vec![terminal],
     };
-    let line = json!({
+    let mut line = json!({
         "schema": "kenshin.record/1",
         "id": format!("{}-{}-00000005-1-0", hex(&UTILITY), hex(&IDENTITY)),
+        "utility": hex(&UTILITY), "terminal": hex(&IDENTITY), "epoch": 5, "sequence": 1,
+        "kind": value["type"], "protocol": "otl/1",
         "revision": 1, "lane": lane, "raw": hex(&[number, 0xAB]), "flags": [],
         "measured_at": "2026-12-31T15:00:00Z", "received_at": "2026-12-31T15:00:05Z",
         "value": value,
     });
+    if let Some(meter) = value.get("meter") {
+        line["meter"] = meter.clone();
+    }
     (ledger, line)
 }
 
@@ -159,6 +165,15 @@ fn a_value_or_a_time_that_the_octets_do_not_say_is_altered() {
         ("/received_at", json!("yesterday")),
     ];
     let alarm_changes = [
+        ("/schema", json!("kenshin.record/2")),
+        ("/utility", json!(hex(b"citygas2"))),
+        ("/terminal", json!(hex(&[9; 8]))),
+        ("/epoch", json!(6)),
+        ("/sequence", json!(2)),
+        ("/kind", json!("valve_state")),
+        ("/meter/slot", json!(0)),
+        ("/meter", Value::Null),
+        ("/protocol", json!("otl/2")),
         ("/value/alarms/0/alarm", json!("gas_alarm_activated")),
         ("/value/alarms/0/alarm", json!("unknown_1")),
         ("/value/alarms/0/state", json!("cleared")),
@@ -188,6 +203,24 @@ fn a_value_or_a_time_that_the_octets_do_not_say_is_altered() {
             let custody = check(&ledger, &line);
             assert_eq!((custody.altered, custody.lost), (1, 1), "{place}");
         }
+    }
+}
+
+#[test]
+fn a_day_that_ended_in_another_zone_than_its_terminals_is_altered() {
+    let day = Household::new(7, Profile::Quiet).day(20_000);
+    let record = Record::Everyday(day);
+    let value = simulator::json::record(&record, 1, Names::load().unwrap());
+    let (ledger, mut line) = told(record, &value);
+    for (ended, flags, altered) in [
+        ("2024-10-04T15:00:00Z", json!([]), 0),
+        ("2024-10-04T15:00:00Z", json!(["zone_assumed"]), 0),
+        ("2024-10-05T00:00:00Z", json!([]), 1),
+        ("2024-10-04T14:45:00Z", json!(["zone_assumed"]), 1),
+    ] {
+        line["measured_at"] = json!(ended);
+        line["flags"] = flags;
+        assert_eq!(check(&ledger, &line).altered, altered, "{line}");
     }
 }
 

@@ -297,7 +297,7 @@ async fn fill(mut poll: Poll, wait: Duration, stop: CancellationToken) -> Result
             moved
         };
         tokio::select! {
-            // The log is closed, and with it the server.
+            // Nobody tells of further commits: there are none.
             moved = grown => if moved.is_err() {
                 return Ok(poll);
             },

@@ -144,7 +144,9 @@ fn tell_boot(booted: &Booted) {
 ///
 /// # Errors
 ///
-/// [`BootError`]. Nothing is changed but the torn end of the log, which is cut.
+/// [`BootError`]. Nothing that is whole is changed: the torn end of the log is cut and its last
+/// batch written again, what was left unfinished is removed, and snapshots that are damaged are
+/// called so.
 pub fn boot(
     fs: Arc<dyn Fs>,
     data_dir: &Path,

@@ -51,11 +51,11 @@ pub(super) struct Calls {
 
 impl Calls {
     /// See [`super::Server::call`].
-    pub(super) fn call_now(&self, terminal: TerminalId) -> Result<(), KeyError> {
+    pub(super) fn call_now(&self, terminal: TerminalId) -> Result<bool, KeyError> {
         let mut out = Vec::new();
-        self.intake.call_now(terminal, &mut out)?;
+        let is_served = self.intake.call_now(terminal, &mut out)?;
         self.outbound.send_all(&mut out, self.clock.monotonic_ms());
-        Ok(())
+        Ok(is_served)
     }
 }
 
@@ -64,7 +64,7 @@ impl Caller for Calls {
         if self.stopping.is_cancelled() {
             return Err(Trouble::new("unavailable", "the server stops"));
         }
-        self.call_now(terminal).map_err(|error| {
+        let called = self.call_now(terminal).map_err(|error| {
             let message = match error {
                 KeyError::UnknownKeyVersion => {
                     format!("{terminal} never called under a key that is in use: {error}")
@@ -72,6 +72,11 @@ impl Caller for Calls {
                 error => format!("{terminal} cannot be called: {error}"),
             };
             Trouble::new("refused", message)
-        })
+        })?;
+        if called {
+            return Ok(());
+        }
+        let message = "all places of sessions are taken: try again in a moment";
+        Err(Trouble::new("unavailable", message))
     }
 }

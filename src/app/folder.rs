@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::boot::{Booted, STATE_DIRECTORY};
+use super::pace::Resting;
 use crate::model::{Lsn, Zone};
 use crate::store::log::{CommitLog, LogReader, ReadError};
 use crate::store::state::fold::FoldFrame;
@@ -79,8 +80,8 @@ impl Folding {
     }
 }
 
-/// The folder at work. Dropping it ends it, within seconds: what is not folded yet is folded after
-/// the next start.
+/// The folder at work. Dropping it ends it, and waits for SQLite's own check of the file if that is
+/// under way, which reads all of it. What is not folded yet is folded after the next start.
 #[derive(Debug)]
 pub struct Folder {
     folding: Arc<Folding>,
@@ -109,6 +110,7 @@ impl Folder {
             fs: Arc::clone(&booted.fs),
             reserve_octets,
             stop: Arc::clone(&folding.stop),
+            pace: Resting::new(clock, &booted.log, &folding.stop),
         };
         let mut task = Task {
             folding: Arc::clone(&folding),
@@ -322,6 +324,7 @@ impl Task {
         let is_left = delta.position() > self.folding.position();
         let mut since_ms = is_left.then(|| self.clock.monotonic_ms());
         while !self.is_stopped() && !delta.is_full() {
+            self.place.pace.rest();
             if reader.position().saturating_since(from) >= BATCH_OCTETS {
                 break;
             }
@@ -344,6 +347,8 @@ impl Task {
                     let _is_more = reader.wait(LOOK);
                 }
             }
+            // To wait is no work.
+            self.place.pace.begin();
         }
         Ok(())
     }

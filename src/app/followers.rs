@@ -10,11 +10,10 @@ use axum::Router;
 use crate::api::pull::{self, Consumer};
 use crate::api::token::{NoToken, Token};
 use crate::config::{Config, Consumer as ConsumerConfig, FollowFrom, Sink as SinkConfig};
-use crate::forward::{Attachment, Begin, Forwarder, Sink, SinkError, Sinks};
+use crate::forward::{Attachment, Begin, Forwarder, Sink, SinkError, Sinks, UNUSED};
 use crate::model::record::Zone;
 use crate::model::{Lane, Lsn};
 use crate::store::fs::{Fs, real_path};
-use crate::store::log::DIRECTORY;
 use crate::store::ndjson::{NdjsonFiles, NdjsonFolder, Rotation, delivered_to};
 use crate::store::secret;
 use crate::time::Clock;
@@ -119,6 +118,7 @@ impl Attached {
             let sink = attach(&consumer.name, attachment, consumer.from)?;
             consumers.push(Consumer::new(token, consumer.utility, sink));
         }
+        tell_unused(&sinks);
         let records = pull::router(Arc::clone(&sinks), Zone::JAPAN, consumers);
         Ok(Self {
             sinks,
@@ -184,14 +184,22 @@ impl Followers {
     }
 }
 
+/// Says of which sinks nothing in the configuration speaks: the log is kept for them all the same.
+fn tell_unused(sinks: &Sinks) {
+    for unused in sinks.list().iter().filter(|sink| sink.kind == UNUSED) {
+        tracing::warn!(
+            sink = unused.name,
+            lag_octets = unused.lag_octets,
+            "The log keeps records for a sink that is not in the configuration: set it up again, \
+             or let it go with `kenshin sink remove`."
+        );
+    }
+}
+
 /// A position that the log of a data folder has reached, since the sinks of files hold records from
-/// there; the beginning if there is no log yet.
+/// there. A new log does not begin beside them: it would give their positions to other records.
 #[must_use]
 pub fn known_durable(config: &Config, fs: &dyn Fs) -> Lsn {
-    let log = fs.list(&config.data_dir.join(DIRECTORY));
-    if !log.is_ok_and(|names| !names.is_empty()) {
-        return Lsn::ZERO;
-    }
     // A folder that cannot be read tells nothing.
     let folders = config.sinks.iter().map(|sink| &sink.dir);
     let told = folders.filter_map(|dir| delivered_to(fs, dir).ok().flatten());

@@ -11,6 +11,7 @@ mod health;
 mod house;
 pub mod keeper;
 mod options;
+mod pace;
 mod replay;
 pub mod retention;
 pub mod server;

@@ -58,7 +58,8 @@ pub(super) struct Http {
     pub(super) stop: DropGuard,
 }
 
-/// A running server. Dropping it stops it at once; nothing that was acknowledged is lost by that.
+/// A running server. Dropping it stops it without stages, as soon as its threads have ended what
+/// they are at; nothing that was acknowledged is lost by that.
 #[derive(Debug)]
 pub struct Server {
     /// Dropped first: whoever looks whether the server stops then knows.
@@ -118,7 +119,7 @@ impl Server {
     ///
     /// [`KeyError`] if the terminal is not known, or no key of it can be used.
     // spec: SES-12, SES-13
-    pub fn call(&self, terminal: TerminalId) -> Result<(), KeyError> {
+    pub fn call(&self, terminal: TerminalId) -> Result<bool, KeyError> {
         self.calls.call_now(terminal)
     }
 

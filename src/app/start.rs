@@ -3,6 +3,7 @@
 //! What can fail without a thread is done first, and what runs ends when it is dropped: a start
 //! that fails leaves nothing behind, and can be tried again in the same process.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -65,6 +66,9 @@ pub enum StartError {
     /// The socket of operators cannot be made.
     #[error(transparent)]
     Admin(#[from] ListenError),
+    /// The system gives no thread to fold the log.
+    #[error("cannot start a thread to fold the log: raise the limit of threads")]
+    Folder(#[source] io::Error),
     /// The HTTP port cannot be opened.
     #[error("cannot listen on {address} for HTTP: choose another api.listen or free this one")]
     Http {
@@ -72,7 +76,7 @@ pub enum StartError {
         address: SocketAddr,
         /// What the system said.
         #[source]
-        cause: std::io::Error,
+        cause: io::Error,
     },
 }
 
@@ -80,10 +84,10 @@ impl StartError {
     /// Whether there would be no error if the disk had room.
     #[must_use]
     pub fn is_for_want_of_room(&self) -> bool {
-        let is_full = |cause: &std::io::Error| {
+        let is_full = |cause: &io::Error| {
             matches!(
                 cause.kind(),
-                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
             )
         };
         match self {
@@ -195,8 +199,9 @@ impl Prepared {
         let desk = desk_of(config, &booted, sinks, reader.clone());
         let desk = desk.with_caller(Arc::<Calls>::clone(&calls));
         let admin = AdminServer::start(self.socket, Arc::new(desk), runtime)?;
+        let folder = reader.map(|reader| folder_of(config, &booted, clock, reader));
+        let folder = folder.transpose().map_err(StartError::Folder)?;
         // Nothing fails from here on.
-        let folder = reader.and_then(|reader| folder_of(config, &booted, clock, reader));
         let folding = folder.as_ref().map(|folder| Arc::clone(folder.folding()));
         let keeper = retaining(keeper, config, &booted, folding.clone(), clock);
         let house = House::start(keeper, clock);
@@ -260,21 +265,15 @@ impl HttpSocket {
     }
 }
 
-/// Folds the log for those who ask. A server without it serves terminals all the same.
+/// Folds the log for those who ask.
 fn folder_of(
     config: &Config,
     booted: &Booted,
     clock: &Arc<dyn Clock>,
     reader: FoldedReader,
-) -> Option<Folder> {
+) -> io::Result<Folder> {
     let reserve_octets = reserve_octets(config);
-    match Folder::start(booted, clock, Zone::JAPAN, reader, reserve_octets) {
-        Ok(folder) => Some(folder),
-        Err(error) => {
-            tracing::error!(%error, "There is no thread to fold the log.");
-            None
-        }
-    }
+    Folder::start(booted, clock, Zone::JAPAN, reader, reserve_octets)
 }
 
 /// The housekeeping with what the log may forget.

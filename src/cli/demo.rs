@@ -112,14 +112,14 @@ struct Outcome {
 }
 
 impl Outcome {
-    /// Something was told safe, and all of it is where it belongs.
+    /// Something was told safe, all of it is where it belongs, and every terminal lived to its end.
     fn is_good(&self) -> bool {
-        is_good(&self.custody)
+        is_good(&self.custody, self.counters.terminals_failed())
     }
 }
 
-fn is_good(custody: &Custody) -> bool {
-    custody.is_clean() && custody.told_safe > 0
+fn is_good(custody: &Custody, terminals_failed: u64) -> bool {
+    custody.is_clean() && custody.told_safe > 0 && terminals_failed == 0
 }
 
 fn demonstrate(args: &DemoArgs) -> Result<bool, Failure> {
@@ -222,18 +222,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_in_which_nothing_was_told_safe_is_no_success() {
+    fn a_run_in_which_nothing_was_told_safe_or_a_terminal_failed_is_no_success() {
         let nothing = Custody::default();
-        assert!(nothing.is_clean() && !is_good(&nothing));
+        assert!(nothing.is_clean() && !is_good(&nothing, 0));
         let something = Custody {
             told_safe: 1,
             ..Custody::default()
         };
-        assert!(is_good(&something));
+        assert!(is_good(&something, 0));
+        assert!(!is_good(&something, 1));
         let lost = Custody {
             lost: 1,
             ..something
         };
-        assert!(!is_good(&lost));
+        assert!(!is_good(&lost, 0));
     }
 }

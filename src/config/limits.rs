@@ -21,8 +21,9 @@ const HTTP_CONNECTION_OCTETS: u64 = 48 * 1_024;
 /// Buffers of a loop that takes datagrams, in octets: 64 frames each way of 2 KiB, with addresses.
 const UDP_WORKER_OCTETS: u64 = 512 * 1_024;
 
-/// What a follower of the log holds, in octets: a batch as read, and as written.
-const FOLLOWER_OCTETS: u64 = 4 * 1_024 * 1_024;
+/// What a follower of the log holds, in octets: of each of its two lanes a piece of the log of 1
+/// MiB, and a batch of 4 MiB as it is written, which may end with the records of one more piece.
+const FOLLOWER_OCTETS: u64 = 24 * 1_024 * 1_024;
 
 /// What the folding of SQLite holds, in octets: the page caches of its writer and of a copy, 18
 /// MiB; what a transaction changes, 24 MiB, half of that to sort it, and 10 MiB of audit.

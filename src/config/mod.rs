@@ -154,10 +154,6 @@ impl Config {
             let text = "keys.allow_mode0: terminals of mode 0 are believed without any proof";
             warnings.push(text.to_owned());
         }
-        if self.store.retention_days.is_some() {
-            let text = "store.retention_days: not in force yet; retention_gib is";
-            warnings.push(text.to_owned());
-        }
         if self.sinks.is_empty() && self.consumers.is_empty() {
             let text = "sink: there is no sink and no consumer, so records stay in the log only";
             warnings.push(text.to_owned());

@@ -19,4 +19,4 @@ mod stop;
 
 pub use forwarder::Forwarder;
 pub use lane::{Delivery, DeliveryError, LaneBatch};
-pub use sinks::{Attachment, Begin, Sink, SinkError, SinkStatus, Sinks};
+pub use sinks::{Attachment, Begin, Sink, SinkError, SinkStatus, Sinks, UNUSED};

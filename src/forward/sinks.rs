@@ -16,6 +16,8 @@ use super::lane::LaneCounts;
 
 /// Sinks at most: those of a configuration, and some that it no longer names.
 pub const SINKS_MAX: usize = 256;
+/// The kind of a sink that nothing delivers to.
+pub const UNUSED: &str = "unused";
 
 /// Octets of log without records for a sink after which its cursor is kept all the same.
 const IDLE_OCTETS: u64 = 16 << 20;
@@ -469,16 +471,17 @@ impl Sinks {
     ///
     /// [`SinkError`].
     pub fn remove(&self, name: &str) -> Result<(), SinkError> {
-        let mut sinks = self.sinks.write();
-        let known = sinks.get(name);
-        let sink = known.ok_or_else(|| SinkError::Unknown(name.to_owned()))?;
+        let sink = self.get(name)?;
+        // Nobody saves, skips or attaches it meanwhile; whoever looks at the others does not wait.
+        let _saving = sink.saving.lock();
+        self.get(name)?;
         if sink.attachment.lock().is_some() {
             return Err(SinkError::InUse(name.to_owned()));
         }
         self.append(&Event::SinkRemoved {
             sink: name.to_owned(),
         })?;
-        sinks.remove(name);
+        self.sinks.write().remove(name);
         Ok(())
     }
 
@@ -522,7 +525,7 @@ fn status(sink: &Sink, end: Lsn) -> SinkStatus {
     SinkStatus {
         name: sink.name.clone(),
         kind: attachment
-            .map_or("unused", |attached| attached.kind)
+            .map_or(UNUSED, |attached| attached.kind)
             .to_owned(),
         utility: utility.map(|utility| utility.to_string()),
         reached: progress.reached,

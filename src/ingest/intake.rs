@@ -118,13 +118,17 @@ impl Intake {
     }
 
     /// Calls a terminal that holds a connection or listens. What is to be sent comes later, through
-    /// the last owner.
+    /// the last owner. False if there is no place to serve another terminal.
     ///
     /// # Errors
     ///
     /// [`KeyError`] if no key of the terminal can be used.
     // spec: SES-12, SES-13
-    pub fn call_now(&self, terminal: TerminalId, out: &mut Vec<Outgoing>) -> Result<(), KeyError> {
+    pub fn call_now(
+        &self,
+        terminal: TerminalId,
+        out: &mut Vec<Outgoing>,
+    ) -> Result<bool, KeyError> {
         let entry = self.parts.state.table.with(terminal, |entry| *entry.hot);
         let hot = entry.ok_or(KeyError::UnknownTerminal)?;
         let keys = Keys::new(&self.parts);
@@ -142,8 +146,7 @@ impl Intake {
             key,
         };
         let input = Input::CallNow(Box::new(order));
-        self.drive(Turn::of(self.home()), found, input, out);
-        Ok(())
+        Ok(self.drive(Turn::of(self.home()), found, input, out))
     }
 
     /// Tells every machine that the server stops: what is under way ends first.

@@ -55,6 +55,14 @@ impl OwnersCounter {
         place.map_or(0, |Place(counter)| counter.get())
     }
 
+    /// What all but one owner have added.
+    fn of_others(&self, owner: u16) -> u64 {
+        let places = self.0.iter().enumerate();
+        let others = places.filter(|(place, _)| *place != usize::from(owner));
+        let counters = others.map(|(_, Place(counter))| counter.get());
+        counters.fold(0, u64::wrapping_add)
+    }
+
     /// What all have added.
     #[must_use]
     pub fn get(&self) -> u64 {
@@ -77,6 +85,8 @@ macro_rules! counters {
         pub struct NetTotals {
             /// Datagrams of the alarm port among [`Self::datagrams_in`].
             pub alarm_datagrams_in: u64,
+            /// The others among [`Self::datagrams_in`].
+            pub reading_datagrams_in: u64,
             $($(#[$doc])* pub $name: u64,)+
         }
 
@@ -92,6 +102,7 @@ macro_rules! counters {
             pub fn totals(&self) -> NetTotals {
                 NetTotals {
                     alarm_datagrams_in: self.datagrams_in.of(self.alarm_owner),
+                    reading_datagrams_in: self.datagrams_in.of_others(self.alarm_owner),
                     $($name: self.$name.get(),)+
                 }
             }

@@ -89,6 +89,9 @@ pub enum Problem {
     /// A line that is too long.
     #[error("the line is longer than {LINE_MAX_OCTETS} octets")]
     LineTooLong,
+    /// An octet that some programs take for the end of a line.
+    #[error("a carriage return stands in the line: end lines with \\n or \\r\\n")]
+    CarriageReturn,
     /// A quote without its partner.
     #[error("a quote has no partner in its line")]
     Quote,
@@ -198,6 +201,9 @@ fn values(line: &[u8]) -> Result<csv::StringRecord, Problem> {
         return Err(Problem::LineTooLong);
     }
     let text = std::str::from_utf8(line).map_err(|_| Problem::NotUtf8)?;
+    if line.contains(&b'\r') {
+        return Err(Problem::CarriageReturn);
+    }
     let quotes = line.iter().filter(|octet| **octet == b'"').count();
     if !quotes.is_multiple_of(2) {
         return Err(Problem::Quote);

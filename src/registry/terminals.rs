@@ -168,6 +168,8 @@ impl Registry {
             return Err(Refusal::TooManyRows(rows.len()));
         }
         let (planned, mut counts) = self.plan_all(rows, moves)?;
+        let added = usize::try_from(counts.added).unwrap_or(usize::MAX);
+        self.state.table.room_for(added)?;
         if !dry_run {
             counts = self.put_all(planned, counts)?;
         }
@@ -214,7 +216,6 @@ impl Registry {
         planned: Vec<Planned>,
         counts: ImportCounts,
     ) -> Result<ImportCounts, Refusal> {
-        self.state.table.room_for(planned.len())?;
         let mut by_utility: BTreeMap<UtilityId, Vec<Planned>> = BTreeMap::new();
         for plan in planned {
             by_utility.entry(plan.utility).or_default().push(plan);
@@ -406,7 +407,8 @@ fn wanted(row: &Row) -> Wanted<'_> {
     }
 }
 
-/// Waits for a part of an import. The first failure is the one that is told.
+/// Waits for a part of an import. The first failure is the one that is told, unless a later one
+/// leaves more in doubt.
 fn settle(
     (underway, counts): (Underway, ImportCounts),
     done: &mut ImportCounts,
@@ -414,7 +416,12 @@ fn settle(
 ) {
     match underway.wait() {
         Ok(_) => *done = done.plus(counts),
-        Err(cause) => *failed = failed.take().or(Some(cause)),
+        Err(cause) => {
+            let first = failed
+                .take()
+                .filter(|first| first.is_in_doubt() || !cause.is_in_doubt());
+            *failed = first.or(Some(cause));
+        }
     }
 }
 

@@ -197,7 +197,7 @@ impl NdjsonFiles {
         if let Err(error) = self.rotate_if_due()
             && !was_overdue
         {
-            tracing::warn!(%error, "A file of records goes on, because it cannot be ended.");
+            tracing::warn!(%error, "A file of records was not ended in order; it is tried again.");
         }
     }
 

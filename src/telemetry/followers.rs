@@ -17,7 +17,10 @@ struct FollowerMetrics {
 
 /// All of them.
 #[derive(Debug)]
-pub(super) struct FollowersMetrics(Vec<FollowerMetrics>);
+pub(super) struct FollowersMetrics {
+    each: Vec<FollowerMetrics>,
+    lag_max: Gauge,
+}
 
 impl FollowersMetrics {
     pub(super) fn register<'n>(
@@ -44,13 +47,22 @@ impl FollowersMetrics {
                     .map(|labels| lag.get_or_create_owned(labels)),
             }
         };
-        Self(names.into_iter().map(follower).collect())
+        let lag_max = Gauge::default();
+        let help = "Octets of log that are kept for the sink that is farthest behind, in the \
+                    configuration or not";
+        registry.register("sinks_lag_max_bytes", help, lag_max.clone());
+        Self {
+            each: names.into_iter().map(follower).collect(),
+            lag_max,
+        }
     }
 
     /// Takes over what is known of them. Names that were not registered make no series.
     pub(super) fn set(&self, levels: &[FollowerLevels]) {
+        let lags = levels.iter().flat_map(|level| level.lag_bytes);
+        self.lag_max.set(lags.max().unwrap_or(0));
         for level in levels {
-            let mut metrics = self.0.iter();
+            let mut metrics = self.each.iter();
             let Some(metrics) = metrics.find(|metrics| metrics.name == level.name) else {
                 continue;
             };

@@ -97,9 +97,8 @@ impl NetMetrics {
     }
 
     pub(super) fn set(&self, net: &NetTotals) {
-        let readings = net.datagrams_in.wrapping_sub(net.alarm_datagrams_in);
         for (transport, total) in [
-            ("udp", readings),
+            ("udp", net.reading_datagrams_in),
             ("udp_alarm", net.alarm_datagrams_in),
             ("tcp", net.stream_frames_in),
         ] {

@@ -95,7 +95,7 @@ fn levels_are_those_of_the_moment_of_asking() {
         durable_end: Lsn::new(4_096),
         disk: DiskLevel::AlarmsOnly,
         net: NetTotals {
-            datagrams_in: 9,
+            reading_datagrams_in: 7,
             alarm_datagrams_in: 2,
             malformed: 3,
             timeouts_idle: 4,
@@ -110,6 +110,7 @@ fn levels_are_those_of_the_moment_of_asking() {
             // As of a configuration of before.
             FollowerLevels {
                 name: "unknown".to_owned(),
+                lag_bytes: [3_000, 900],
                 ..FollowerLevels::default()
             },
         ],
@@ -123,6 +124,7 @@ fn levels_are_those_of_the_moment_of_asking() {
         "kenshin_refusals_total{reason=\"idle\"} 4",
         "kenshin_sink_delivered_records_total{sink=\"cloud\",lane=\"bulk\"} 7",
         "kenshin_sink_lag_bytes{sink=\"cloud\",lane=\"bulk\"} 800",
+        "kenshin_sinks_lag_max_bytes 3000",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}");
     }

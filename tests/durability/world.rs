@@ -122,7 +122,7 @@ fn caller(plan: &FleetPlan, of: TerminalPlan, seed: u64) -> Caller {
     let random = Seeded::new(seed ^ u64::from(of.index));
     let terminal = Terminal::new(Config::new(of.owner()), nvm, random, mounted, 0).unwrap();
     Caller {
-        ledger: TerminalLedger::new(of.utility, of.identity),
+        ledger: TerminalLedger::new(of.utility, of.identity, 36),
         epoch: 0,
         next_sequence: 1,
         told: 0,

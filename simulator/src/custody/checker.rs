@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 
-use super::{Ledger, RecordId, TerminalLedger, said};
+use super::said::{self, Origin};
+use super::{Ledger, RecordId, TerminalLedger};
 use crate::json::{Names, NamesError};
 
 /// Problems that are named one by one; more are only counted.
@@ -213,14 +214,20 @@ impl<'a> Checker<'a> {
     fn compare(&self, id: SinkId, line: &Line<'_>, octets: &[u8]) -> Result<Place, Fault> {
         let terminal = self.terminals.get(&id.terminal);
         let terminal = terminal.filter(|(t, _)| u64::from_be_bytes(t.utility()) == id.utility);
-        let found = terminal.and_then(|(ledger, _)| ledger.fact(id.record));
-        let (fact, content) = found.ok_or(Fault::Phantom)?;
+        let (ledger, _) = terminal.ok_or(Fault::Phantom)?;
+        let (fact, content) = ledger.fact(id.record).ok_or(Fault::Phantom)?;
         if !content.is_spelled(&line.raw) {
             return Err(Fault::Altered("raw"));
         }
         if let (Some(record), Some(names)) = (&content.record, self.names) {
             let all = serde_json::from_slice(octets).unwrap_or_default();
-            if let Some(what) = said::difference(record, id.record.sequence, names, &all) {
+            let origin = Origin {
+                utility: id.utility,
+                terminal: id.terminal,
+                record: id.record,
+                zone_quarter_hours: ledger.zone_quarter_hours(),
+            };
+            if let Some(what) = said::difference(record, &origin, names, &all) {
                 return Err(Fault::Altered(what));
             }
         }
@@ -313,7 +320,7 @@ mod tests {
 
     /// Records 1 to 3 of epoch 5, all told safe.
     fn ledger() -> TerminalLedger {
-        let mut ledger = TerminalLedger::new(UTILITY, IDENTITY);
+        let mut ledger = TerminalLedger::new(UTILITY, IDENTITY, 36);
         for sequence in 1..=3_u8 {
             ledger.created(id(5, sequence.into()), content(sequence));
             ledger.told_safe(id(5, sequence.into()));
@@ -457,7 +464,7 @@ mod tests {
         assert_eq!(custody.disordered, 2, "{custody:?}");
         assert!(!custody.is_clean());
         // Facts that waited together may come in any order, and again.
-        let mut ledger = TerminalLedger::new(UTILITY, IDENTITY);
+        let mut ledger = TerminalLedger::new(UTILITY, IDENTITY, 36);
         for sequence in 1..=3_u8 {
             ledger.created(id(5, sequence.into()), content(sequence));
         }

@@ -62,6 +62,7 @@ struct Fact {
 pub struct TerminalLedger {
     utility: [u8; 8],
     identity: [u8; 8],
+    zone_quarter_hours: i8,
     entries: HashMap<RecordId, Entry>,
     facts: Vec<Fact>,
     /// Counts what happened.
@@ -71,12 +72,13 @@ pub struct TerminalLedger {
 }
 
 impl TerminalLedger {
-    /// An empty one.
+    /// An empty one, of a terminal whose days are so many quarter hours ahead of UTC.
     #[must_use]
-    pub fn new(utility: [u8; 8], identity: [u8; 8]) -> Self {
+    pub fn new(utility: [u8; 8], identity: [u8; 8], zone_quarter_hours: i8) -> Self {
         Self {
             utility,
             identity,
+            zone_quarter_hours,
             entries: HashMap::new(),
             facts: Vec::new(),
             now: 0,
@@ -88,6 +90,12 @@ impl TerminalLedger {
     #[must_use]
     pub fn utility(&self) -> [u8; 8] {
         self.utility
+    }
+
+    /// Quarter hours that the terminal's days are ahead of UTC.
+    #[must_use]
+    pub fn zone_quarter_hours(&self) -> i8 {
+        self.zone_quarter_hours
     }
 
     /// The terminal's identity.

@@ -2,31 +2,65 @@
 
 use serde_json::Value;
 
+use super::ledger::RecordId;
 use crate::codec::record::Record;
 use crate::codec::report::Stamp;
 use crate::json::{self, Names};
 
 const DAY_S: i64 = 86_400;
 const QUARTER_HOUR_S: i64 = 900;
-/// Quarter hours to the east, at least and at most.
-const ZONES: std::ops::RangeInclusive<i64> = -48..=56;
-/// The zone of a server whose terminals do not tell theirs.
+/// The zone of a server whose terminals do not tell theirs, in quarter hours to the east.
 const ASSUMED: i64 = 36;
 
-/// The first part of a line's value or times that is not what the record says; none if all is.
+/// Whose record it is.
+pub(super) struct Origin {
+    pub(super) utility: u64,
+    pub(super) terminal: u64,
+    pub(super) record: RecordId,
+    /// Quarter hours that the terminal's days are ahead of UTC.
+    pub(super) zone_quarter_hours: i8,
+}
+
+/// The first field of a line that is not what the record and its origin say; none if all are.
 pub(super) fn difference(
     record: &Record,
-    sequence: u32,
+    origin: &Origin,
     names: &Names,
     line: &Value,
 ) -> Option<&'static str> {
-    if line.get("value") != Some(&json::record(record, sequence, names)) {
-        return Some("value");
+    let RecordId { epoch, sequence } = origin.record;
+    let value = json::record(record, sequence, names);
+    let hex = |number: u64| Value::from(format!("{number:016x}"));
+    let said = [
+        ("schema", Some(Value::from("kenshin.record/1"))),
+        ("utility", Some(hex(origin.utility))),
+        ("terminal", Some(hex(origin.terminal))),
+        ("epoch", Some(Value::from(epoch))),
+        ("sequence", Some(Value::from(sequence))),
+        ("kind", value.get("type").cloned()),
+        ("meter", meter_of(record, &value)),
+        ("protocol", Some(Value::from("otl/1"))),
+        ("value", Some(value)),
+    ];
+    let differs = said
+        .iter()
+        .find(|(name, said)| line.get(name) != said.as_ref());
+    if let Some((name, _)) = differs {
+        return Some(name);
     }
     if text(line, "received_at").and_then(instant).is_none() {
         return Some("received_at");
     }
-    (!is_dated(record, line)).then_some("measured_at")
+    (!is_dated(record, origin, line)).then_some("measured_at")
+}
+
+/// The meter that a record is about; of an exchange, the new one.
+fn meter_of(record: &Record, value: &Value) -> Option<Value> {
+    let name = match record {
+        Record::MeterExchange { .. } => "new_meter",
+        _ => "meter",
+    };
+    value.get(name).cloned()
 }
 
 fn text<'a>(line: &'a Value, name: &str) -> Option<&'a str> {
@@ -34,7 +68,7 @@ fn text<'a>(line: &'a Value, name: &str) -> Option<&'a str> {
 }
 
 /// Whether `measured_at` is what the record's own stamp or day says.
-fn is_dated(record: &Record, line: &Value) -> bool {
+fn is_dated(record: &Record, origin: &Origin, line: &Value) -> bool {
     let told = text(line, "measured_at");
     let measured = told.and_then(instant);
     if told.is_some() != measured.is_some() {
@@ -47,8 +81,12 @@ fn is_dated(record: &Record, line: &Value) -> bool {
             let local_s = (i64::from(record.day) + 1) * DAY_S;
             let east = measured.map(|measured| (local_s - measured) / QUARTER_HOUR_S);
             let is_whole = measured.is_some_and(|at| (local_s - at) % QUARTER_HOUR_S == 0);
-            let is_zone = |east| ZONES.contains(&east) && (east == ASSUMED || !has("zone_assumed"));
-            is_whole && east.is_some_and(is_zone)
+            let zone = if has("zone_assumed") {
+                ASSUMED
+            } else {
+                i64::from(origin.zone_quarter_hours)
+            };
+            is_whole && east == Some(zone)
         }
         _ => match stamp_of(record) {
             Some(Stamp::Set { utc_s, .. }) => measured == Some(i64::from(utc_s)),

@@ -77,6 +77,7 @@ pub(super) fn show(outcome: &Outcome, as_json: bool) -> io::Result<()> {
             "modes": tally::json_of(&tally.modes),
             "transports": tally::json_of(&tally.transports),
             "alarms_acked": counters.alarms_acked(),
+            "terminals_failed": counters.terminals_failed(),
             "retries": counters.retries(),
             "losses_injected": counters.losses_injected(),
             "duplicates_injected": counters.duplicates_injected(),
@@ -97,11 +98,19 @@ pub(super) fn show(outcome: &Outcome, as_json: bool) -> io::Result<()> {
          with losses and repeats {lossy_p50:.1} and {lossy_p99:.1} ms"
     )?;
     show_tally(&mut out, outcome)?;
-    let verdict = match (custody.is_clean(), outcome.is_good()) {
-        (true, true) => "clean",
-        (true, false) => "NOTHING was told safe",
-        (false, _) => "BROKEN",
+    let failed = counters.terminals_failed();
+    let verdict = match custody.is_clean() {
+        true if outcome.is_good() => "clean",
+        true if failed > 0 => "clean, but TERMINALS FAILED",
+        true => "NOTHING was told safe",
+        false => "BROKEN",
     };
+    if failed > 0 {
+        writeln!(
+            out,
+            "  failed       {failed} terminals stopped on an error of their own"
+        )?;
+    }
     writeln!(out, "  custody      {verdict}, after {took_s:.1} s")?;
     show_ways(&mut out, outcome)
 }

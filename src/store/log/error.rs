@@ -129,18 +129,20 @@ pub enum AppendError {
 }
 
 impl AppendError {
+    /// Whether the frame may be found again, since a commit failed.
+    #[must_use]
+    pub const fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::Refused(Refused::ReadOnly(_)))
+    }
+
     /// What is known of the frame.
     #[must_use]
     pub const fn outcome(&self) -> &'static str {
-        match self {
-            // A commit that failed may be found again.
-            Self::Refused(Refused::ReadOnly(_)) => {
-                "whether it was done is not known until the server, or this command without one, \
-                 starts again"
-            }
-            Self::Submit(_) | Self::Refused(Refused::Guard { .. } | Refused::DiskFull) => {
-                "nothing was changed"
-            }
+        if self.is_in_doubt() {
+            "whether it was done is not known until the server, or this command without one, \
+             starts again"
+        } else {
+            "nothing was changed"
         }
     }
 }

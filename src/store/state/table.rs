@@ -18,7 +18,9 @@ use super::hot::{HotEntry, MeterTrack};
 /// Shards, a power of two.
 pub const SHARDS: usize = 64;
 const SHARD_BITS: u32 = 6;
-const CHUNK: usize = 512;
+/// Entries that are allocated together: as many as 128 KiB hold, a size that the allocator gives
+/// without rounding it up.
+const CHUNK: usize = (128 << 10) / size_of::<HotEntry>();
 /// Entries that are copied out under one hold of a lock, which takes some microseconds.
 const SHOWN: usize = 64;
 /// Where in a hash the shard stands.

@@ -8,7 +8,7 @@ use crate::custody::{Content, RecordId, TerminalLedger};
 use crate::fleet::counters::Counters;
 use crate::fleet::plan::TerminalPlan;
 use crate::store::{Store, Stored};
-use crate::terminal::Event;
+use crate::terminal::{Config, Event};
 
 pub(super) struct Books {
     ledger: TerminalLedger,
@@ -33,7 +33,11 @@ fn content(stored: &Stored) -> Content {
 impl Books {
     pub(super) fn new(plan: &TerminalPlan, counters: Arc<Counters>) -> Self {
         Self {
-            ledger: TerminalLedger::new(plan.utility, plan.identity),
+            ledger: TerminalLedger::new(
+                plan.utility,
+                plan.identity,
+                Config::new(plan.owner()).zone_quarter_hours,
+            ),
             counters,
             epoch: 0,
             next_sequence: 1,

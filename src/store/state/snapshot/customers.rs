@@ -1,4 +1,5 @@
-//! The customer numbers of a shard in a snapshot: `[8] terminal, u8 octets, those octets` each.
+//! The customer numbers of some terminals in a snapshot: `[8] terminal, u8 octets, those octets`
+//! each.
 
 use nom::bytes::complete::take;
 use nom::multi::length_data;
@@ -34,7 +35,8 @@ pub(super) fn read(mut content: &[u8], table: &HotTable) -> Option<()> {
         content = rest;
         let terminal = TerminalId::new(*terminal.first_chunk::<8>()?);
         let customer = str::from_utf8(customer).ok()?;
-        // One that was registered after the walk of the entries comes with the frames that follow.
+        // One without an entry, as earlier servers may have written, comes with the frames that
+        // follow.
         table.with(terminal, |mut entry| entry.set_customer(Some(customer)));
     }
     Some(())

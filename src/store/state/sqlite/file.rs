@@ -142,12 +142,14 @@ pub(super) fn meta_of(connection: &Connection) -> Result<MetaRow, FoldedError> {
 
 fn check_kind(connection: &Connection) -> Result<(), FoldedError> {
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-    if number("application_id")? != APPLICATION_ID {
-        return Err(FoldedError::NotOurs);
-    }
-    match number("user_version")? {
-        SCHEMA => Ok(()),
-        version => Err(FoldedError::Schema(version)),
+    judge_kind(number("application_id")?, number("user_version")?)
+}
+
+const fn judge_kind(application_id: i32, user_version: i32) -> Result<(), FoldedError> {
+    match (application_id, user_version) {
+        (APPLICATION_ID, SCHEMA) => Ok(()),
+        (APPLICATION_ID, version) => Err(FoldedError::Schema(version)),
+        _ => Err(FoldedError::NotOurs),
     }
 }
 
@@ -197,6 +199,30 @@ pub(super) fn copies(dir: &Path, fs: &dyn Fs) -> Result<Vec<(Lsn, PathBuf)>, Fol
     let mut copies: Vec<(Lsn, PathBuf)> = names.iter().filter_map(of_name).collect();
     copies.sort_by(|a, b| b.cmp(a));
     Ok(copies)
+}
+
+/// Where in its header a file of SQLite has the two numbers of [`check_kind`].
+const USER_VERSION_AT: usize = 60;
+const APPLICATION_ID_AT: usize = 68;
+
+/// Whether a copy, which nobody has open, is worth copying, as far as its first octets tell.
+pub(super) fn check_copy(
+    copy: &Path,
+    position: Lsn,
+    end: Lsn,
+    fs: &dyn Fs,
+) -> Result<(), FoldedError> {
+    if position > end {
+        return Err(FoldedError::Ahead { position, end });
+    }
+    let mut header = [0; 72];
+    let file = fs.open(copy, FileAccess::Read).map_err(io_of(copy))?;
+    file.read_at(0, &mut header).map_err(io_of(copy))?;
+    let number = |at: usize| {
+        let octets = header.get(at..).and_then(|rest| rest.first_chunk());
+        octets.map_or(0, |octets| i32::from_be_bytes(*octets))
+    };
+    judge_kind(number(APPLICATION_ID_AT), number(USER_VERSION_AT))
 }
 
 /// Whether there is room for what [`copy_file`] makes.

@@ -143,12 +143,35 @@ impl FoldedError {
                         | ErrorCode::DatabaseLocked
                         | ErrorCode::DiskFull
                         | ErrorCode::OutOfMemory
+                        // Of no descriptors, or of a right that somebody took away.
+                        | ErrorCode::CannotOpen
+                        | ErrorCode::PermissionDenied
+                        | ErrorCode::ReadOnly
                 )
             ),
             Self::Io { .. } | Self::NoRoom { .. } | Self::Stopped => true,
             _ => false,
         }
     }
+}
+
+/// Lets work that can wait make room for work that cannot.
+pub trait Pace: std::fmt::Debug + Send + Sync {
+    /// Work begins now: what passed since the last rest was none.
+    fn begin(&self);
+
+    /// Called every some milliseconds of work; returns when the work may go on.
+    fn rest(&self);
+}
+
+/// Work that nothing else waits for, as at the stop.
+#[derive(Debug)]
+pub struct WithoutRest;
+
+impl Pace for WithoutRest {
+    fn begin(&self) {}
+
+    fn rest(&self) {}
 }
 
 /// Where the file is, and what is minded while it is worked on.
@@ -162,6 +185,8 @@ pub struct Place {
     pub reserve_octets: u64,
     /// Set when the server stops: what takes long is broken off then.
     pub stop: Arc<AtomicBool>,
+    /// How fast it is worked.
+    pub pace: Arc<dyn Pace>,
 }
 
 impl Place {
@@ -171,6 +196,7 @@ impl Place {
 
     /// Whether to go on with what takes long.
     fn go_on(&self) -> Result<(), FoldedError> {
+        self.pace.rest();
         if self.stop.load(Ordering::Acquire) {
             return Err(FoldedError::Stopped);
         }
@@ -189,10 +215,19 @@ impl Place {
         Ok(())
     }
 
-    /// To be asked between two parts of work that writes.
+    /// To be asked between two parts of work that writes. Whatever the journal holds then, there is
+    /// room to move it into the file, which may grow by all of it before the journal is emptied.
     fn may_write_on(&self) -> Result<(), FoldedError> {
         self.go_on()?;
-        self.room_for(STRIDE_OCTETS)
+        let strides = STRIDE_OCTETS.saturating_mul(2);
+        self.room_for(strides.saturating_add(self.journal_octets()))
+    }
+
+    fn journal_octets(&self) -> u64 {
+        // SQLite's locks are on the other two files: to open this one lets go of none.
+        let journal = self.dir.join(format!("{FILE}-wal"));
+        let journal = self.fs.open(&journal, FileAccess::Read);
+        journal.and_then(|file| file.len()).unwrap_or(0)
     }
 }
 
@@ -304,8 +339,9 @@ impl Folded {
     pub fn apply(&mut self, delta: &mut Delta) -> Result<(), FoldedError> {
         if let Err(error) = write::apply(&mut self.connection, delta, &self.place) {
             if matches!(error, FoldedError::NoRoom { .. }) {
-                // The journal holds what was written of it, and gives its room back.
-                move_pages(&self.connection)?;
+                // The journal holds what was written of it, and gives its room back. If it cannot,
+                // the want of room is still what is to be told.
+                move_pages(&self.connection).ok();
             }
             return Err(error);
         }
@@ -320,13 +356,7 @@ impl Folded {
     ///
     /// [`FoldedError`]; nothing is lost.
     pub fn check_point(&self) -> Result<(), FoldedError> {
-        // SQLite's locks are on the other two files: to open this one lets go of none.
-        let journal = self.place.dir.join(format!("{FILE}-wal"));
-        let len = match self.place.fs.open(&journal, FileAccess::Read) {
-            Ok(file) => file.len().unwrap_or(0),
-            Err(_) => 0,
-        };
-        if len < JOURNAL_OCTETS {
+        if self.place.journal_octets() < JOURNAL_OCTETS {
             return Ok(());
         }
         move_pages(&self.connection)
@@ -352,6 +382,7 @@ impl Folded {
     /// [`FoldedError`]; nothing is lost.
     pub fn finish(mut self, delta: &mut Delta) -> Result<(), FoldedError> {
         self.place.stop = Arc::default();
+        self.place.pace = Arc::new(WithoutRest);
         let applied = self.apply(delta);
         move_pages(&self.connection)?;
         let closed = self.connection.close();
@@ -424,6 +455,15 @@ fn best_of(
             break;
         }
         if reached.is_some_and(|reached| reached >= position) {
+            continue;
+        }
+        if let Err(cause) = file::check_copy(&copy, position, end, fs) {
+            if cause.is_of_the_moment() {
+                return Err(cause);
+            }
+            let why = cause.suffix().unwrap_or(DAMAGED);
+            let path = file::move_aside(&copy, why, fs)?;
+            aside.push(Aside { path, cause });
             continue;
         }
         file::room_for_copy_of(&copy, place)?;

@@ -35,6 +35,7 @@ impl Home {
             fs,
             reserve_octets: 0,
             stop: Arc::default(),
+            pace: Arc::new(WithoutRest),
         };
         Self { dir, place }
     }
