@@ -401,6 +401,19 @@ mod tests {
     }
 
     #[test]
+    fn a_carriage_return_within_a_line_hides_no_row() {
+        for line in [
+            format!("\"7:1\",{UTILITY},1\r7:2,{UTILITY},1\n"),
+            format!("7:1,{UTILITY},1\r7:2,{UTILITY},1\n"),
+        ] {
+            let found = mistakes(format!("terminal,utility,mode\n{line}").as_bytes());
+            assert!(found[0].starts_with("2 - a carriage return"), "{found:?}");
+        }
+        let all = format!("\"terminal\",utility,mode\r7:1,{UTILITY},1\r");
+        assert!(mistakes(all.as_bytes())[0].starts_with("1 - a carriage return"));
+    }
+
+    #[test]
     fn a_table_without_its_columns_is_refused_at_its_first_line() {
         assert_eq!(mistakes(b"").len(), 1);
         assert!(mistakes(b"\n\n")[0].starts_with("1 - the first line"));

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use kenshin::admin::Ask;
@@ -38,14 +39,20 @@ pub(crate) struct Site {
     pub(crate) http: SocketAddr,
 }
 
-fn free_udp() -> SocketAddr {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.local_addr().unwrap()
-}
-
-fn free_tcp() -> SocketAddr {
-    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-    socket.local_addr().unwrap()
+/// A port that nobody has, below those that the system gives to whoever asks for any: while a
+/// server is down, no terminal's socket takes it.
+fn free_port() -> SocketAddr {
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let tried = TRIED.fetch_add(1, Ordering::Relaxed);
+        let place = std::process::id().wrapping_mul(97).wrapping_add(tried);
+        let port = u16::try_from(10_000 + place % 22_000).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let is_free = UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok();
+        if is_free {
+            return address;
+        }
+    }
 }
 
 impl Site {
@@ -54,10 +61,10 @@ impl Site {
     pub(crate) fn new(dir: &Path, utilities: &[Registered], more: &str) -> Self {
         let site = Self {
             dir: dir.to_owned(),
-            udp: free_udp(),
-            alarm: free_udp(),
-            tcp: free_tcp(),
-            http: free_tcp(),
+            udp: free_port(),
+            alarm: free_port(),
+            tcp: free_port(),
+            http: free_port(),
         };
         std::fs::create_dir_all(dir).unwrap();
         let mut keys = String::new();
@@ -126,6 +133,10 @@ impl Site {
 
     /// Starts a command that starts the server, and waits until its ports take connections.
     pub(crate) fn start_by(&self, command: &mut Command) -> Running {
+        // What these tests are told is no setting of the server.
+        for of_tests in ["KENSHIN_CRASH_KILLS", "KENSHIN_DISK_SEEDS"] {
+            command.env_remove(of_tests);
+        }
         let quiet = command.stdin(Stdio::null()).stdout(Stdio::null());
         let mut running = Running(quiet.spawn().unwrap());
         for _ in 0..3_000 {

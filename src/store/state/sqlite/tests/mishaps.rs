@@ -204,6 +204,34 @@ fn a_damaged_copy_is_moved_aside_and_does_not_count() {
 }
 
 #[test]
+fn a_copy_of_another_schema_or_of_the_future_is_moved_aside_as_it_is() {
+    let frames = frames_of(&world::a_day());
+    for (version, end, why) in [
+        (SCHEMA + 1, frames.len(), "other-schema"),
+        (SCHEMA, frames.len() / 2, "ahead"),
+    ] {
+        let place = Home::new();
+        let mut folded = place.take_up(&frames, Lsn::ZERO).folded;
+        fold_into(&mut folded, &frames, 1);
+        let copied = folded.copy().unwrap();
+        drop(folded);
+        let (_, path) = file::copies(place.dir.path(), &RealFs).unwrap().remove(0);
+        let mut octets = std::fs::read(&path).unwrap();
+        octets[60..64].copy_from_slice(&version.to_be_bytes());
+        std::fs::write(&path, &octets).unwrap();
+        std::fs::remove_file(place.path()).unwrap();
+        let taken = place.take_up(&frames[..end], copied);
+        let [aside] = taken.aside.as_slice() else {
+            panic!("{:?}", taken.aside);
+        };
+        let name = aside.path.file_name().unwrap().to_str().unwrap();
+        assert!(name.starts_with("folded-") && name.ends_with(why), "{name}");
+        assert_eq!(std::fs::read(&aside.path).unwrap(), octets);
+        assert_eq!(latest_copy(place.dir.path(), &RealFs).unwrap(), None);
+    }
+}
+
+#[test]
 fn all_files_are_for_their_owner_alone() {
     let (frames, place) = closed();
     let mut folded = place.take_up(&frames, Lsn::ZERO).folded;
