@@ -309,8 +309,12 @@ fn a_reader_beside_the_writer_sees_each_durable_frame_once() {
         }
     }
     let seen = follower.join().unwrap();
-    let frames = told_frames(&told);
-    assert_eq!(seen, frames.iter().map(|f| f.lsn).collect::<Vec<_>>());
+    // The observer may be told of the last batch a moment after readers see it; of what comes
+    // later, it is told after.
+    log.append_and_wait(append(0, 40)).unwrap();
+    let told: Vec<_> = told_frames(&told).iter().map(|frame| frame.lsn).collect();
+    assert_eq!(seen.len(), 2_000);
+    assert!(told.starts_with(&seen), "they differ");
     let reader = log.reader(log.durable_end());
     assert!(!reader.wait(Duration::from_millis(1)));
 }
