@@ -4,6 +4,7 @@
 //! Pure: no IO, no clock, no keys.
 
 pub mod event;
+pub(crate) mod flat;
 pub mod ids;
 pub mod record;
 pub mod step;

@@ -4,6 +4,7 @@
 //! that moved it; a window that is lost would accept a replay after a restart. It keeps a digest of
 //! each tag, because the same counter under another tag is no repeat but a second terminal.
 
+use crate::model::flat::put;
 use crate::wire::otl::ident::FrameCounter;
 
 /// How many counters up to the highest are judged one by one; those below are stale.
@@ -196,13 +197,12 @@ impl ReplayWindow {
     #[must_use]
     pub fn octets(&self) -> [u8; Self::OCTETS] {
         let mut octets = [0; Self::OCTETS];
-        let head = self.highest.to_be_bytes().into_iter();
-        let seen = head.chain(self.seen.to_be_bytes());
-        let safe = seen.chain(self.safe.to_be_bytes());
-        let conflicts = safe.chain(self.conflicts.to_be_bytes());
-        let all = conflicts.chain(self.digests.into_iter().flatten());
-        for (to, from) in octets.iter_mut().zip(all) {
-            *to = from;
+        let rest = put(&mut octets, self.highest.to_be_bytes());
+        let rest = put(rest, self.seen.to_be_bytes());
+        let rest = put(rest, self.safe.to_be_bytes());
+        let digests = put(rest, self.conflicts.to_be_bytes());
+        for (to, digest) in digests.as_chunks_mut::<4>().0.iter_mut().zip(self.digests) {
+            *to = digest;
         }
         octets
     }

@@ -9,6 +9,8 @@
 
 use core::num::NonZeroU32;
 
+use crate::model::flat::put;
+
 /// How many sequences of a row are known one by one.
 pub const ROW: u32 = 64;
 
@@ -182,16 +184,14 @@ impl SequenceTrack {
     #[must_use]
     pub fn octets(&self) -> [u8; Self::OCTETS] {
         let mut octets = [0; Self::OCTETS];
-        let head = self.epoch.to_le_bytes().into_iter();
-        let head = head.chain(self.highest.to_le_bytes());
-        let rows = head.chain(self.recent.to_le_bytes());
-        let rows = rows.chain(self.floor.to_le_bytes());
-        let rows = rows.chain(self.low.to_le_bytes());
-        let others = rows.chain(self.left.to_le_bytes());
-        let all = others.chain(self.left_highest.to_le_bytes());
-        for (to, from) in octets.iter_mut().zip(all.chain([self.older])) {
-            *to = from;
-        }
+        let rest = put(&mut octets, self.epoch.to_le_bytes());
+        let rest = put(rest, self.highest.to_le_bytes());
+        let rest = put(rest, self.recent.to_le_bytes());
+        let rest = put(rest, self.floor.to_le_bytes());
+        let rest = put(rest, self.low.to_le_bytes());
+        let rest = put(rest, self.left.to_le_bytes());
+        let rest = put(rest, self.left_highest.to_le_bytes());
+        let _none = put(rest, [self.older]);
         octets
     }
 
