@@ -129,6 +129,9 @@ fn check_rows<R: Row>(connection: &Connection, place: &Place) -> Result<(), Fold
 
 /// Opens a file that somebody else writes, to ask it something.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection, FoldedError> {
+    if !path.exists() {
+        return Err(FoldedError::NotYet);
+    }
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     check_kind(&connection)?;
     Ok(connection)

@@ -64,6 +64,9 @@ pub enum FoldedError {
         #[source]
         cause: io::Error,
     },
+    /// No server has folded anything yet, or the file was taken away.
+    #[error("there is no folded state yet: `kenshin serve` makes it")]
+    NotYet,
     /// It is a file of somebody else.
     #[error("it is no file of folded state")]
     NotOurs,
@@ -129,7 +132,7 @@ impl FoldedError {
                 // A statement that does not fit the tables, a value of another type.
                 None => Some(DAMAGED),
             },
-            Self::Io { .. } | Self::NoRoom { .. } | Self::Stopped => None,
+            Self::Io { .. } | Self::NoRoom { .. } | Self::NotYet | Self::Stopped => None,
         }
     }
 
