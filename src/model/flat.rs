@@ -1,7 +1,7 @@
 //! Values written flat into octets that are there already.
 
-/// Writes a value at the beginning of `rest`, and gives what is behind it. Where too little is left,
-/// nothing is written and nothing given.
+/// Writes a value at the beginning of `rest`, and gives what is behind it. Where too little is
+/// left, nothing is written and nothing given.
 #[must_use]
 pub(crate) fn put<const N: usize>(rest: &mut [u8], value: [u8; N]) -> &mut [u8] {
     match rest.split_first_chunk_mut() {
