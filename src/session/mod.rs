@@ -5,4 +5,5 @@
 //! commit of records under a token, and can write the acknowledgement only after that token came
 //! back as committed. After an error it stays in the error.
 
+pub mod mbus;
 pub mod otl;

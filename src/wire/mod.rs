@@ -27,6 +27,7 @@
 pub(crate) mod bits;
 pub mod error;
 pub mod hex;
+pub mod mbus;
 pub mod otl;
 pub(crate) mod span;
 pub(crate) mod varint;

@@ -1,0 +1,21 @@
+//! M-Bus: from a telegram of any carriage to verified plaintext, and from a command to a telegram.
+//!
+//! M-Bus has no conversation that a head-end behind a gateway could hold (the meter listens for
+//! milliseconds), so there is no machine here, but one order of work that cannot be left:
+//!
+//! ```text
+//! link check -> extended link layer -> fragments -> transport header -> choice of key
+//!            -> derivation -> MAC or tag -> decryption -> check octets -> Opened
+//! ```
+//!
+//! [`Opened`] is the only way to plaintext, and cannot be had from a telegram whose MAC, tag or check
+//! octets fail. Whether it is new is asked afterwards of the meter's window, which so never moves for
+//! what did not verify.
+
+pub mod keys;
+pub mod opened;
+pub mod refusal;
+
+pub use keys::{KeyId, KeyVersion, MeterKeys, Policy};
+pub use opened::{KeyName, Opened, Security, Verified};
+pub use refusal::Refusal;
