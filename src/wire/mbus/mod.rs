@@ -19,5 +19,6 @@
 //! data field alone gives the size. Only a record whose length cannot be known ends the walk.
 
 pub mod address;
+pub mod app;
 pub mod crc;
 pub mod error;
