@@ -156,7 +156,7 @@ impl FormatCatalog {
         let refuse = |at, kind| MbusError::new(at, kind, FIELD);
         let mut rest = octets
             .strip_prefix(&MARK)
-            .ok_or(refuse(0, MbusErrorKind::Start))?;
+            .ok_or_else(|| refuse(0, MbusErrorKind::Start))?;
         let mut catalog = Self::default();
         while !rest.is_empty() {
             let at = octets.len().saturating_sub(rest.len());

@@ -58,11 +58,8 @@ impl ExpandError {
 fn pair(octets: &[u8], at: usize, field: &'static str) -> Result<u16, MbusError> {
     let end = at.saturating_add(2);
     let pair = octets.get(at..end).and_then(|pair| pair.try_into().ok());
-    pair.map(u16::from_le_bytes).ok_or(MbusError::new(
-        octets.len(),
-        MbusErrorKind::Truncated,
-        field,
-    ))
+    pair.map(u16::from_le_bytes)
+        .ok_or_else(|| MbusError::new(octets.len(), MbusErrorKind::Truncated, field))
 }
 
 impl<'a> CompactFrame<'a> {

@@ -153,8 +153,8 @@ impl DateTime {
             summer_time,
         };
         if is_set {
-            let every = (has_date && (date.year, date.month, date.day).is_any_none())
-                || (has_time && (date.hour, date.minute, Some(0)).is_any_none())
+            let every = (has_date && date.year.and(date.month).and(date.day).is_none())
+                || (has_time && date.hour.and(date.minute).is_none())
                 || (has_second && date.second.is_none());
             let year_is_real = fields.year <= 99 || fields.year == 127;
             date.state = match (date.is_real() && year_is_real, every) {
@@ -254,17 +254,6 @@ impl DateTime {
             return None;
         }
         Some((i32::from(self.year?), self.month?, self.day?))
-    }
-}
-
-/// Whether one of three parts means "every".
-trait AnyNone {
-    fn is_any_none(self) -> bool;
-}
-
-impl<A, B, C> AnyNone for (Option<A>, Option<B>, Option<C>) {
-    fn is_any_none(self) -> bool {
-        self.0.is_none() || self.1.is_none() || self.2.is_none()
     }
 }
 

@@ -77,8 +77,7 @@ impl Head {
             let dife = *octets.get(at).ok_or(Missing::Dife)?;
             // The eleventh and later carry nothing: they are one too many already.
             if self.dife_count < EXTENSIONS_MAX {
-                // cast: at most 9.
-                let place = self.dife_count as u32;
+                let place = u32::try_from(self.dife_count).unwrap_or_default();
                 let four = place.wrapping_mul(4).wrapping_add(1);
                 self.storage |= u64::from(dife & 0x0F).wrapping_shl(four);
                 self.tariff |= u32::from((dife >> 4) & 3).wrapping_shl(place.wrapping_mul(2));
@@ -161,14 +160,10 @@ impl Head {
 
     /// How many VIFE there are.
     pub(super) fn vife_count(&self) -> usize {
-        let text = self
-            .text
-            .1
-            .checked_sub(self.text.0)
-            .filter(|_| self.text.1 < self.vib_end);
-        let text = text.map_or(0, |len| len.saturating_add(1));
         let vif_end = self.vif_at.saturating_add(1);
-        self.vib_end.saturating_sub(vif_end).saturating_sub(text)
+        let is_between = self.text.1 != 0 && self.text.1 < self.vib_end;
+        let begin = if is_between { self.text.1 } else { vif_end };
+        self.vib_end.saturating_sub(begin)
     }
 }
 

@@ -54,7 +54,7 @@ pub fn write_body<'a>(out: &mut String, ci: u8, body: &Body<'a>) -> Rest<'a> {
                 Some(code) => write_number(out, u64::from(code)),
                 None => out.push_str("null"),
             }
-            let _ = write!(out, ",\"name\":\"{}\"", error.name());
+            sure(write!(out, ",\"name\":\"{}\"", error.name()));
             if !error.details.is_empty() {
                 write_hex_field(out, "details", error.details);
             }
@@ -65,11 +65,11 @@ pub fn write_body<'a>(out: &mut String, ci: u8, body: &Body<'a>) -> Rest<'a> {
             write_compact(out, frame);
         }
         Body::Format(format) => {
-            let _ = write!(
+            sure(write!(
                 out,
                 ",\"format\":{{\"signature\":\"{:04x}\"",
                 format.signature
-            );
+            ));
             write_hex_field(out, "heads", format.heads);
             out.push('}');
         }
@@ -80,11 +80,11 @@ pub fn write_body<'a>(out: &mut String, ci: u8, body: &Body<'a>) -> Rest<'a> {
 
 /// Writes a compact frame that waits for its format.
 pub fn write_compact(out: &mut String, frame: &CompactFrame<'_>) {
-    let _ = write!(
+    sure(write!(
         out,
         "{{\"signature\":\"{:04x}\",\"full_frame_crc\":\"{:04x}\"",
         frame.signature, frame.full_frame_crc
-    );
+    ));
     write_hex_field(out, "hex", frame.data);
     out.push('}');
 }
@@ -92,10 +92,10 @@ pub fn write_compact(out: &mut String, frame: &CompactFrame<'_>) {
 /// Writes the manufacturer's data of a walk, if there is any.
 pub fn write_manufacturer(out: &mut String, rest: &Rest<'_>) {
     if let Some((offset, octets, more_follows)) = rest.manufacturer {
-        let _ = write!(
+        sure(write!(
             out,
             "{{\"kind\":\"manufacturer\",\"offset\":{offset},\"hex\":\""
-        );
+        ));
         write_hex(out, octets);
         out.push_str(if more_follows {
             "\",\"more_follows\":true}"
@@ -107,9 +107,9 @@ pub fn write_manufacturer(out: &mut String, rest: &Rest<'_>) {
 
 /// Writes octets whose inside is not read.
 pub fn write_opaque(out: &mut String, kind: &str, ci: Option<u8>, octets: &[u8]) {
-    let _ = write!(out, "{{\"kind\":\"{kind}\"");
+    sure(write!(out, "{{\"kind\":\"{kind}\""));
     if let Some(ci) = ci {
-        let _ = write!(out, ",\"ci\":{ci}");
+        sure(write!(out, ",\"ci\":{ci}"));
     }
     write_hex_field(out, "hex", octets);
     out.push('}');
@@ -117,7 +117,7 @@ pub fn write_opaque(out: &mut String, kind: &str, ci: Option<u8>, octets: &[u8])
 
 /// Writes a fault.
 pub fn write_fault(out: &mut String, fault: &RecordFault) {
-    let _ = write!(
+    sure(write!(
         out,
         "{{\"offset\":{},\"at\":{},\"len\":{},\"reason\":\"{}\",\"ends_walk\":{}}}",
         fault.offset,
@@ -125,7 +125,7 @@ pub fn write_fault(out: &mut String, fault: &RecordFault) {
         fault.len,
         fault.reason.id(),
         fault.ends_walk
-    );
+    ));
 }
 
 /// Writes all records of a telegram, with commas and without brackets, the points of a load profile
@@ -151,6 +151,9 @@ pub fn write_records<'a>(out: &mut String, records: Records<'a>) -> Rest<'a> {
     }
     rest
 }
+
+/// A string takes all that is written.
+const fn sure(_: core::fmt::Result) {}
 
 fn separate(out: &mut String, count: usize) {
     if count > 0 {
@@ -211,7 +214,7 @@ fn write_place(out: &mut String, record: &Record<'_>, storage: u64, at: Option<D
     out.push('"');
     if let Some(at) = at {
         out.push_str(",\"at\":\"");
-        let _ = at.write(out);
+        sure(at.write(out));
         out.push('"');
     }
 }
@@ -221,7 +224,7 @@ fn write_point(out: &mut String, record: &Record<'_>, meaning: &Meaning<'_>, poi
     match point.value {
         Some(number) => {
             out.push('"');
-            let _ = number.write(out);
+            sure(number.write(out));
             out.push('"');
         }
         None => out.push_str("null"),
@@ -229,7 +232,7 @@ fn write_point(out: &mut String, record: &Record<'_>, meaning: &Meaning<'_>, poi
     write_place(out, record, point.storage, point.at);
     write_modifiers(out, meaning);
     if point.value.is_none() {
-        let _ = write!(out, ",\"invalid\":\"{}\"", Invalid::NotSet.id());
+        sure(write!(out, ",\"invalid\":\"{}\"", Invalid::NotSet.id()));
     }
     out.push('}');
 }
@@ -249,13 +252,13 @@ fn write_record(
     write_place(out, record, record.storage, at.filter(|_| is_number));
     write_modifiers(out, meaning);
     if let Some(error) = meaning.error {
-        let _ = write!(out, ",\"error\":\"{}\"", error.id());
+        sure(write!(out, ",\"error\":\"{}\"", error.id()));
     }
     if let Some(invalid) = value.invalid() {
-        let _ = write!(out, ",\"invalid\":\"{}\"", invalid.id());
+        sure(write!(out, ",\"invalid\":\"{}\"", invalid.id()));
     }
     if let Some(fault) = fault {
-        let _ = write!(out, ",\"invalid\":\"{}\"", fault.id());
+        sure(write!(out, ",\"invalid\":\"{}\"", fault.id()));
     }
     match value {
         Value::DateTime(date) if date.summer_time => out.push_str(",\"summer_time\":true"),
@@ -287,13 +290,13 @@ fn write_value(out: &mut String, value: &Value<'_>) {
     match value {
         Value::None => {}
         Value::Number(number) => {
-            let _ = number.write(out);
+            sure(number.write(out));
         }
         Value::NotANumber(bits) => {
-            let _ = write!(out, "{}", f32::from_bits(*bits));
+            sure(write!(out, "{}", f32::from_bits(*bits)));
         }
         Value::DateTime(date) => {
-            let _ = date.write(out);
+            sure(date.write(out));
         }
         Value::Text(text) => write_text(out, *text),
         Value::BadBcd(digits) | Value::Wide(digits) => out.extend(digits.chars()),
@@ -344,28 +347,28 @@ fn write_fixed(out: &mut String, fixed: &FixedData) {
 }
 
 fn write_counter(out: &mut String, counter: &FixedCounter) {
-    let _ = write!(
+    sure(write!(
         out,
         "{{\"quantity\":\"{}\",\"unit\":\"{}\",\"value\":\"",
         counter.quantity.id(),
         counter.unit.id()
-    );
+    ));
     match counter.value {
         Some(number) => {
-            let _ = number.write(out);
+            sure(number.write(out));
         }
         None => {
             let [a, b, c, d] = counter.octets;
             write_hex(out, &[d, c, b, a]);
         }
     }
-    let _ = write!(
+    sure(write!(
         out,
         "\",\"storage\":{},\"tariff\":0,\"subunit\":0,\"function\":\"instantaneous\"",
         u8::from(counter.is_stored)
-    );
+    ));
     if counter.value.is_none() {
-        let _ = write!(out, ",\"invalid\":\"{}\"", Invalid::BcdDigits.id());
+        sure(write!(out, ",\"invalid\":\"{}\"", Invalid::BcdDigits.id()));
     }
     out.push('}');
 }
@@ -375,7 +378,7 @@ fn write_number(out: &mut String, number: u64) {
     match u8::try_from(number) {
         Ok(digit @ 0..=9) => out.push(char::from(b'0' | digit)),
         _ => {
-            let _ = write!(out, "{number}");
+            sure(write!(out, "{number}"));
         }
     }
 }
@@ -387,7 +390,7 @@ fn write_text(out: &mut String, text: Text<'_>) {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             '\u{0}'..='\u{1F}' | '\u{7F}'..='\u{9F}' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(character));
+                sure(write!(out, "\\u{:04x}", u32::from(character)));
             }
             _ => out.push(character),
         }

@@ -61,8 +61,7 @@ const fn unsigned(quantity: Q) -> Entry {
 
 /// The exponent that the low bits of a code give, counted from `lowest`.
 const fn low(code: u8, mask: u8, lowest: i8) -> i8 {
-    // cast: at most 15.
-    lowest.saturating_add((code & mask) as i8)
+    lowest.saturating_add_unsigned(code & mask)
 }
 
 /// Seconds, minutes, hours, days by the two low bits.

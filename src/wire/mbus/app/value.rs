@@ -293,10 +293,14 @@ fn integer(octets: &[u8], is_signed: bool, high_first: bool) -> Option<i64> {
     if !is_signed {
         return i64::try_from(number).ok();
     }
-    // cast: at most 8 octets.
-    let unused = 64_u32.saturating_sub((octets.len() as u32).saturating_mul(8));
-    // cast: the sign bit is moved to the top and back.
-    Some((number.wrapping_shl(unused) as i64).wrapping_shr(unused))
+    let bits = u32::try_from(octets.len()).ok()?.checked_mul(8)?;
+    let unused = 64_u32.checked_sub(bits)?;
+    Some(
+        number
+            .wrapping_shl(unused)
+            .cast_signed()
+            .wrapping_shr(unused),
+    )
 }
 
 /// An integer of up to fifteen octets.
@@ -312,8 +316,12 @@ pub(super) fn wide_integer(octets: &[u8], is_signed: bool, high_first: bool) -> 
     }
     let bits = u32::try_from(octets.len()).ok()?.checked_mul(8)?;
     let unused = 128_u32.checked_sub(bits)?;
-    // cast: the sign bit is moved to the top and back.
-    Some((number.wrapping_shl(unused) as i128).wrapping_shr(unused))
+    Some(
+        number
+            .wrapping_shl(unused)
+            .cast_signed()
+            .wrapping_shr(unused),
+    )
 }
 
 /// A BCD number of up to nine octets, negative if its highest digit is Fh; none with any other

@@ -161,10 +161,8 @@ impl<'a> Iterator for Modifiers<'a> {
             0x00..=0x1F => low(code, self.direction),
             0x20..=0x3F => unit(code),
             0x40..=0x6F => limit(code),
-            // cast: at most 7 and 3.
-            0x70..=0x77 => Modifier::Factor(((code & 7) as i8).saturating_sub(6)),
-            // cast: at most 3.
-            0x78..=0x7B => Modifier::Addend(((code & 3) as i8).saturating_sub(3)),
+            0x70..=0x77 => Modifier::Factor((-6_i8).saturating_add_unsigned(code & 7)),
+            0x78..=0x7B => Modifier::Addend((-3_i8).saturating_add_unsigned(code & 3)),
             0x7D => Modifier::Factor(3),
             0x7E => Modifier::Named("future_value"),
             _ => Modifier::Reserved(code),
