@@ -7,11 +7,11 @@
 //!
 //! # The way in
 //!
-//! 1. `link` takes a telegram of any carriage (wired long frame, wireless format A, B or without
+//! 1. [`link`] takes a telegram of any carriage (wired long frame, wireless format A, B or without
 //!    checks, or a payload that begins with its CI field) and gives what follows the link layer.
-//! 2. `ci` says what a CI field announces; `ell` and `afl` read the layers between link and
-//!    transport, and `tpl` the transport header with its security mode.
-//! 3. `app` walks the records of the plaintext without a copy, and makes exact values of them.
+//! 2. [`ci`] says what a CI field announces; [`ell`] and [`afl`] read the layers between link and
+//!    transport, and [`tpl`] the transport header with its security mode.
+//! 3. [`app`] walks the records of the plaintext without a copy, and makes exact values of them.
 //!
 //! # One bad record
 //!
@@ -19,6 +19,11 @@
 //! data field alone gives the size. Only a record whose length cannot be known ends the walk.
 
 pub mod address;
+pub mod afl;
 pub mod app;
+pub mod ci;
 pub mod crc;
+pub mod ell;
 pub mod error;
+pub mod link;
+pub mod tpl;
