@@ -582,3 +582,144 @@ fn an_operator_calls_a_terminal_through_the_server_and_through_nothing_else() {
     assert!(message.contains("never called"), "{message}");
     stop(server);
 }
+
+fn mode_of(path: &str) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn a_gateway_is_registered_shown_and_removed_without_a_server_and_beside_one() {
+    let world = World::new();
+    world.put_gas();
+    let token = world.site.dir.join("roof.token");
+    let token = token.to_str().unwrap();
+    let put = [
+        "gateway",
+        "put",
+        "roof",
+        "--utility",
+        GAS,
+        "--token-out",
+        token,
+    ];
+    let with_addresses = [
+        &put[..],
+        &["--address", "192.0.2.0/24", "--address", "2001:db8::7"],
+    ];
+    let done = world.json(0, &with_addresses.concat());
+    assert_eq!(done["change"], "added");
+    assert_eq!(done["gateway"]["addresses"][0], "192.0.2.0/24");
+    assert_eq!(done["gateway"]["token"], true);
+    assert_eq!(mode_of(token), 0o600);
+    let secret = fs::read_to_string(token).unwrap().trim().to_owned();
+    assert_eq!(secret.len(), 64, "32 random octets");
+    // A token that is in its file already is not written over.
+    assert_eq!(world.run(&put).status.code(), Some(2));
+    assert_eq!(fs::read_to_string(token).unwrap().trim(), secret);
+
+    let server = world.serve();
+    let again = ["gateway", "put", "roof", "--token-file", token];
+    assert_eq!(world.json(0, &again)["change"], "unchanged");
+    let hill = world.site.dir.join("hill.token");
+    let hill = hill.to_str().unwrap();
+    let overlapping = [
+        "gateway",
+        "put",
+        "hill",
+        "--utility",
+        GAS,
+        "--token-out",
+        hill,
+    ];
+    let overlapping = [&overlapping[..], &["--address", "192.0.2.7"]].concat();
+    let refused = world.json(1, &overlapping);
+    assert_eq!(refused["error"]["kind"], "refused");
+    assert!(
+        !std::path::Path::new(hill).exists(),
+        "a token that opens nothing"
+    );
+    let digest = "07".repeat(32);
+    let put = [
+        "gateway",
+        "put",
+        "hill",
+        "--utility",
+        GAS,
+        "--certificate-sha256",
+        &digest,
+    ];
+    assert_eq!(world.json(0, &put)["change"], "added");
+    let listed = world.json(0, &["gateway", "list"]);
+    assert_eq!(listed["gateways"].as_array().unwrap().len(), 2);
+    assert_eq!(listed["gateways"][0]["certificate_sha256"], digest);
+    let shown = world.run(&["gateway", "show", "roof"]);
+    let told = String::from_utf8(shown.stdout).unwrap();
+    assert!(told.contains("192.0.2.0/24 2001:db8::7"), "{told}");
+    let removed = world.json(0, &["gateway", "remove", "hill"]);
+    assert_eq!(removed["change"], "removed");
+    kill(server);
+
+    let listed = world.json(0, &["gateway", "list", "--utility", GAS]);
+    assert_eq!(listed["gateways"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["gateways"][0]["gateway"], "roof");
+    assert_eq!(
+        world.json(1, &["gateway", "show", "hill"])["error"]["kind"],
+        "refused"
+    );
+    assert_no_token_in(&world.site.dir.join("data"), &secret);
+}
+
+/// No file of the data folder holds the token.
+fn assert_no_token_in(folder: &std::path::Path, token: &str) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            assert_no_token_in(&entry.path(), token);
+        } else if kind.is_file() {
+            let octets = fs::read(entry.path()).unwrap();
+            let found = octets
+                .windows(token.len())
+                .any(|part| part == token.as_bytes());
+            assert!(!found, "{}", entry.path().display());
+        }
+    }
+}
+
+#[test]
+fn the_audit_tells_of_gateways_without_the_digest_of_a_token() {
+    let world = World::new();
+    world.put_gas();
+    let token = world.write("roof.token", &"swordfish".repeat(4));
+    let put = [
+        "gateway",
+        "put",
+        "roof",
+        "--utility",
+        GAS,
+        "--token-file",
+        &token,
+    ];
+    let open = world.run(&put);
+    assert_eq!(open.status.code(), Some(2), "others can read the file");
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(world.json(0, &put)["change"], "added");
+    world.json(0, &["gateway", "remove", "roof"]);
+    let server = world.serve();
+    let audit = ["audit", "--about", "roof"];
+    let deadline = std::time::Instant::now() + PATIENCE;
+    let entries = loop {
+        let output = world.run(&[&audit[..], &["--json"]].concat());
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let entries = told["entries"].as_array().cloned().unwrap_or_default();
+        if entries.len() == 2 || std::time::Instant::now() > deadline {
+            break entries;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    let kinds: Vec<_> = entries.iter().map(|one| one["kind"].as_str()).collect();
+    assert_eq!(kinds, [Some("gateway_removed"), Some("gateway_put")]);
+    assert_eq!(entries[1]["detail"]["token"], true);
+    assert!(!entries[1].to_string().contains("token_sha256"));
+    stop(server);
+}
