@@ -587,68 +587,71 @@ fn mode_of(path: &str) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
+impl World {
+    fn path(&self, name: &str) -> String {
+        self.site.dir.join(name).to_str().unwrap().to_owned()
+    }
+
+    /// Registers the gateway of the roof with a token that is made, and gives the token.
+    fn put_roof(&self) -> String {
+        let token = self.path("roof.token");
+        let roof = [
+            "gateway",
+            "put",
+            "roof",
+            "--utility",
+            GAS,
+            "--token-out",
+            &token,
+        ];
+        let addresses = ["--address", "192.0.2.0/24", "--address", "2001:db8::7"];
+        let done = self.json(0, &[&roof[..], &addresses[..]].concat());
+        assert_eq!(done["change"], "added");
+        assert_eq!(done["gateway"]["addresses"][0], "192.0.2.0/24");
+        assert_eq!(done["gateway"]["token"], true);
+        fs::read_to_string(token).unwrap().trim().to_owned()
+    }
+}
+
 #[test]
-fn a_gateway_is_registered_shown_and_removed_without_a_server_and_beside_one() {
+fn a_token_is_made_once_and_the_data_folder_does_not_hold_it() {
     let world = World::new();
     world.put_gas();
-    let token = world.site.dir.join("roof.token");
-    let token = token.to_str().unwrap();
-    let put = [
-        "gateway",
-        "put",
-        "roof",
-        "--utility",
-        GAS,
-        "--token-out",
-        token,
-    ];
-    let with_addresses = [
-        &put[..],
-        &["--address", "192.0.2.0/24", "--address", "2001:db8::7"],
-    ];
-    let done = world.json(0, &with_addresses.concat());
-    assert_eq!(done["change"], "added");
-    assert_eq!(done["gateway"]["addresses"][0], "192.0.2.0/24");
-    assert_eq!(done["gateway"]["token"], true);
-    assert_eq!(mode_of(token), 0o600);
-    let secret = fs::read_to_string(token).unwrap().trim().to_owned();
+    let secret = world.put_roof();
+    let token = world.path("roof.token");
+    assert_eq!(mode_of(&token), 0o600);
     assert_eq!(secret.len(), 64, "32 random octets");
-    // A token that is in its file already is not written over.
-    assert_eq!(world.run(&put).status.code(), Some(2));
-    assert_eq!(fs::read_to_string(token).unwrap().trim(), secret);
-
-    let server = world.serve();
-    let again = ["gateway", "put", "roof", "--token-file", token];
-    assert_eq!(world.json(0, &again)["change"], "unchanged");
-    let hill = world.site.dir.join("hill.token");
-    let hill = hill.to_str().unwrap();
-    let overlapping = [
+    let again = world.run(&["gateway", "put", "roof", "--token-out", &token]);
+    assert_eq!(again.status.code(), Some(2), "no file is written over");
+    assert_eq!(fs::read_to_string(&token).unwrap().trim(), secret);
+    let known = ["gateway", "put", "roof", "--token-file", &token];
+    assert_eq!(world.json(0, &known)["change"], "unchanged");
+    let hill = world.path("hill.token");
+    let hill_put = [
         "gateway",
         "put",
         "hill",
         "--utility",
         GAS,
         "--token-out",
-        hill,
+        &hill,
     ];
-    let overlapping = [&overlapping[..], &["--address", "192.0.2.7"]].concat();
-    let refused = world.json(1, &overlapping);
+    let refused = world.json(1, &[&hill_put[..], &["--address", "192.0.2.7"]].concat());
     assert_eq!(refused["error"]["kind"], "refused");
-    assert!(
-        !std::path::Path::new(hill).exists(),
-        "a token that opens nothing"
-    );
+    assert!(!fs::exists(&hill).unwrap(), "a token that opens nothing");
+    assert_no_token_in(&world.site.dir.join("data"), &secret);
+}
+
+#[test]
+fn a_gateway_that_a_server_registered_survives_its_kill_and_one_that_it_removed_does_not() {
+    let world = World::new();
+    world.put_gas();
+    let server = world.serve();
+    let secret = world.put_roof();
     let digest = "07".repeat(32);
-    let put = [
-        "gateway",
-        "put",
-        "hill",
-        "--utility",
-        GAS,
-        "--certificate-sha256",
-        &digest,
-    ];
-    assert_eq!(world.json(0, &put)["change"], "added");
+    let hill = ["gateway", "put", "hill", "--utility", GAS];
+    let hill = [&hill[..], &["--certificate-sha256", &digest]].concat();
+    assert_eq!(world.json(0, &hill)["change"], "added");
     let listed = world.json(0, &["gateway", "list"]);
     assert_eq!(listed["gateways"].as_array().unwrap().len(), 2);
     assert_eq!(listed["gateways"][0]["certificate_sha256"], digest);
@@ -658,14 +661,14 @@ fn a_gateway_is_registered_shown_and_removed_without_a_server_and_beside_one() {
     let removed = world.json(0, &["gateway", "remove", "hill"]);
     assert_eq!(removed["change"], "removed");
     kill(server);
-
     let listed = world.json(0, &["gateway", "list", "--utility", GAS]);
     assert_eq!(listed["gateways"].as_array().unwrap().len(), 1);
     assert_eq!(listed["gateways"][0]["gateway"], "roof");
-    assert_eq!(
-        world.json(1, &["gateway", "show", "hill"])["error"]["kind"],
-        "refused"
-    );
+    let gone = world.json(1, &["gateway", "show", "hill"]);
+    assert_eq!(gone["error"]["kind"], "refused");
+    stop(world.serve());
+    let shown = world.json(0, &["gateway", "show", "roof"]);
+    assert_eq!(shown["gateway"]["token"], true, "out of the snapshot");
     assert_no_token_in(&world.site.dir.join("data"), &secret);
 }
 

@@ -120,8 +120,8 @@ pub enum Refusal {
     NoGatewayUtility(String),
     /// The gateway is another utility's.
     #[error(
-        "{gateway} is registered with {utility}: what it hands over would be another utility's from \
-         now on; say --move-utility if that is meant"
+        "{gateway} is registered with {utility}: what it hands over would be another utility's \
+         from now on; say --move-utility if that is meant"
     )]
     GatewayUtility {
         /// Which.

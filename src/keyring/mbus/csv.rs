@@ -9,8 +9,8 @@
 //! The first line names the columns, in any order. `key_id` and `version` are two hexadecimal
 //! digits and 00 where they are left out; `state` is `current`, `next` or `previous`, and `current`
 //! where it is left out; `policy` is `clear_allowed` or `must_be_encrypted`, and where no line of a
-//! meter says one, its telegrams must be encrypted. A byte order mark, ends of lines of either kind,
-//! quotes around a value and empty lines are taken as spreadsheets write them.
+//! meter says one, its telegrams must be encrypted. A byte order mark, ends of lines of either
+//! kind, quotes around a value and empty lines are taken as spreadsheets write them.
 //!
 //! The text holds keys, perhaps in the wrong column: no mistake repeats any of it.
 

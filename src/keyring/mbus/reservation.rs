@@ -104,7 +104,7 @@ impl CounterLedger {
     /// The next counter of a key, above all that it gave before and above `meter_counter`, the
     /// highest counter of an authenticated telegram of the meter, 0 if none is known. The first
     /// is 1.
-    // clause: OMS Volume 2, message counter: the partner raises its counter to the meter's, and then by one
+    // clause: OMS Volume 2, message counter: the partner's rises to the meter's, and then by one
     pub fn next(&mut self, key: CounterKey, meter_counter: u32) -> Next {
         let is_full = self.ranges.len() >= Self::KEYS_MAX;
         let range = self.ranges.get_mut(&key);
@@ -125,7 +125,8 @@ impl CounterLedger {
         }
     }
 
-    /// Notes that a reservation is durable. One that is older than what is reserved changes nothing.
+    /// Notes that a reservation is durable. One that is older than what is reserved changes
+    /// nothing.
     pub fn grant(&mut self, reservation: Reservation) {
         let range = self.ranges.entry(reservation.key).or_default();
         range.up_to = range.up_to.max(reservation.up_to);

@@ -378,7 +378,7 @@ mod tests {
 
     #[test]
     fn a_key_with_its_meter_and_index_takes_at_most_64_octets() {
-        // An index entry is a place and an octet of its hash, in a table that is 7/16 full at least.
+        // An index entry is a place and an octet of its hash, in a table at least 7/16 full.
         let index = (size_of::<u32>() + 1) * 16 / 7 + 1;
         assert!(size_of::<Slot>() + size_of::<Meter>() + index <= 64);
     }

@@ -159,8 +159,8 @@ fn log(happenings: &[[u8; 5]]) -> Vec<Frame> {
     frames.collect()
 }
 
-/// The frames of [`log`], and between them what gateways and downlinks bring, which the golden files
-/// of versions 1 and 2 do not know.
+/// The frames of [`log`], and between them what gateways and downlinks bring, which the golden
+/// files of versions 1 and 2 do not know.
 fn busy_log(happenings: &[[u8; 5]]) -> Vec<Frame> {
     let frames = log(happenings).into_iter().zip((0_u8..=255).cycle());
     let with_more = frames.flat_map(|(frame, number)| {
@@ -574,12 +574,12 @@ fn a_snapshot_of_a_later_server_is_refused_by_its_name() {
     let fs = disk_with(1);
     let path = Path::new(DIR).join("hot-00000000000000001000.snap");
     let mut octets = fs.content(&path).unwrap();
-    octets[8] = 3;
+    octets[8] = 4;
     fs.put(&path, octets);
     let error = load_latest(Path::new(DIR), &fs, LinkKeyring::new()).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains("hot-00000000000000001000.snap has version 3"),
+        text.contains("hot-00000000000000001000.snap has version 4"),
         "{text}"
     );
 }
