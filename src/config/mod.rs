@@ -106,6 +106,7 @@ impl Config {
     pub fn secret_files(&self) -> Vec<(String, &Path)> {
         let keys = [
             ("keys.link_file", &self.keys.link_file),
+            ("keys.mbus_file", &self.keys.mbus_file),
             ("keys.master_key_file", &self.keys.master_key_file),
         ];
         let of_keys = keys

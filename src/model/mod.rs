@@ -5,11 +5,13 @@
 
 pub mod event;
 pub(crate) mod flat;
+pub mod gateway;
 pub mod ids;
 pub mod record;
 pub mod step;
 
 pub use event::Event;
+pub use gateway::{Cidr, Fingerprint};
 pub use ids::{Lane, Lanes, Lsn, TerminalId};
 pub use record::{OutwardRecord, Zone, records_of};
 pub use step::{RecordFlags, SessionStep, StepEntry, StepFlags};

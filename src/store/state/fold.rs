@@ -18,6 +18,7 @@ use crate::wire::otl::ident::{FrameCounter, Mode};
 use crate::wire::otl::report::Report;
 
 use super::directory::{Directory, DirectoryFull, SinkCursors};
+use super::gateways::Gateway;
 use super::hot::HotEntry;
 use super::table::{EntryMut, HotTable, TableFull};
 use crate::store::log::{Append, FrameRef};
@@ -365,6 +366,20 @@ impl State {
                 for one in of.filter(|one| Some(one.id) == id) {
                     one.commands_stopped = false;
                 }
+            }
+            Event::GatewayPut(entry) => directory.gateways.put(Gateway {
+                version: lsn,
+                entry: entry.clone(),
+            }),
+            Event::GatewayRemoved { gateway } => directory.gateways.remove(gateway),
+            Event::MeterCounterReserved {
+                meter,
+                key_id,
+                key_version,
+                up_to,
+            } => {
+                let counters = &mut directory.meter_counters;
+                counters.note(*meter, *key_id, *key_version, *up_to);
             }
             _ => fold_sink_event(&mut directory, event),
         }

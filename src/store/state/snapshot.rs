@@ -29,14 +29,18 @@ mod tests;
 use block::{BLOCK_MAX, BlockReader, BlockWriter, Counts, Kind};
 
 /// The version of the files that are written.
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 /// The oldest version of files that are read: it knows no customer numbers.
 const OLDEST_VERSION: u16 = 1;
 /// What a file that could not be used is called from then on, so that it counts no more.
 const DAMAGED_SUFFIX: &str = ".damaged";
 const NEW_SUFFIX: &str = ".new";
-/// Octets that a snapshot may need beside its entries.
+/// Octets that a snapshot may need beside what is counted.
 const BESIDE_OCTETS: u64 = 1 << 20;
+/// Octets of a gateway with some ranges of addresses, at most.
+const GATEWAY_OCTETS: u64 = 1 << 10;
+/// Octets of a mark of counters, at most.
+const COUNTER_OCTETS: u64 = 48;
 
 /// A snapshot that was written.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -197,6 +201,7 @@ pub fn check_room(
         .saturating_mul(entry)
         .saturating_add(customers.saturating_mul(beside))
         .saturating_add(octets)
+        .saturating_add(directory_octets(state))
         .saturating_add(BESIDE_OCTETS);
     let Ok(space) = fs.space(dir) else {
         return Ok(());
@@ -207,6 +212,15 @@ pub fn check_room(
     } else {
         Ok(())
     }
+}
+
+/// Octets of what there may be much of in the directory, at most.
+fn directory_octets(state: &State) -> u64 {
+    let directory = state.directory();
+    let count =
+        |count: usize, octets: u64| u64::try_from(count).map_or(0, |it| it.saturating_mul(octets));
+    let gateways = count(directory.gateways.len(), GATEWAY_OCTETS);
+    gateways.saturating_add(count(directory.meter_counters.len(), COUNTER_OCTETS))
 }
 
 /// Removes what a process that ended left unfinished.

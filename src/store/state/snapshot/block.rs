@@ -7,6 +7,9 @@
 //! end     a block of kind 3: u64 terminals, u64 further meters, u32 CRC-32C of the file before it
 //! ```
 //!
+//! Version 3 knows gateways and counters of downlinks in the directory: a server that reads up to
+//! version 2 would lose them, and refuses the file by its version.
+//!
 //! All numbers are little-endian. Nothing follows the end; a file without it was not finished.
 
 use std::io;
