@@ -32,6 +32,7 @@ pub mod digest;
 pub mod kdf;
 pub mod key;
 pub mod keywrap;
+pub mod mbus;
 pub mod otl;
 mod purpose;
 mod verify;

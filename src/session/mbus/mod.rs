@@ -12,10 +12,18 @@
 //! octets fail. Whether it is new is asked afterwards of the meter's window, which so never moves for
 //! what did not verify.
 
+pub mod fragments;
 pub mod keys;
+pub mod open;
 pub mod opened;
 pub mod refusal;
+mod secured;
 
+pub use fragments::Fragments;
 pub use keys::{KeyId, KeyVersion, MeterKeys, Policy};
+pub use open::{Scratch, Step, open};
 pub use opened::{KeyName, Opened, Security, Verified};
 pub use refusal::Refusal;
+
+#[cfg(test)]
+mod tests;

@@ -45,13 +45,20 @@ pub(super) fn read<'a>(octets: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Lin
         };
         return plain(telegram, Format::WirelessPlain, trailing);
     }
-    if octets.len() > HEAD && octets.first().is_some_and(|c| c_field_name(*c).is_some()) {
+    if begins_with_c_field(octets) {
         return without_length(octets);
     }
     if length < LENGTH_MIN {
         return Err(MbusError::new(0, MbusErrorKind::Length, "L field"));
     }
     Err(refused)
+}
+
+/// Whether the first octet can only be a C field. If the second one is too, the first is a length,
+/// and the telegram ends too early.
+fn begins_with_c_field(octets: &[u8]) -> bool {
+    let is_c_field = |at: usize| octets.get(at).is_some_and(|c| c_field_name(*c).is_some());
+    octets.len() > HEAD && is_c_field(0) && !is_c_field(1)
 }
 
 /// Whether a telegram that format A refuses is one of format A all the same.
