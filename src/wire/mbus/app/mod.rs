@@ -49,3 +49,6 @@ pub use tables::Coding;
 pub use unit::{Per, Times, Unit, UnitTerm};
 pub use value::{Digits, Invalid, Text, Value};
 pub use vife::{Modifier, Modifiers, ObjectAction, ProfileKind, RecordError};
+
+#[cfg(test)]
+mod tests;
