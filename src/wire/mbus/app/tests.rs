@@ -361,7 +361,9 @@ proptest::proptest! {
         if let Ok(full) = frame.expand(&heads) {
             proptest::prop_assert_eq!(crate::wire::mbus::crc::crc(&full), 0);
         }
-        proptest::prop_assert!(FormatFrame::read(&heads).is_ok_and(|f| f.heads.len() < heads.len()) || FormatFrame::read(&heads).is_err());
+        if let Ok(format) = FormatFrame::read(&heads) {
+            proptest::prop_assert!(format.heads.len() < heads.len());
+        }
         drop(FormatCatalog::from_octets(&heads));
     }
 }
