@@ -78,8 +78,8 @@ impl<'a> Body<'a> {
     ///
     /// # Errors
     ///
-    /// [`MbusErrorKind::UnknownCi`] for a CI field of no table; [`MbusErrorKind::UnsupportedCi`] for
-    /// one of a layer below, which somebody else reads; those of [`CompactFrame::read`] and
+    /// [`MbusErrorKind::UnknownCi`] for a CI field of no table; [`MbusErrorKind::UnsupportedCi`]
+    /// for one of a layer below, which somebody else reads; those of [`CompactFrame::read`] and
     /// [`FormatFrame::read`].
     // clause: EN 13757-7, 7.2, Table 4; OMS Volume 2, Table 1
     pub fn read(ci: u8, is_wired: bool, payload: &'a [u8]) -> Result<Self, MbusError> {

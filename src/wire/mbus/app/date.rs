@@ -396,6 +396,10 @@ impl fmt::Display for DateTime {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "a test stops at the first surprise"
+)]
 mod tests {
     use super::*;
 

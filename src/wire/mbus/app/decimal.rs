@@ -222,6 +222,10 @@ fn digits_u64(mut number: u64, buffer: &mut [u8; DIGITS_MAX], at: &mut usize) {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "a test stops at the first surprise"
+)]
 mod tests {
     use super::*;
 

@@ -193,11 +193,12 @@ fn write_what(out: &mut String, record: &Record<'_>, meaning: &Meaning<'_>) {
     out.push_str(meaning.quantity.id());
     out.push_str("\",\"unit\":\"");
     write_text(out, record.unit_text());
-    if record.unit_text.is_empty() || meaning.unit.per.is_some() || meaning.unit.times.is_some() {
-        for part in meaning.unit.parts() {
-            out.push_str(part);
-        }
+    let [unit, times, per] = meaning.unit.parts();
+    if record.unit_text.is_empty() {
+        out.push_str(unit);
     }
+    out.push_str(times);
+    out.push_str(per);
     out.push_str("\",\"value\":");
 }
 

@@ -1,7 +1,7 @@
 //! The application layer: records to exact values, compact and format frames, load profiles,
 //! application errors.
 //!
-//! [`Body::read`] says what a payload is. [`Records`] walks records without a copy or an allocation;
+//! [`Body::read`] says what a payload is. [`Records`] walks records without a copy or allocation;
 //! of each [`Record`], [`Record::meaning`] tells what VIF and VIFE say and [`Record::value`] the
 //! value in base units. [`FormatCatalog`] keeps the formats of compact frames and expands them.
 //! [`decode_records`] makes owned values of all that, and [`json`] text.
@@ -49,3 +49,6 @@ pub use tables::Coding;
 pub use unit::{Per, Times, Unit, UnitTerm};
 pub use value::{Digits, Invalid, Text, Value};
 pub use vife::{Modifier, Modifiers, ObjectAction, ProfileKind, RecordError};
+
+#[cfg(test)]
+mod tests;

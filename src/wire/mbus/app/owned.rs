@@ -145,7 +145,11 @@ fn owned(record: &Record<'_>, meaning: &Meaning<'_>, at: Option<DateTime>) -> Ow
         error: meaning.error,
         invalid,
         unit: meaning.unit,
-        unit_text: record.unit_text().to_string().into_boxed_str(),
+        unit_text: if record.unit_text.is_empty() {
+            Box::default()
+        } else {
+            record.unit_text().to_string().into_boxed_str()
+        },
         value: match value {
             Value::None => OwnedValue::None,
             Value::Number(number) => OwnedValue::Number(number),

@@ -284,17 +284,26 @@ fn finish(number: Decimal, meaning: &Meaning<'_>) -> Value<'static> {
 /// highest bit is set, and is none then: see [`wide_integer`].
 #[inline]
 fn integer(octets: &[u8], is_signed: bool, high_first: bool) -> Option<i64> {
-    let mut whole = [0; 8];
-    whole.get_mut(..octets.len())?.copy_from_slice(octets);
-    if high_first {
-        whole.get_mut(..octets.len())?.reverse();
-    }
-    let number = u64::from_le_bytes(whole);
+    // One load a size: records of the field are of these, and a copy of any length costs a call.
+    let number = match *octets {
+        [a] => u64::from(a),
+        [a, b] => u64::from(u16::from_le_bytes([a, b])),
+        [a, b, c] => u64::from(u32::from_le_bytes([a, b, c, 0])),
+        [a, b, c, d] => u64::from(u32::from_le_bytes([a, b, c, d])),
+        [a, b, c, d, e, f] => u64::from_le_bytes([a, b, c, d, e, f, 0, 0]),
+        [a, b, c, d, e, f, g, h] => u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+        _ => return None,
+    };
+    // At most 8 octets: between 0 and 56 bits.
+    let unused = 64_u32.wrapping_sub(u32::try_from(octets.len()).ok()?.wrapping_mul(8));
+    let number = if high_first {
+        number.swap_bytes().wrapping_shr(unused)
+    } else {
+        number
+    };
     if !is_signed {
         return i64::try_from(number).ok();
     }
-    let bits = u32::try_from(octets.len()).ok()?.checked_mul(8)?;
-    let unused = 64_u32.checked_sub(bits)?;
     Some(
         number
             .wrapping_shl(unused)
