@@ -22,17 +22,25 @@ pub(super) fn read<'a>(octets: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Lin
     let length = usize::from(octets.first().copied().unwrap_or_default());
     let whole = length.saturating_add(1);
     if length >= LENGTH_MIN && octets.len() == whole {
-        // A telegram of format B has this length too; its CRCs would be data otherwise.
-        return match format_b(octets, whole, scratch) {
-            Some(()) => plain(scratch, Format::WirelessB, 0),
-            None => plain(octets, Format::WirelessPlain, 0),
+        // A telegram of format B has this length too; its CRCs would be data otherwise. So has one of
+        // format A that was cut just there: two checks that hold are no chance.
+        if format_b(octets, whole, scratch).is_some() {
+            return plain(scratch, Format::WirelessB, 0);
+        }
+        return match format_a(octets, whole, scratch) {
+            Err(cut) if is_cut_format_a(cut, scratch.len()) => Err(cut),
+            _ => plain(octets, Format::WirelessPlain, 0),
         };
     }
     let refused = match format_a(octets, whole, scratch) {
         Ok(trailing) => return plain(scratch, Format::WirelessA, trailing),
         // The first check holds or the length is that of format A: to read it as something else
         // would make data of checks.
-        Err(error) if is_format_a(error, octets.len(), whole) => return Err(error),
+        Err(error)
+            if is_format_a(error, octets.len(), whole) || is_cut_format_a(error, scratch.len()) =>
+        {
+            return Err(error);
+        }
         Err(error) => error,
     };
     if length >= LENGTH_MIN && octets.len() > whole {
@@ -59,6 +67,12 @@ pub(super) fn read<'a>(octets: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Lin
 fn begins_with_c_field(octets: &[u8]) -> bool {
     let is_c_field = |at: usize| octets.get(at).is_some_and(|c| c_field_name(*c).is_some());
     octets.len() > HEAD && is_c_field(0) && !is_c_field(1)
+}
+
+/// Whether a telegram ended while its blocks were read, at least two of which are whole.
+fn is_cut_format_a(refused: MbusError, read: usize) -> bool {
+    let two_blocks = FORMAT_A_FIRST.saturating_add(FORMAT_BLOCK);
+    refused.kind == MbusErrorKind::Truncated && read >= two_blocks
 }
 
 /// Whether a telegram that format A refuses is one of format A all the same.
