@@ -14,8 +14,12 @@
 
 pub mod keys;
 pub mod opened;
+pub mod recent;
 pub mod refusal;
+pub mod replay;
 
 pub use keys::{KeyId, KeyVersion, MeterKeys, Policy};
 pub use opened::{KeyName, Opened, Security, Verified};
+pub use recent::Recent;
 pub use refusal::Refusal;
+pub use replay::{ReplayWindow, Verdict};
