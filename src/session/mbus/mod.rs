@@ -12,14 +12,18 @@
 //! octets fail. Whether it is new is asked afterwards of the meter's window, which so never moves for
 //! what did not verify.
 
+pub mod downlink;
 pub mod keys;
 pub mod opened;
+pub mod outgoing;
 pub mod recent;
 pub mod refusal;
 pub mod replay;
 
+pub use downlink::{Downlink, DownlinkError, Profile, Unverified};
 pub use keys::{KeyId, KeyVersion, MeterKeys, Policy};
 pub use opened::{KeyName, Opened, Security, Verified};
+pub use outgoing::{AccessNumbers, CounterLine, CounterReserve, UniqueCounter};
 pub use recent::Recent;
 pub use refusal::Refusal;
 pub use replay::{ReplayWindow, Verdict};
