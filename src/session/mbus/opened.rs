@@ -54,6 +54,9 @@ pub struct Security {
     /// Octets at the end of the payload that came in clear behind encrypted ones. A MAC covers them
     /// too; in mode 5 nothing does.
     pub clear_tail_octets: usize,
+    /// Octets of a clear tail that the payload has not: no MAC covers them, and the meter's policy
+    /// wants them encrypted.
+    pub withheld_octets: usize,
     /// Octets that are missing in the payload: the telegram ends within an encrypted block. More
     /// than none: it was cut on its way, and nobody should acknowledge it.
     pub cut_octets: usize,
@@ -71,6 +74,8 @@ pub struct Opened<'a> {
     pub format: Format,
     /// The C field; none without a link layer.
     pub c_field: Option<u8>,
+    /// Whether it was sent to the meter: a command or a request, and no reading.
+    pub is_downlink: bool,
     /// Octets behind its end, which were left out.
     pub trailing_octets: usize,
     /// What is proven about it.
