@@ -1,7 +1,7 @@
 //! Messages that come in more than one telegram, put together.
 //!
-//! A message belongs to one sender and one access session; its fragments come in order. Anything else
-//! ends it: what follows a gap is of no use, since the MAC is over the whole.
+//! A message belongs to one sender and one access session; its fragments come in order. Anything
+//! else ends it: what follows a gap is of no use, since the MAC is over the whole.
 
 use std::collections::HashMap;
 

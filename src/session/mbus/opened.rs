@@ -10,8 +10,8 @@ use super::keys::{KeyId, KeyVersion};
 pub enum Verified {
     /// Not at all: it came in clear.
     None,
-    /// It decrypted to the known check octets (2Fh 2Fh, or the CRC of an extended link layer), which
-    /// shows the right key, and not that nobody altered the rest.
+    /// It decrypted to the known check octets (2Fh 2Fh, or the CRC of an extended link layer),
+    /// which shows the right key, and not that nobody altered the rest.
     CheckBytes,
     /// A MAC or a tag holds.
     Mac,

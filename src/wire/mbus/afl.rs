@@ -25,7 +25,8 @@ impl MessageControl {
         self.0
     }
 
-    /// Octets of a CMAC by the authentication type: 0 for none, and none for a type that is no CMAC.
+    /// Octets of a CMAC by the authentication type: 0 for none, and none for a type that is no
+    /// CMAC.
     // clause: EN 13757-7, table 8
     #[must_use]
     pub const fn cmac_octets(self) -> Option<usize> {
@@ -67,9 +68,9 @@ impl<'a> Afl<'a> {
     ///
     /// # Errors
     ///
-    /// [`MbusErrorKind::Truncated`], [`MbusErrorKind::Length`] if the length does not fit the fields
-    /// that are said to be there, [`MbusErrorKind::Reserved`] for a reserved bit or a field in a
-    /// fragment that must not have it.
+    /// [`MbusErrorKind::Truncated`], [`MbusErrorKind::Length`] if the length does not fit the
+    /// fields that are said to be there, [`MbusErrorKind::Reserved`] for a reserved bit or a field
+    /// in a fragment that must not have it.
     // clause: EN 13757-7, 6.3; OMS Volume 2, 6.3
     pub fn read(octets: &'a [u8], offset: usize) -> Result<Self, MbusError> {
         let at = |index: usize| offset.saturating_add(index);

@@ -1,5 +1,5 @@
-//! The extended link layer, I to IV (EN 13757-4): communication control, access number, and what the
-//! longer forms add: an address, a session with a check of the payload.
+//! The extended link layer, I to IV (EN 13757-4): communication control, access number, and what
+//! the longer forms add: an address, a session with a check of the payload.
 
 use super::address::Address;
 use super::error::{MbusError, MbusErrorKind};

@@ -1,9 +1,9 @@
 //! EN 13757 M-Bus and OMS: telegrams of wired and wireless meters to exact values.
 //!
 //! The facts are those of EN 13757-2 (wired link), -3 (application), -4 (wireless link) and -7
-//! (transport and security), as OMS Volume 2 issue 5.0.1 repeats them. This module knows the place of
-//! every octet and the meaning of every code. It knows no keys: ciphertext is handed over as it came,
-//! and comes back as plaintext after somebody else has verified it (`session::mbus`).
+//! (transport and security), as OMS Volume 2 issue 5.0.1 repeats them. This module knows the place
+//! of every octet and the meaning of every code. It knows no keys: ciphertext is handed over as it
+//! came, and comes back as plaintext after somebody else has verified it (`session::mbus`).
 //!
 //! # The way in
 //!
@@ -15,11 +15,12 @@
 //!
 //! # One bad record
 //!
-//! A record that cannot be understood is an error at its offset, and the walk goes on behind it: the
-//! data field alone gives the size. Only a record whose length cannot be known ends the walk.
+//! A record that cannot be understood is an error at its offset, and the walk goes on behind it:
+//! the data field alone gives the size. Only a record whose length cannot be known ends the walk.
 
 pub mod address;
 pub mod afl;
+pub mod annotate;
 pub mod app;
 pub mod ci;
 pub mod crc;

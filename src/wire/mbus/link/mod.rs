@@ -22,8 +22,8 @@ pub use wireless::{FORMAT_A_FIRST, FORMAT_BLOCK};
 /// How a telegram is carried.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Carriage {
-    /// It says so itself: a wired frame if it is E5h alone, `10 … 16` of five octets, or begins with
-    /// `68 L L 68`; else a wireless telegram.
+    /// It says so itself: a wired frame if it is E5h alone, `10 … 16` of five octets, or begins
+    /// with `68 L L 68`; else a wireless telegram.
     #[default]
     Auto,
     /// A wired frame.
@@ -131,8 +131,8 @@ pub const fn c_field_name(c_field: u8) -> Option<&'static str> {
     })
 }
 
-/// Takes the link layer off. CRCs inside the telegram are left out by copying the rest to `scratch`;
-/// without them nothing is copied.
+/// Takes the link layer off. CRCs inside the telegram are left out by copying the rest to
+/// `scratch`; without them nothing is copied.
 ///
 /// # Errors
 ///

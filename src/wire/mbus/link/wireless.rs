@@ -14,16 +14,16 @@ const FORMAT_B_BLOCK: usize = 126;
 const CRC: usize = 2;
 /// C, M and A.
 const HEAD: usize = 9;
-/// The least that the length counts: C, M, A and a CI field. Without a CI field a telegram is a bare
-/// link frame, which has a length of 9.
+/// The least that the length counts: C, M, A and a CI field. Without a CI field a telegram is a
+/// bare link frame, which has a length of 9.
 const LENGTH_MIN: usize = HEAD;
 
 pub(super) fn read<'a>(octets: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Link<'a>, MbusError> {
     let length = usize::from(octets.first().copied().unwrap_or_default());
     let whole = length.saturating_add(1);
     if length >= LENGTH_MIN && octets.len() == whole {
-        // A telegram of format B has this length too; its CRCs would be data otherwise. So has one of
-        // format A that was cut just there: two checks that hold are no chance.
+        // A telegram of format B has this length too; its CRCs would be data otherwise. So has one
+        // of format A that was cut just there: two checks that hold are no chance.
         if format_b(octets, whole, scratch).is_some() {
             return plain(scratch, Format::WirelessB, 0);
         }
