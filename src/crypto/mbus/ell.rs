@@ -11,10 +11,12 @@ use crate::wire::mbus::crc::crc;
 /// The bits of the communication control field that a repeater may change, H and R, are taken as 0.
 const CC_KEPT: u8 = 0xED;
 
-/// Encrypts or decrypts in place what follows the session number: the payload CRC and all behind it.
+/// Encrypts or decrypts in place what follows the session number: the payload CRC and all behind
+/// it.
 ///
-/// The address is that of the link (of an ELL III or IV, its own), as on air, and the session number
-/// likewise. The frame number is 0: every telegram that is taken here is the first of its session.
+/// The address is that of the link (of an ELL III or IV, its own), as on air, and the session
+/// number likewise. The frame number is 0: every telegram that is taken here is the first of its
+/// session.
 ///
 /// Success cannot be told here; see [`ell_check`].
 // clause: EN 13757-4, extended link layer, AES-128 counter mode
@@ -58,11 +60,11 @@ pub fn ell_ctr(key: &Key128, address: [u8; 8], cc: u8, session: [u8; 4], data: &
     }
 }
 
-/// Whether the payload CRC at the start of the octets, low octet first, is that of the octets behind
-/// it. False for less than two octets.
+/// Whether the payload CRC at the start of the octets, low octet first, is that of the octets
+/// behind it. False for less than two octets.
 ///
-/// One wrong key in 65536 passes, and whoever knows the plaintext can alter it: it shows the key, not
-/// the origin.
+/// One wrong key in 65536 passes, and whoever knows the plaintext can alter it: it shows the key,
+/// not the origin.
 // clause: EN 13757-4, extended link layer, PayloadCRC
 #[must_use]
 pub fn ell_check(data: &[u8]) -> bool {

@@ -1,9 +1,9 @@
 //! What EN 13757 makes of AES-128: KDF-A, the CBC of modes 5 and 7, the CCM of mode 10, the MAC of
 //! the authentication and fragmentation layer, and the CTR of the extended link layer.
 //!
-//! Functions on octet slices, without allocation. Which slices these are, the wire layer says; which
-//! key, the session layer. Addresses, counters and identifications are given in the order in which
-//! they came on air.
+//! Functions on octet slices, without allocation. Which slices these are, the wire layer says;
+//! which key, the session layer. Addresses, counters and identifications are given in the order in
+//! which they came on air.
 //!
 //! | Layer or mode | Opening | Sealing | What it proves |
 //! |---|---|---|---|

@@ -26,7 +26,8 @@ struct Mode5 {
     start: &'static [u8],
 }
 
-/// N.2.1; N.5.3, whose address is that of the long header; a radio converter, published with its key.
+/// N.2.1; N.5.3, whose address is that of the long header; a radio converter, published with its
+/// key.
 const MODE_5: [Mode5; 3] = [
     Mode5 {
         key: N_2_1,
@@ -423,7 +424,8 @@ fn a_wrong_key_session_or_flipped_bit_breaks_the_payload_crc() {
     assert!(!ell_check(&[]) && !ell_check(&[0xFF]));
 }
 
-/// Against single blocks of the cipher, over a carry and over more blocks than go through it at once.
+/// Against single blocks of the cipher, over a carry and over more blocks than go through it at
+/// once.
 #[test]
 fn the_counter_block_counts_over_its_last_three_octets_and_any_cut_gives_the_same_stream() {
     let key = Key128::from(COUNTING);

@@ -8,9 +8,9 @@
 //!            -> derivation -> MAC or tag -> decryption -> check octets -> Opened
 //! ```
 //!
-//! [`Opened`] is the only way to plaintext, and cannot be had from a telegram whose MAC, tag or check
-//! octets fail. Whether it is new is asked afterwards of the meter's window, which so never moves for
-//! what did not verify.
+//! [`Opened`] is the only way to plaintext, and cannot be had from a telegram whose MAC, tag or
+//! check octets fail. Whether it is new is asked afterwards of the meter's window, which so never
+//! moves for what did not verify.
 
 pub mod downlink;
 pub mod keys;

@@ -1,8 +1,8 @@
 //! The numbers of telegrams to a meter: message counters that are never used twice, and access
 //! numbers that are not used again too early.
 
-/// How many counters one reservation takes at most: with one more, the first counter after a restart
-/// could be more than 100 above the last one that was sent.
+/// How many counters one reservation takes at most: with one more, the first counter after a
+/// restart could be more than 100 above the last one that was sent.
 // clause: OMS Volume 2, C_GW is raised by at most 100 before a message
 pub const RESERVATION_MAX: u32 = 99;
 
@@ -158,7 +158,7 @@ impl AccessNumbers {
         let number = self.next;
         let [low, high] = &mut self.free_at_s;
         let half = if number < 128 { low } else { high };
-        if number % 128 == 0 && now_s < *half {
+        if number.is_multiple_of(128) && now_s < *half {
             return Err(NoAccessNumber { free_at_s: *half });
         }
         *half = (*half).max(now_s.saturating_add(ACCESS_NUMBER_REST_S));

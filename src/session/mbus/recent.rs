@@ -1,9 +1,9 @@
 //! Which telegrams of a meter came lately, where no message counter tells: modes 0 and 5, and a
 //! link that is encrypted alone.
 //!
-//! The access number has eight bits and comes round within hours, so that a telegram is known again by
-//! a digest, within a span of time. What is older is forgotten: that somebody plays an old telegram of
-//! these modes once more cannot be found out here.
+//! The access number has eight bits and comes round within hours, so that a telegram is known again
+//! by a digest, within a span of time. What is older is forgotten: that somebody plays an old
+//! telegram of these modes once more cannot be found out here.
 
 use crate::model::flat::put;
 

@@ -1,9 +1,9 @@
 //! Which message counters were seen under one key of a meter: modes 7 and 10.
 //!
-//! A head-end hears a meter through several gateways, so that telegrams come twice and out of order;
-//! a window of the newest counters tells a copy from a replay. A counter is judged only after its MAC
-//! or tag has verified, and the window is made durable together with the records of the telegram that
-//! moved it. One window belongs to one key: meter, key number and key version.
+//! A head-end hears a meter through several gateways, so that telegrams come twice and out of
+//! order; a window of the newest counters tells a copy from a replay. A counter is judged only
+//! after its MAC or tag has verified, and the window is made durable together with the records of
+//! the telegram that moved it. One window belongs to one key: meter, key number and key version.
 
 use crate::model::flat::put;
 
