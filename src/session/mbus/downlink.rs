@@ -49,8 +49,8 @@ pub enum DownlinkError {
     },
     /// Profile D with a long header, without [`Unverified::Allow`].
     #[error(
-        "mode 10 with a long header is not verified: that its additional data begin at the CI field \
-         and hold the address is an assumption, which no telegram at hand confirms"
+        "mode 10 with a long header is not verified: that its additional data begin at the CI \
+         field and hold the address is an assumption, which no telegram at hand confirms"
     )]
     Unverified,
 }

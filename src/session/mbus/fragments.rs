@@ -1,8 +1,8 @@
 //! Messages that come in more than one telegram, put together.
 //!
-//! A message belongs to one sender, one direction and one access session: a run of access numbers of
-//! the extended link layer. Its fragments come in order, and each as often as gateways heard it. What
-//! follows a gap is refused until the missing one has come, since the MAC is over the whole.
+//! A message belongs to one sender, one direction and one access session: a run of access numbers
+//! of the extended link layer. Its fragments come in order, and each as often as gateways heard it.
+//! What follows a gap is refused until the missing one has come: the MAC is over the whole.
 
 use std::collections::HashMap;
 

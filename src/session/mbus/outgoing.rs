@@ -158,7 +158,7 @@ impl AccessNumbers {
         let number = self.next;
         let [low, high] = &mut self.free_at_s;
         let half = if number < 128 { low } else { high };
-        if number % 128 == 0 && now_s < *half {
+        if number.is_multiple_of(128) && now_s < *half {
             return Err(NoAccessNumber { free_at_s: *half });
         }
         *half = (*half).max(now_s.saturating_add(ACCESS_NUMBER_REST_S));

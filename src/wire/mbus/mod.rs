@@ -20,6 +20,7 @@
 
 pub mod address;
 pub mod afl;
+pub mod annotate;
 pub mod app;
 pub mod ci;
 pub mod crc;

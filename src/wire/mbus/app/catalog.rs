@@ -7,6 +7,7 @@ use crate::wire::mbus::crc::crc;
 use crate::wire::mbus::error::{MbusError, MbusErrorKind};
 
 use super::compact::{CompactFrame, ExpandError, FormatFrame, heads_of};
+use super::known;
 use super::record::Records;
 
 /// The most formats that are kept.
@@ -121,7 +122,8 @@ impl FormatCatalog {
     /// Expands a compact frame of a device.
     #[must_use]
     pub fn expand(&self, kind: DeviceKind, compact: &CompactFrame<'_>) -> Expanded {
-        let Some(heads) = self.heads(kind, compact.signature) else {
+        let learned = self.heads(kind, compact.signature);
+        let Some(heads) = learned.or_else(|| known::heads(compact.signature)) else {
             return Expanded::UnknownFormat(compact.signature);
         };
         match compact.expand(heads) {

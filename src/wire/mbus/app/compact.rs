@@ -55,6 +55,19 @@ impl ExpandError {
     }
 }
 
+impl core::fmt::Display for ExpandError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::OtherFormat => "the heads are not those of the format that the frame names",
+            Self::Heads => "the heads of the format cannot be read",
+            Self::Data => "the data does not have the length of the format",
+            Self::FullFrameCrc => "the records do not have the check that the frame gives",
+        })
+    }
+}
+
+impl core::error::Error for ExpandError {}
+
 fn pair(octets: &[u8], at: usize, field: &'static str) -> Result<u16, MbusError> {
     let end = at.saturating_add(2);
     let pair = octets.get(at..end).and_then(|pair| pair.try_into().ok());

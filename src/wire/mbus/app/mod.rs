@@ -21,6 +21,7 @@ mod decimal;
 mod fixed;
 mod head;
 pub mod json;
+mod known;
 mod meaning;
 mod named;
 mod owned;
