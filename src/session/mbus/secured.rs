@@ -187,6 +187,8 @@ fn wanted_of(about: &Authentication, derived: Option<&Derived>) -> Wanted {
     }
 }
 
+/// A MAC does not cover version and type of a link address, which are in the initialisation vector:
+/// keys are looked up by all eight octets, so that an altered one finds no key.
 // clause: EN 13757-7, 7.7.3, security mode 5
 fn mode5(
     of: &Secured<'_>,
