@@ -314,6 +314,7 @@ fn transport<'a>(
         about: of.about.as_ref(),
         meter,
         is_downlink: link.is_downlink(),
+        is_wired,
         policy,
     };
     let found = secured::open(&secured, keys, from_transport, trial)?;

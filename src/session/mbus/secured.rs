@@ -21,6 +21,8 @@ const BLOCK: usize = 16;
 /// The shortest MAC that is believed: what OMS demands.
 // clause: OMS Volume 2, 6.3.5
 const MAC_MIN: usize = 8;
+/// The first security mode that the standard does not name.
+const UNASSIGNED_FIRST: u8 = 16;
 /// KDF-A.
 const KDF_A: u8 = 1;
 /// A tag of eight octets.
@@ -32,6 +34,7 @@ pub(super) struct Secured<'s> {
     pub(super) about: Option<&'s Authentication>,
     pub(super) meter: Option<Address>,
     pub(super) is_downlink: bool,
+    pub(super) is_wired: bool,
     pub(super) policy: Policy,
 }
 
@@ -68,8 +71,9 @@ pub(super) fn open(
     trial: &mut Vec<u8>,
 ) -> Result<Found, Refusal> {
     match of.header.security {
-        Announced::Clear => clear(of, keys, message),
-        Announced::Mode5 { blocks: Some(0) } => clear(of, keys, message),
+        Announced::Clear | Announced::Mode5 { blocks: Some(0) } => clear(of, keys, message),
+        // Wired meters from before EN 13757-7 keep a signature of their own here.
+        Announced::Other(UNASSIGNED_FIRST..) if of.is_wired => clear(of, keys, message),
         Announced::Mode5 { blocks } => mode5(of, blocks, keys, message, trial),
         Announced::Mode7(derived) => mode7(of, &derived, keys, message),
         Announced::Mode10(derived) => mode10(of, &derived, keys, message, trial),
