@@ -227,20 +227,19 @@ fn decrypt_link(
 ) -> Result<KeyName, Refusal> {
     let id = KeyId::PERSISTENT;
     let sender = sender.ok_or(Refusal::NoKey { id, version: None })?;
-    let (mut found, mut any) = (None, false);
+    let (mut found, mut attempts) = (None, 0_usize);
     keys.visit(sender, id, &mut |version: KeyVersion, key| {
-        any = true;
+        attempts = attempts.saturating_add(1);
         secured.copy_from_slice(trial);
         ell_ctr(key, sender.link_order(), layer.control, number, secured);
         if ell_check(secured) {
             found = Some(KeyName { id, version });
         }
-        found.is_none()
+        found.is_none() && attempts < secured::VERSIONS_MAX
     });
-    found.ok_or(if any {
-        Refusal::WrongKey
-    } else {
-        Refusal::NoKey { id, version: None }
+    found.ok_or(match attempts {
+        0 => Refusal::NoKey { id, version: None },
+        _ => Refusal::WrongKey,
     })
 }
 
@@ -357,9 +356,9 @@ fn transport<'a>(
             key: found.key.or(of_ell),
             counter: found.counter,
             clear_tail_octets: found.clear_tail_octets,
-            withheld_octets: found.withheld_octets,
             cut_octets: found.cut_octets,
         },
+        withheld_octets: found.withheld_octets,
         access_number: header.access_number,
         status: header.status,
         ci: header.ci,

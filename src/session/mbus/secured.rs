@@ -21,6 +21,8 @@ const BLOCK: usize = 16;
 /// The shortest MAC that is believed: what OMS demands.
 // clause: OMS Volume 2, 6.3.5
 const MAC_MIN: usize = 8;
+/// How many versions of a key are tried where the telegram names none.
+pub(super) const VERSIONS_MAX: usize = 3;
 /// KDF-A.
 const KDF_A: u8 = 1;
 /// A tag of eight octets.
@@ -73,8 +75,7 @@ pub(super) fn open(
     trial: &mut Vec<u8>,
 ) -> Result<Found, Refusal> {
     match of.header.security {
-        Announced::Clear => clear(of, keys, message),
-        Announced::Mode5 { blocks: Some(0) } => clear(of, keys, message),
+        Announced::Clear | Announced::Mode5 { blocks: Some(0) } => clear(of, keys, message),
         Announced::Mode5 { blocks } => mode5(of, blocks, keys, message, trial),
         Announced::Mode7(derived) => mode7(of, &derived, keys, message),
         Announced::Mode10(derived) => mode10(of, &derived, keys, message, trial),
@@ -119,15 +120,17 @@ impl Wanted {
         let meter = of.meter.ok_or(none)?;
         let mut found = None;
         let mut failed = None;
+        let mut attempts = 0_usize;
         keys.visit(meter, id, &mut |version, key| {
             if wanted.is_some_and(|wanted| wanted != version) {
                 return true;
             }
+            attempts = attempts.saturating_add(1);
             match attempt(key) {
                 Ok(()) => found = Some(KeyName { id, version }),
                 Err(refusal) => failed = Some(refusal),
             }
-            found.is_none()
+            found.is_none() && attempts < VERSIONS_MAX
         });
         match (found, failed) {
             (Some(name), _) => Ok(name),
