@@ -34,4 +34,6 @@ pub use refusal::Refusal;
 pub use replay::{ReplayWindow, Verdict};
 
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod tests;

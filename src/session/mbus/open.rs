@@ -3,11 +3,11 @@
 use crate::crypto::mbus::{ell_check, ell_ctr};
 use crate::wire::mbus::address::Address;
 use crate::wire::mbus::afl::Afl;
-use crate::wire::mbus::ci::{Announced, announced};
+use crate::wire::mbus::ci::{Announced, announced, is_to_meter};
 use crate::wire::mbus::ell::ExtendedLink;
 use crate::wire::mbus::error::{MbusError, MbusErrorKind};
 use crate::wire::mbus::link::{self, Carriage, Format, Link};
-use crate::wire::mbus::tpl::Header;
+use crate::wire::mbus::tpl::{self, Header};
 
 use super::fragments::{Authentication, Fragments, Origin, Taken};
 use super::keys::{KeyId, KeyVersion, MeterKeys, Policy};
@@ -17,6 +17,8 @@ use super::secured::{self, Secured};
 
 /// Octets of the fixed structure of old wired meters.
 const FIXED_OCTETS: usize = 16;
+/// From here on no security mode is defined.
+const RESERVED_MODES: u8 = 16;
 /// Octets of the check of an extended link layer with a session.
 const SESSION_CHECK: usize = 2;
 
@@ -55,7 +57,8 @@ pub enum Step<'a> {
 ///
 /// # Errors
 ///
-/// [`Refusal`]. A refused fragment gives its message up.
+/// [`Refusal`]. Nothing has changed then, but that a fragment whose message is too long, or of
+/// another length than was told, gives that message up.
 // clause: EN 13757-7, 5; OMS Volume 2, 9
 pub fn open<'a>(
     telegram: &[u8],
@@ -92,13 +95,11 @@ pub fn open<'a>(
             let origin = Origin {
                 sender,
                 is_downlink: link.is_downlink(),
-                access_session: extended.layer.map(|layer| layer.access_number),
+                access_number: extended.layer.map(|layer| layer.access_number),
             };
-            let part = message
-                .get(at.saturating_add(afl.len)..)
-                .unwrap_or_default();
+            let octets = message.get(at..).unwrap_or_default();
             let offset = link.body_offset.saturating_add(at);
-            let taken = fragments.take(now_ms, origin, &afl, part, offset);
+            let taken = fragments.take(now_ms, origin, &afl, octets, offset);
             match taken.map_err(Refusal::Octets)? {
                 Taken::Kept => {
                     let fragment = afl.fragment;
@@ -188,15 +189,21 @@ fn extended_link(
             return Err(refused(link, layer.len, MbusErrorKind::Checksum, field));
         }
         1 => {
-            extended.is_encrypted = true;
-            // Some recorders keep what they decrypted, and leave the session number as it was.
-            if !ell_check(secured) {
-                let sender = link.sender.ok_or(Refusal::NoKey {
-                    id: KeyId::PERSISTENT,
-                    version: None,
-                })?;
-                let number = session.number;
-                extended.key = Some(decrypt_link(sender, &layer, number, keys, secured, trial)?);
+            trial.clear();
+            trial.extend_from_slice(secured);
+            let number = session.number;
+            match decrypt_link(link.sender, &layer, number, keys, secured, trial) {
+                Ok(name) => {
+                    extended.is_encrypted = true;
+                    extended.key = Some(name);
+                }
+                // Some recorders keep what they decrypted, and leave the session number as it
+                // was. That is a clear telegram, whatever it says.
+                Err(_) if ell_check(trial) => secured.copy_from_slice(trial),
+                Err(refusal) => {
+                    secured.fill(0);
+                    return Err(refusal);
+                }
             }
         }
         _ => {
@@ -209,31 +216,30 @@ fn extended_link(
     Ok(extended)
 }
 
+/// Decrypts in place under the sender's key; `trial` keeps what came.
 fn decrypt_link(
-    sender: Address,
+    sender: Option<Address>,
     layer: &ExtendedLink,
     number: [u8; 4],
     keys: &impl MeterKeys,
     secured: &mut [u8],
-    trial: &mut Vec<u8>,
+    trial: &[u8],
 ) -> Result<KeyName, Refusal> {
-    trial.clear();
-    trial.extend_from_slice(secured);
     let id = KeyId::PERSISTENT;
-    let (mut found, mut any) = (None, false);
+    let sender = sender.ok_or(Refusal::NoKey { id, version: None })?;
+    let (mut found, mut attempts) = (None, 0_usize);
     keys.visit(sender, id, &mut |version: KeyVersion, key| {
-        any = true;
+        attempts = attempts.saturating_add(1);
         secured.copy_from_slice(trial);
         ell_ctr(key, sender.link_order(), layer.control, number, secured);
         if ell_check(secured) {
             found = Some(KeyName { id, version });
         }
-        found.is_none()
+        found.is_none() && attempts < secured::VERSIONS_MAX
     });
-    found.ok_or(if any {
-        Refusal::WrongKey
-    } else {
-        Refusal::NoKey { id, version: None }
+    found.ok_or(match attempts {
+        0 => Refusal::NoKey { id, version: None },
+        _ => Refusal::WrongKey,
     })
 }
 
@@ -298,23 +304,30 @@ fn transport<'a>(
     };
     let high_octet_first = is_wired && *ci == 0x76;
     let offset = link.body_offset.saturating_add(at);
-    let header = Header::read(rest, offset, kind, high_octet_first).map_err(Refusal::Octets)?;
+    let mut header = Header::read(rest, offset, kind, high_octet_first).map_err(Refusal::Octets)?;
+    if let (true, tpl::Announced::Other(RESERVED_MODES..)) = (is_wired, header.security) {
+        // Old wired meters have a signature in this place, which says nothing.
+        header.security = tpl::Announced::Clear;
+    }
     head.extend_from_slice(rest.get(..header.len).unwrap_or_default());
-    let of_downlink = of.extended.layer.and_then(|layer| layer.address);
-    let of_link = if link.is_downlink() {
-        of_downlink
-    } else {
-        None
+    // Without a link layer only the CI field tells who speaks.
+    let is_downlink = match link.format {
+        Format::TransportFirst => is_to_meter(header.ci),
+        _ => link.is_downlink(),
     };
-    let meter = header.address.or(of_link).or(link.sender);
+    let of_link = if is_downlink {
+        of.extended.layer.and_then(|layer| layer.address)
+    } else {
+        link.sender
+    };
+    let meter = header.address.or(of_link);
     let policy = meter.map_or(Policy::ClearAllowed, |meter| keys.policy(meter));
     let from_transport = message.get_mut(at..).unwrap_or_default();
     let secured = Secured {
         header: &header,
         about: of.about.as_ref(),
         meter,
-        is_downlink: link.is_downlink(),
-        is_wired,
+        is_downlink,
         policy,
     };
     let found = secured::open(&secured, keys, from_transport, trial)?;
@@ -324,7 +337,7 @@ fn transport<'a>(
         None => Verified::None,
     });
     if policy == Policy::MustBeEncrypted
-        && verified == Verified::None
+        && !(found.is_encrypted || of.extended.is_encrypted)
         && !may_be_clear(header.ci, found.payload.is_empty())
     {
         return Err(Refusal::ClearNotAllowed);
@@ -334,11 +347,10 @@ fn transport<'a>(
         sender: link.sender,
         format: link.format,
         c_field: link.c_field,
+        is_downlink,
         trailing_octets: link.trailing_octets,
         security: Security {
-            mode: header
-                .configuration
-                .map_or(0, crate::wire::mbus::tpl::mode_of),
+            mode: header.mode(),
             link_encrypted: of.extended.is_encrypted,
             verified,
             key: found.key.or(of_ell),
@@ -346,6 +358,7 @@ fn transport<'a>(
             clear_tail_octets: found.clear_tail_octets,
             cut_octets: found.cut_octets,
         },
+        withheld_octets: found.withheld_octets,
         access_number: header.access_number,
         status: header.status,
         ci: header.ci,
@@ -360,6 +373,7 @@ fn transport<'a>(
 }
 
 /// Application errors are always sent in clear, and what carries no data has nothing to encrypt.
+/// Both come as unauthenticated.
 // clause: OMS Volume 2, 7.2.3
 const fn may_be_clear(ci: u8, is_empty: bool) -> bool {
     matches!(ci, 0x6E..=0x70 | 0x8A | 0x8B) || is_empty

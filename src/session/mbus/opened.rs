@@ -71,10 +71,15 @@ pub struct Opened<'a> {
     pub format: Format,
     /// The C field; none without a link layer.
     pub c_field: Option<u8>,
+    /// Whether it was sent to the meter: a command or a request, and no reading.
+    pub is_downlink: bool,
     /// Octets behind its end, which were left out.
     pub trailing_octets: usize,
     /// What is proven about it.
     pub security: Security,
+    /// Octets of a clear tail that the payload has not: no MAC covers them, and the meter's policy
+    /// wants them encrypted.
+    pub withheld_octets: usize,
     /// The access number of the transport header.
     pub access_number: Option<u8>,
     /// The status octet of the transport header.

@@ -21,8 +21,8 @@ const BLOCK: usize = 16;
 /// The shortest MAC that is believed: what OMS demands.
 // clause: OMS Volume 2, 6.3.5
 const MAC_MIN: usize = 8;
-/// The first security mode that the standard does not name.
-const UNASSIGNED_FIRST: u8 = 16;
+/// How many versions of a key are tried where the telegram names none.
+pub(super) const VERSIONS_MAX: usize = 3;
 /// KDF-A.
 const KDF_A: u8 = 1;
 /// A tag of eight octets.
@@ -34,7 +34,6 @@ pub(super) struct Secured<'s> {
     pub(super) about: Option<&'s Authentication>,
     pub(super) meter: Option<Address>,
     pub(super) is_downlink: bool,
-    pub(super) is_wired: bool,
     pub(super) policy: Policy,
 }
 
@@ -46,7 +45,10 @@ pub(super) struct Found {
     pub(super) counter: Option<u32>,
     /// The plaintext, from the CI field of the transport header.
     pub(super) payload: Range<usize>,
+    /// Whether the payload, its clear tail apart, was encrypted.
+    pub(super) is_encrypted: bool,
     pub(super) clear_tail_octets: usize,
+    pub(super) withheld_octets: usize,
     pub(super) cut_octets: usize,
 }
 
@@ -57,7 +59,9 @@ impl Found {
             key: None,
             counter: None,
             payload,
+            is_encrypted: false,
             clear_tail_octets: 0,
+            withheld_octets: 0,
             cut_octets: 0,
         }
     }
@@ -72,8 +76,6 @@ pub(super) fn open(
 ) -> Result<Found, Refusal> {
     match of.header.security {
         Announced::Clear | Announced::Mode5 { blocks: Some(0) } => clear(of, keys, message),
-        // Wired meters from before EN 13757-7 keep a signature of their own here.
-        Announced::Other(UNASSIGNED_FIRST..) if of.is_wired => clear(of, keys, message),
         Announced::Mode5 { blocks } => mode5(of, blocks, keys, message, trial),
         Announced::Mode7(derived) => mode7(of, &derived, keys, message),
         Announced::Mode10(derived) => mode10(of, &derived, keys, message, trial),
@@ -118,15 +120,17 @@ impl Wanted {
         let meter = of.meter.ok_or(none)?;
         let mut found = None;
         let mut failed = None;
+        let mut attempts = 0_usize;
         keys.visit(meter, id, &mut |version, key| {
             if wanted.is_some_and(|wanted| wanted != version) {
                 return true;
             }
+            attempts = attempts.saturating_add(1);
             match attempt(key) {
                 Ok(()) => found = Some(KeyName { id, version }),
                 Err(refusal) => failed = Some(refusal),
             }
-            found.is_none()
+            found.is_none() && attempts < VERSIONS_MAX
         });
         match (found, failed) {
             (Some(name), _) => Ok(name),
@@ -141,24 +145,33 @@ impl Wanted {
 /// Nothing is encrypted. A MAC is checked all the same, if the meter has a key.
 fn clear(of: &Secured<'_>, keys: &impl MeterKeys, message: &[u8]) -> Result<Found, Refusal> {
     let mut found = Found::clear(data(of, message));
-    if let Some((about, counter)) = of.about.and_then(|about| Some((about, about.counter?)))
-        && !about.mac().is_empty()
-    {
-        let wanted = wanted_of(about, None);
-        let name = wanted.find(of, keys, Refusal::WrongMac, |key| {
-            verify_mac(of, about, counter, &KdfKey::new(key), message)
-        });
-        match name {
-            Ok(name) => {
-                found.verified = Verified::Mac;
-                found.key = Some(name);
-                found.counter = Some(u32::from_le_bytes(counter));
-            }
-            Err(Refusal::NoKey { .. }) => {}
-            Err(refusal) => return Err(refusal),
-        }
+    if let Some((name, counter)) = optional_mac(of, keys, message)? {
+        found.verified = Verified::Mac;
+        found.key = Some(name);
+        found.counter = Some(counter);
     }
     Ok(found)
+}
+
+/// Checks a MAC where the mode does not demand one: none if there is none that could be checked,
+/// for want of a counter or a key.
+fn optional_mac(
+    of: &Secured<'_>,
+    keys: &impl MeterKeys,
+    message: &[u8],
+) -> Result<Option<(KeyName, u32)>, Refusal> {
+    let about = of.about.filter(|about| !about.mac().is_empty());
+    let Some((about, counter)) = about.and_then(|about| Some((about, about.counter?))) else {
+        return Ok(None);
+    };
+    let name = wanted_of(about, None).find(of, keys, Refusal::WrongMac, |key| {
+        verify_mac(of, about, counter, &KdfKey::new(key), message)
+    });
+    match name {
+        Ok(name) => Ok(Some((name, u32::from_le_bytes(counter)))),
+        Err(Refusal::NoKey { .. }) => Ok(None),
+        Err(refusal) => Err(refusal),
+    }
 }
 
 /// The key that AFL and transport header name.
@@ -177,6 +190,8 @@ fn wanted_of(about: &Authentication, derived: Option<&Derived>) -> Wanted {
     }
 }
 
+/// A MAC does not cover version and type of a link address, which are in the initialisation vector:
+/// keys are looked up by all eight octets, so that an altered one finds no key.
 // clause: EN 13757-7, 7.7.3, security mode 5
 fn mode5(
     of: &Secured<'_>,
@@ -189,6 +204,7 @@ fn mode5(
     if span.is_empty() {
         return Ok(Found::clear(span));
     }
+    let mac = optional_mac(of, keys, message)?;
     let part = encrypted_part(span.len(), blocks);
     let (encrypted, cut) = (part.encrypted, part.cut);
     let short = truncated(of, message);
@@ -208,14 +224,22 @@ fn mode5(
         open_cbc_mode5(key, address, access_number, cipher).map_err(|_| Refusal::WrongKey)
     });
     let plain_start = start.saturating_add(CHECK_OCTETS.len());
-    let end = span.end.saturating_sub(cut);
+    // Whoever has heard one telegram can put another clear tail behind its blocks. Without a MAC
+    // such a tail is no better than a clear telegram.
+    let withheld = match (of.policy, mac) {
+        (Policy::MustBeEncrypted, None) => part.clear_tail,
+        _ => 0,
+    };
+    let end = span.end.saturating_sub(cut).saturating_sub(withheld);
     match name {
         Ok(name) => Ok(Found {
-            verified: Verified::CheckBytes,
+            verified: mac.map_or(Verified::CheckBytes, |_| Verified::Mac),
             key: Some(name),
-            counter: None,
+            counter: mac.map(|(_, counter)| counter),
             payload: plain_start..end,
-            clear_tail_octets: part.clear_tail,
+            is_encrypted: true,
+            clear_tail_octets: part.clear_tail.saturating_sub(withheld),
+            withheld_octets: withheld,
             cut_octets: cut,
         }),
         // Some recorders keep what they decrypted, and leave the header as it was.
@@ -290,11 +314,24 @@ fn verify_mac(
     let control = about.control.ok_or(Refusal::UnsupportedSecurity(
         "a MAC without a message control field",
     ))?;
-    if about.mac().len() < MAC_MIN {
-        return Err(Refusal::UnsupportedSecurity("a MAC of less than 8 octets"));
-    }
-    if about.mac_octets != Some(about.mac().len()) {
-        return Err(Refusal::UnsupportedSecurity("this authentication type"));
+    match about.mac_octets {
+        None if matches!(control & 0x0F, 8 | 9) => {
+            return Err(Refusal::UnsupportedSecurity("a GMAC in the AFL"));
+        }
+        None => {
+            return Err(Refusal::UnsupportedSecurity(
+                "a reserved authentication type",
+            ));
+        }
+        Some(octets) if octets < MAC_MIN => {
+            return Err(Refusal::UnsupportedSecurity("a MAC of less than 8 octets"));
+        }
+        Some(octets) if octets != about.mac().len() => {
+            return Err(Refusal::UnsupportedSecurity(
+                "a MAC of another length than its authentication type",
+            ));
+        }
+        Some(_) => {}
     }
     let key = AflKey::new(&derive(of, kdf, counter, true));
     let parts: [&[u8]; 5] = [
@@ -342,7 +379,9 @@ fn mode7(
         key: Some(name),
         counter: Some(u32::from_le_bytes(counter)),
         payload: span.clone(),
+        is_encrypted: part.encrypted > 0,
         clear_tail_octets: part.clear_tail,
+        withheld_octets: 0,
         cut_octets: 0,
     };
     let end = span.start.saturating_add(part.encrypted);
@@ -354,6 +393,11 @@ fn mode7(
     Ok(found)
 }
 
+/// That the additional data of a long header hold the address is read into the text: no telegram at
+/// hand shows it. Here that needs no leave, since a tag that holds proves the reading; where the
+/// reading is wrong, the telegram is refused as one with a wrong tag.
+///
+/// MAC, key and counter of an AFL are not asked: the tag covers the message.
 // clause: EN 13757-7, 7.7.5, security mode 10
 fn mode10(
     of: &Secured<'_>,
@@ -401,7 +445,9 @@ fn mode10(
         key: Some(name),
         counter: Some(number),
         payload: start..start.saturating_add(trial.len()),
+        is_encrypted: true,
         clear_tail_octets: 0,
+        withheld_octets: 0,
         cut_octets: 0,
     })
 }

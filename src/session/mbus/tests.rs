@@ -230,16 +230,33 @@ fn fragments_in_their_order_are_one_message_and_in_no_other() {
     assert_eq!(run(&[(0, FIRST)]), Ok(0));
     assert_eq!(run(&[(0, FIRST), (1, SECOND)]), Ok(62));
     assert_eq!(run(&[(0, FIRST), (1, FIRST), (2, SECOND)]), Ok(62));
+    // Another gateway hands the last one on once more: the message comes once.
+    assert_eq!(run(&[(0, FIRST), (1, SECOND), (2, SECOND)]), Ok(0));
+    assert_eq!(
+        run(&[(0, FIRST), (1, SECOND), (2, FIRST), (3, SECOND)]),
+        Ok(0)
+    );
     let gap = Err(MbusErrorKind::Fragment);
     assert_eq!(run(&[(0, SECOND)]), gap);
-    assert_eq!(run(&[(0, FIRST), (1, SECOND), (2, SECOND)]), gap);
+    assert_eq!(run(&[(0, SECOND), (1, FIRST)]), Ok(0));
     assert_eq!(run(&[(0, FIRST), (400_000, SECOND)]), gap);
-    let mut other_session = SECOND.to_vec();
-    other_session[12] ^= 1;
-    assert_eq!(run(&[(0, FIRST), (1, &other_session)]), gap);
+    let numbered = |access_number: u8| {
+        let mut second = SECOND.to_vec();
+        second[12] = access_number;
+        second
+    };
+    // The next request has another access number; 80h is another session's.
+    assert_eq!(run(&[(0, FIRST), (1, &numbered(0x47))]), Ok(62));
+    assert_eq!(run(&[(0, FIRST), (1, &numbered(0x80))]), gap);
     let mut third = SECOND.to_vec();
     third[15] = 3;
     assert_eq!(run(&[(0, FIRST), (1, &third)]), gap);
+    // What did not fit has spoilt nothing.
+    assert_eq!(run(&[(0, FIRST), (1, &third), (2, SECOND)]), Ok(62));
+    let mut longer = SECOND.to_vec();
+    longer.push(0x2F);
+    longer[0] += 1;
+    assert_eq!(run(&[(0, FIRST), (1, &longer)]), gap);
 }
 
 proptest::proptest! {

@@ -71,6 +71,18 @@ pub const fn mode_of(configuration: u16) -> u8 {
 }
 
 impl Header {
+    /// The security mode that was read: 0 where there is no configuration field.
+    #[must_use]
+    pub const fn mode(&self) -> u8 {
+        match self.security {
+            Announced::Clear => 0,
+            Announced::Mode5 { .. } => 5,
+            Announced::Mode7(_) => 7,
+            Announced::Mode10(_) => 10,
+            Announced::Other(mode) => mode,
+        }
+    }
+
     /// Reads the header whose CI field is the first of `octets`, which stand at `offset`.
     /// `high_octet_first`: an old wired meter sends all fields the other way round.
     ///

@@ -4,12 +4,19 @@
 //! without a search for CRCs in places that no format has:
 //!
 //! 1. wired frames (EN 13757-2): the single character E5h, short frames, long frames;
-//! 2. wireless telegrams (EN 13757-4) whose length octet counts exactly what came, without CRCs;
-//! 3. format A, every CRC of which holds;
-//! 4. format B, every CRC of which holds;
-//! 5. a telegram without CRCs and with octets behind its end (noise, signal strength), which are
-//!    left out and counted;
-//! 6. a telegram without its length octet, as some recorders keep it.
+//! 2. wireless telegrams (EN 13757-4) whose length octet counts exactly what came: format B if its
+//!    CRCs hold, else without CRCs;
+//! 3. format A, every CRC of which holds, and octets behind its end;
+//! 4. format B with octets behind its end;
+//! 5. a telegram without its length octet, as some recorders keep it: the first octet is a C field,
+//!    and the second, which would be one otherwise, is none;
+//! 6. a telegram without CRCs and with octets behind its end (noise, signal strength).
+//!
+//! Octets behind the end are left out and counted. Where some CRCs of a format hold and others do
+//! not, the telegram is damaged and refused: read in another way, its CRCs would become data. One
+//! telegram without CRCs in 65536 has such an end that it passes for format B and loses two octets;
+//! one of format B with a single block that is damaged passes for one without CRCs. Neither can be
+//! told apart from its octets.
 
 mod wired;
 mod wireless;

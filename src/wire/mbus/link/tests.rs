@@ -87,6 +87,34 @@ fn a_damaged_block_is_named() {
 }
 
 #[test]
+fn a_damaged_half_of_a_long_telegram_of_format_b_is_named() {
+    let mut telegram = vec![7; 200];
+    telegram[0] = 199;
+    let framed = with_crcs(&telegram, false);
+    assert_eq!(read_all(&framed).unwrap().0, Format::WirelessB);
+    for (at, block) in [(20, 0), (127, 0), (130, 1), (203, 1)] {
+        for noise in [&[][..], &[0xA5]] {
+            let mut damaged = [&framed, noise].concat();
+            damaged[at] ^= 1;
+            let kind = read_all(&damaged).unwrap_err().kind;
+            assert_eq!(kind, MbusErrorKind::BlockCrc(block), "{at}");
+        }
+    }
+}
+
+#[test]
+fn a_telegram_without_its_length_is_told_by_its_c_field() {
+    // Shorter and longer than its C field would count as a length.
+    for len in [20, 60, 90] {
+        let mut telegram = vec![0x44, 0x2D, 0x2C, 0x31, 0x34, 0x27, 0x33, 0x02, 0x8D];
+        telegram.resize(len, 0x78);
+        let (format, body, trailing) = read_all(&telegram).unwrap();
+        assert_eq!((format, trailing), (Format::WirelessNoLength, 0), "{len}");
+        assert_eq!(body.len(), len - 9);
+    }
+}
+
+#[test]
 fn wired_frames_are_told_by_their_start() {
     assert_eq!(read_all(&[0xE5]).unwrap().0, Format::WiredAck);
     assert_eq!(read_all(&hex!("105B015C16")).unwrap().0, Format::WiredShort);
@@ -151,6 +179,27 @@ proptest::proptest! {
         let expected = if is_a { Format::WirelessA } else { Format::WirelessB };
         proptest::prop_assert_eq!(format, expected);
         proptest::prop_assert_eq!(read, body);
+    }
+
+    #[test]
+    fn a_damaged_bit_of_format_a_never_makes_data_of_its_checks(
+        body in proptest::collection::vec(proptest::prelude::any::<u8>(), 1..100),
+        noise in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..4),
+        bit: usize,
+    ) {
+        let mut telegram = vec![0, 0x44, 0x93, 0x15, 0x78, 0x56, 0x34, 0x12, 0x33, 0x03];
+        telegram.extend(&body);
+        telegram[0] = u8::try_from(telegram.len() - 1).unwrap();
+        let mut framed = with_crcs(&telegram, true);
+        let octets = framed.len();
+        framed.extend(&noise);
+        let (_, read, trailing) = read_all(&framed).unwrap();
+        proptest::prop_assert_eq!((&read, trailing), (&body, noise.len()));
+        // A damaged length changes where all later checks stand.
+        let bit = 8 + bit % (octets * 8 - 8);
+        framed[bit / 8] ^= 1 << (bit % 8);
+        let refused = read_all(&framed).unwrap_err();
+        proptest::prop_assert!(matches!(refused.kind, MbusErrorKind::BlockCrc(_)), "{refused}");
     }
 
     #[test]

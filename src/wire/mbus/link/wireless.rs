@@ -2,7 +2,7 @@
 
 use super::{Format, Link, c_field_name};
 use crate::wire::mbus::address::Address;
-use crate::wire::mbus::crc::{Crc, crc};
+use crate::wire::mbus::crc::crc;
 use crate::wire::mbus::error::{MbusError, MbusErrorKind};
 
 /// Octets of the first block: L, C, M and A.
@@ -21,117 +21,153 @@ const LENGTH_MIN: usize = HEAD;
 pub(super) fn read<'a>(octets: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Link<'a>, MbusError> {
     let length = usize::from(octets.first().copied().unwrap_or_default());
     let whole = length.saturating_add(1);
-    if length >= LENGTH_MIN && octets.len() == whole {
+    if length < LENGTH_MIN || octets.len() < whole {
+        return match begins_with_c_field(octets) {
+            true => without_length(octets),
+            false if length < LENGTH_MIN => {
+                Err(MbusError::new(0, MbusErrorKind::Length, "L field"))
+            }
+            false => Err(truncated(octets)),
+        };
+    }
+    let trailing = octets.len().saturating_sub(whole);
+    if trailing == 0 {
         // A telegram of format B has this length too; its CRCs would be data otherwise. So has one
         // of format A that was cut just there: two checks that hold are no chance.
-        if format_b(octets, whole, scratch).is_some() {
-            return plain(scratch, Format::WirelessB, 0);
-        }
-        return match format_a(octets, whole, scratch) {
-            Err(cut) if is_cut_format_a(cut, scratch.len()) => Err(cut),
-            _ => plain(octets, Format::WirelessPlain, 0),
+        return match format_b(octets, scratch) {
+            Checks::Hold(_) => plain(scratch, Format::WirelessB, 0),
+            Checks::Broken(error) => Err(error),
+            Checks::None if begins_as_format_a(octets) => Err(truncated(octets)),
+            Checks::None => plain(octets, Format::WirelessPlain, 0),
         };
     }
-    let refused = match format_a(octets, whole, scratch) {
-        Ok(trailing) => return plain(scratch, Format::WirelessA, trailing),
-        // The first check holds or the length is that of format A: to read it as something else
-        // would make data of checks.
-        Err(error)
-            if is_format_a(error, octets.len(), whole) || is_cut_format_a(error, scratch.len()) =>
-        {
-            return Err(error);
+    match format_a(octets, whole, scratch) {
+        Checks::Hold(trailing) => return plain(scratch, Format::WirelessA, trailing),
+        // To read it as something else would make data of checks.
+        Checks::Broken(error) => return Err(error),
+        Checks::None if octets.len() == format_a_len(whole) => {
+            return Err(block_crc(0, 0));
         }
-        Err(error) => error,
-    };
-    if length >= LENGTH_MIN && octets.len() > whole {
-        let trailing = octets.len().saturating_sub(whole);
-        if format_b(octets, whole, scratch).is_some() {
-            return plain(scratch, Format::WirelessB, trailing);
-        }
-        let Some(telegram) = octets.get(..whole) else {
-            return Err(refused);
-        };
-        return plain(telegram, Format::WirelessPlain, trailing);
+        Checks::None => {}
     }
-    if begins_with_c_field(octets) {
-        return without_length(octets);
+    let telegram = octets.get(..whole).ok_or(truncated(octets))?;
+    match format_b(telegram, scratch) {
+        Checks::Hold(_) => plain(scratch, Format::WirelessB, trailing),
+        Checks::Broken(error) => Err(error),
+        Checks::None if begins_with_c_field(octets) => without_length(octets),
+        Checks::None => plain(telegram, Format::WirelessPlain, trailing),
     }
-    if length < LENGTH_MIN {
-        return Err(MbusError::new(0, MbusErrorKind::Length, "L field"));
-    }
-    Err(refused)
 }
 
-/// Whether the first octet can only be a C field. If the second one is too, the first is a length,
-/// and the telegram ends too early.
+/// What the CRCs say, where a format has them.
+enum Checks {
+    /// All hold; the scratch has the telegram without them. Octets behind its end.
+    Hold(usize),
+    /// Some hold, which is no chance, so that it is this format, and damaged.
+    Broken(MbusError),
+    /// None holds: it is another format.
+    None,
+}
+
+impl Checks {
+    fn of(holding: usize, refused: Option<MbusError>, trailing: usize) -> Self {
+        match refused {
+            None => Self::Hold(trailing),
+            Some(error) if holding > 0 => Self::Broken(error),
+            Some(_) => Self::None,
+        }
+    }
+}
+
+const fn block_crc(block: u8, offset: usize) -> MbusError {
+    MbusError::new(offset, MbusErrorKind::BlockCrc(block), "block CRC")
+}
+
+const fn truncated(octets: &[u8]) -> MbusError {
+    MbusError::new(octets.len(), MbusErrorKind::Truncated, "telegram")
+}
+
+/// Whether the first octet can only be a C field. If the second one is too, the first is a length.
 fn begins_with_c_field(octets: &[u8]) -> bool {
     let is_c_field = |at: usize| octets.get(at).is_some_and(|c| c_field_name(*c).is_some());
     octets.len() > HEAD && is_c_field(0) && !is_c_field(1)
 }
 
-/// Whether a telegram ended while its blocks were read, at least two of which are whole.
-fn is_cut_format_a(refused: MbusError, read: usize) -> bool {
-    let two_blocks = FORMAT_A_FIRST.saturating_add(FORMAT_BLOCK);
-    refused.kind == MbusErrorKind::Truncated && read >= two_blocks
+fn holds(data: &[u8], check: [u8; CRC]) -> bool {
+    crc(data) == u16::from_be_bytes(check)
 }
 
-/// Whether a telegram that format A refuses is one of format A all the same.
-fn is_format_a(refused: MbusError, len: usize, whole: usize) -> bool {
+/// The data and the check of the block of format A with so many octets, and what follows.
+fn block_a(octets: &[u8], len: usize) -> Option<(&[u8], [u8; CRC], &[u8])> {
+    let (data, after) = octets.split_at_checked(len)?;
+    let (check, after) = after.split_first_chunk::<CRC>()?;
+    Some((data, *check, after))
+}
+
+/// Whether the first two blocks have the CRCs of format A.
+fn begins_as_format_a(octets: &[u8]) -> bool {
+    block_a(octets, FORMAT_A_FIRST).is_some_and(|(data, check, after)| {
+        holds(data, check)
+            && block_a(after, FORMAT_BLOCK).is_some_and(|(data, check, _)| holds(data, check))
+    })
+}
+
+/// Octets of a telegram in format A that has so many without its CRCs.
+fn format_a_len(whole: usize) -> usize {
     let further = whole.saturating_sub(FORMAT_A_FIRST).div_ceil(FORMAT_BLOCK);
     let checks = further.saturating_add(1).saturating_mul(CRC);
-    match refused.kind {
-        MbusErrorKind::BlockCrc(block) => block > 0 || len == whole.saturating_add(checks),
-        _ => false,
-    }
+    whole.saturating_add(checks)
 }
 
-/// Takes the CRCs of format A out. Gives the octets behind the end.
+/// Takes the CRCs of format A out.
 // clause: EN 13757-4, 12.6.2
-fn format_a(octets: &[u8], whole: usize, scratch: &mut Vec<u8>) -> Result<usize, MbusError> {
+fn format_a(octets: &[u8], whole: usize, scratch: &mut Vec<u8>) -> Checks {
     scratch.clear();
-    let truncated = MbusError::new(octets.len(), MbusErrorKind::Truncated, "telegram");
     let (mut rest, mut left, mut block) = (octets, whole, 0_u8);
+    let (mut holding, mut refused) = (0_usize, None);
     while left > 0 {
-        let most = if block == 0 {
-            FORMAT_A_FIRST
-        } else {
-            FORMAT_BLOCK
+        let most = match block {
+            0 => FORMAT_A_FIRST,
+            _ => FORMAT_BLOCK,
         };
         let len = left.min(most);
-        let (data, after) = rest.split_at_checked(len).ok_or(truncated)?;
-        let (check, after) = after.split_first_chunk::<CRC>().ok_or(truncated)?;
-        if crc(data) != u16::from_be_bytes(*check) {
+        let Some((data, check, after)) = block_a(rest, len) else {
+            refused = refused.or(Some(truncated(octets)));
+            break;
+        };
+        if holds(data, check) {
+            holding = holding.saturating_add(1);
+        } else {
             let offset = octets.len().saturating_sub(rest.len());
-            return Err(MbusError::new(
-                offset,
-                MbusErrorKind::BlockCrc(block),
-                "block CRC",
-            ));
+            refused = refused.or(Some(block_crc(block, offset)));
         }
         scratch.extend_from_slice(data);
         rest = after;
         left = left.saturating_sub(len);
         block = block.saturating_add(1);
     }
-    Ok(rest.len())
+    Checks::of(holding, refused, rest.len())
 }
 
-/// Takes the CRCs of format B out, if all of them hold.
+/// Takes the CRCs of format B out of a telegram whose length is told.
 // clause: EN 13757-4, 12.6.3
-fn format_b(octets: &[u8], whole: usize, scratch: &mut Vec<u8>) -> Option<()> {
-    let counted = octets.get(..whole)?;
-    if counted.len() < FORMAT_A_FIRST.saturating_add(CRC) {
-        return None;
+fn format_b(telegram: &[u8], scratch: &mut Vec<u8>) -> Checks {
+    if telegram.len() < FORMAT_A_FIRST.saturating_add(CRC) {
+        return Checks::None;
     }
     scratch.clear();
-    for part in counted.chunks(FORMAT_B_BLOCK.saturating_add(CRC)) {
-        let (data, check) = part.split_last_chunk::<CRC>()?;
-        if Crc::default().update(data).finish() != u16::from_be_bytes(*check) {
-            return None;
+    let (mut holding, mut refused, mut offset) = (0_usize, None, 0_usize);
+    for (block, part) in (0_u8..).zip(telegram.chunks(FORMAT_B_BLOCK.saturating_add(CRC))) {
+        match part.split_last_chunk::<CRC>() {
+            Some((data, check)) if holds(data, *check) => {
+                holding = holding.saturating_add(1);
+                scratch.extend_from_slice(data);
+            }
+            _ => refused = refused.or(Some(block_crc(block, offset))),
         }
-        scratch.extend_from_slice(data);
+        offset = offset.saturating_add(part.len());
     }
-    Some(())
+    Checks::of(holding, refused, 0)
 }
 
 fn plain(octets: &[u8], format: Format, trailing: usize) -> Result<Link<'_>, MbusError> {
