@@ -11,6 +11,7 @@
 //! | [`key`] | secret octets, and masters and base keys typed by their purpose |
 //! | [`aead`] | AES-128-CCM with an 8-octet tag, AES-256-GCM with a 16-octet tag |
 //! | [`cmac`] | AES-CMAC, NIST SP 800-38B and RFC 4493 |
+//! | [`digest`] | SHA-256, FIPS 180-4 |
 //! | [`kdf`] | NIST SP 800-108, counter mode with AES-CMAC |
 //! | [`keywrap`] | AES key wrap, RFC 3394 |
 //! | [`otl`] | what OTL v1 makes of them: key schedule, nonces, additional data, command MACs |
@@ -27,6 +28,7 @@
 
 pub mod aead;
 pub mod cmac;
+pub mod digest;
 pub mod kdf;
 pub mod key;
 pub mod keywrap;

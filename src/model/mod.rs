@@ -8,6 +8,7 @@ pub(crate) mod flat;
 pub mod ids;
 pub mod record;
 pub mod step;
+pub mod telegram;
 
 pub use event::Event;
 pub use ids::{Lane, Lanes, Lsn, TerminalId};

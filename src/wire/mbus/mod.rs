@@ -21,3 +21,4 @@
 pub mod address;
 pub mod crc;
 pub mod error;
+pub mod lines;
