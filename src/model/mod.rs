@@ -9,8 +9,10 @@ pub mod ids;
 pub mod record;
 pub mod step;
 pub mod telegram;
+pub mod telegram_record;
 
 pub use event::Event;
 pub use ids::{Lane, Lanes, Lsn, TerminalId};
 pub use record::{OutwardRecord, Zone, records_of};
+pub use telegram::Telegram;
 pub use step::{RecordFlags, SessionStep, StepEntry, StepFlags};

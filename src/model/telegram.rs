@@ -455,4 +455,4 @@ fn octets_8(input: &[u8]) -> Read<'_, [u8; 8]> {
 
 #[cfg(test)]
 #[path = "telegram_tests.rs"]
-mod tests;
+pub(in crate::model) mod tests;

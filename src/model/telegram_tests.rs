@@ -7,7 +7,7 @@ fn address(last: u8) -> Address {
 }
 
 /// A telegram of which everything is told.
-pub(super) fn told<'a>() -> Telegram<'a> {
+pub(in crate::model) fn told<'a>() -> Telegram<'a> {
     Telegram {
         decoder: 1,
         carriage: Carriage::Tcp,

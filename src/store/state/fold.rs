@@ -10,6 +10,7 @@ use crate::keyring::{KeyState, LinkKeyring, UtilityId};
 use crate::model::event::{EventError, TerminalEntry};
 use crate::model::ids::octets_of_hex;
 use crate::model::step::{StepEntry, StepError, command_of};
+use crate::model::telegram::{Telegram, TelegramError};
 use crate::model::{Event, Lanes, Lsn, SessionStep, StepFlags, TerminalId};
 use crate::session::otl::ns_mark::NsMark;
 use crate::session::otl::step::LinkChange;
@@ -19,6 +20,7 @@ use crate::wire::otl::report::Report;
 
 use super::directory::{Directory, DirectoryFull, SinkCursors};
 use super::hot::HotEntry;
+use super::meters::MeterTable;
 use super::table::{EntryMut, HotTable, TableFull};
 use crate::store::log::{Append, FrameRef};
 
@@ -26,6 +28,9 @@ use crate::store::log::{Append, FrameRef};
 pub const KIND_STEP: u8 = 1;
 /// The kind of a log frame that holds an event.
 pub const KIND_EVENT: u8 = 2;
+/// The kind of a log frame that holds a telegram of an M-Bus meter. Its `terminal` is the meter's
+/// address in the order of the link, and says nothing of a terminal of the hot table.
+pub const KIND_TELEGRAM: u8 = 3;
 
 impl Append {
     /// The frame of an event that nobody's mailbox waits for. Urgent ones go before all else, and
@@ -93,6 +98,15 @@ pub enum FoldError {
         #[source]
         cause: EventError,
     },
+    /// A telegram that cannot be read.
+    #[error("the frame at {lsn} cannot be folded")]
+    Telegram {
+        /// Where.
+        lsn: Lsn,
+        /// Why.
+        #[source]
+        cause: TelegramError,
+    },
     /// A kind that is not known.
     #[error("the frame at {lsn} has kind {kind}: a later server wrote this log")]
     Kind {
@@ -122,6 +136,8 @@ pub enum FoldError {
 pub struct State {
     /// The terminals.
     pub table: HotTable,
+    /// The M-Bus meters.
+    pub meters: MeterTable,
     directory: RwLock<Directory>,
     keys: RwLock<LinkKeyring>,
     mark: RwLock<Arc<NsMark>>,
@@ -143,11 +159,19 @@ impl State {
         }
         Self {
             table,
+            meters: MeterTable::default(),
             mark: RwLock::new(Arc::new(directory.mark())),
             directory: RwLock::new(directory),
             keys: RwLock::new(keys),
             folded: AtomicU64::new(0),
         }
+    }
+
+    /// This state, with M-Bus meters as a snapshot has them.
+    #[must_use]
+    pub fn with_meters(mut self, meters: MeterTable) -> Self {
+        self.meters = meters;
+        self
     }
 
     /// Notes that all frames before a position are folded in.
@@ -190,6 +214,12 @@ impl State {
                 let event = Event::decode(frame.payload)
                     .map_err(|cause| FoldError::Event { lsn, cause })?;
                 self.fold_event(frame, &event)
+            }
+            KIND_TELEGRAM => {
+                let telegram = Telegram::decode(frame.payload)
+                    .map_err(|cause| FoldError::Telegram { lsn, cause })?;
+                self.meters.fold(lsn, &telegram);
+                Ok(())
             }
             kind => Err(FoldError::Kind { lsn, kind }),
         }

@@ -12,6 +12,7 @@
 pub mod directory;
 pub mod fold;
 pub mod hot;
+pub mod meters;
 pub mod replay;
 pub mod sequences;
 pub mod snapshot;
@@ -21,4 +22,5 @@ pub mod table;
 pub use directory::Directory;
 pub use fold::{FoldError, State};
 pub use hot::{HotEntry, MeterTrack};
+pub use meters::MeterTable;
 pub use table::{HotTable, Slot};
