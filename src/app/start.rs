@@ -21,6 +21,7 @@ use crate::ingest::intake::{Intake, Parts};
 use crate::ingest::load::Load;
 use crate::keyring::LinkKeyring;
 use crate::model::Zone;
+use crate::net::mbus::MbusBound;
 use crate::net::{BindError, Bound, bind};
 use crate::session::otl::machine::{NoCommands, NoSigner};
 use crate::store::fs::LockError;
@@ -35,6 +36,7 @@ use super::descriptors::{self, TooFewFiles};
 use super::desk::{Calls, desk_of, folded_reader_of};
 use super::folder::{Folder, Folding};
 use super::followers::{Attached, FollowError};
+use super::gateways::{self, Around, Gateways, GatewaysError};
 use super::health::Health;
 use super::house::House;
 use super::keeper::Keeper;
@@ -60,6 +62,9 @@ pub enum StartError {
     /// A terminal port cannot be opened.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// Gateways cannot be served.
+    #[error(transparent)]
+    Gateways(#[from] GatewaysError),
     /// A sink or a consumer cannot be set up.
     #[error(transparent)]
     Follow(#[from] FollowError),
@@ -119,6 +124,7 @@ struct Prepared {
     is_mark_taken_up: bool,
     socket: Socket,
     bound: Bound,
+    gateways: Option<MbusBound>,
     http: Option<HttpSocket>,
     attached: Attached,
 }
@@ -154,6 +160,7 @@ impl Prepared {
         // Before terminals can call, so that whoever sees the server up finds the socket too.
         let socket = Socket::bind(&config.admin_socket())?;
         let bound = bind(&listener_options(config, workers, connections))?;
+        let gateways = gateways::bind(config)?;
         let http = config.api.listen.map(|at| HttpSocket::bind(at, runtime));
         let http = http.transpose()?;
         let attached = Attached::new(config, &booted)?;
@@ -163,6 +170,7 @@ impl Prepared {
             is_mark_taken_up,
             socket,
             bound,
+            gateways,
             http,
             attached,
         })
@@ -187,6 +195,15 @@ impl Prepared {
         let (followers, records) = self.attached.start(config, &booted, clock)?;
         let handler = Arc::<Intake>::clone(&intake);
         let listeners = self.bound.start(handler, Arc::clone(clock), runtime)?;
+        let around = Around {
+            booted: &booted,
+            load: &load,
+            clock,
+            metrics: &self.metrics,
+        };
+        let gateways = self.gateways;
+        let gateways = gateways.map(|bound| Gateways::start(bound, config, &around, runtime));
+        let gateways = gateways.transpose()?;
         let stopping = CancellationToken::new();
         let calls = Arc::new(Calls {
             intake: Arc::clone(&intake),
@@ -211,13 +228,20 @@ impl Prepared {
             log: Arc::clone(&booted.log),
             load,
             net: listeners.counters(),
+            mbus: gateways
+                .as_ref()
+                .map(|gateways| gateways.listeners.counters()),
             folding,
             sinks: Arc::clone(followers.sinks()),
             snapshot_time: Arc::clone(house.snapshot_time()),
             stopping: stopping.clone(),
         };
         let http_local = self.http.as_ref().map(|http| http.local);
-        let addresses = Addresses::of(listeners.local_addrs(), http_local);
+        let mbus_local = gateways
+            .as_ref()
+            .map(|gateways| gateways.listeners.local_addrs());
+        let mbus_local = mbus_local.unwrap_or_default();
+        let addresses = Addresses::of(listeners.local_addrs(), mbus_local, http_local);
         let router = ops::router(Arc::new(health), self.metrics).merge(records);
         let http = self.http.map(|http| http.serve(config, router, runtime));
         Ok(Server {
@@ -226,6 +250,7 @@ impl Prepared {
             intake,
             calls,
             listeners: Some(listeners),
+            gateways,
             http,
             admin,
             followers: Some(followers),

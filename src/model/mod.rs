@@ -14,5 +14,5 @@ pub mod telegram_record;
 pub use event::Event;
 pub use ids::{Lane, Lanes, Lsn, TerminalId};
 pub use record::{OutwardRecord, Zone, records_of};
-pub use telegram::Telegram;
 pub use step::{RecordFlags, SessionStep, StepEntry, StepFlags};
+pub use telegram::Telegram;

@@ -264,7 +264,9 @@ impl<'a> Telegram<'a> {
         }
         octets.extend_from_slice(self.payload);
         let digest = sha256(&octets);
-        digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
+        digest
+            .first_chunk()
+            .map_or(0, |first| u64::from_be_bytes(*first))
     }
 
     fn flags(&self) -> u16 {
@@ -380,10 +382,8 @@ type Read<'a, T> = nom::IResult<&'a [u8], T>;
 
 fn telegram(input: &[u8]) -> Read<'_, Telegram<'_>> {
     let (input, carriage) = map_opt(be_u8, Carriage::from_number).parse(input)?;
-    let (input, flags) = map_opt(be_u16, |flags| {
-        (flags & !bit::ALL == 0).then_some(flags)
-    })
-    .parse(input)?;
+    let (input, flags) =
+        map_opt(be_u16, |flags| (flags & !bit::ALL == 0).then_some(flags)).parse(input)?;
     let has = |bit| flags & bit != 0;
     let (input, (decoder, utility)) = (be_u16, octets_8).parse(input)?;
     let (input, received_utc_ms) = be_u64(input)?;

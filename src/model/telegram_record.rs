@@ -130,7 +130,11 @@ fn put_carriage(out: &mut Vec<u8>, telegram: &Telegram<'_>) {
 
 fn put_security(out: &mut Vec<u8>, telegram: &Telegram<'_>) {
     let security = &telegram.security;
-    number(out, ",\"protocol\":\"mbus\",\"security_mode\":", security.mode);
+    number(
+        out,
+        ",\"protocol\":\"mbus\",\"security_mode\":",
+        security.mode,
+    );
     put(out, ",\"verified\":\"");
     put(out, security.verified.id());
     out.push(b'"');

@@ -116,7 +116,13 @@ impl MbusIntake {
         let Core { parts, .. } = &*self.core;
         let Some(meter) = opened.meter else {
             let text = "the telegram names no meter".to_owned();
-            return asker.answer(&self.core, Answer::Refused { id: "no_meter", text });
+            return asker.answer(
+                &self.core,
+                Answer::Refused {
+                    id: "no_meter",
+                    text,
+                },
+            );
         };
         let lane = lane_of(opened.ci, opened.status);
         if !has_room(&parts.load, lane) {
@@ -131,7 +137,9 @@ impl MbusIntake {
             utility: gateway.utility,
             gateway: &gateway.name,
             received_utc_ms,
-            heard_utc_ms: heard.heard_utc_ms.filter(|heard| is_near(*heard, received_utc_ms)),
+            heard_utc_ms: heard
+                .heard_utc_ms
+                .filter(|heard| is_near(*heard, received_utc_ms)),
             rssi_dbm: heard.rssi_dbm,
             security: opened.security,
             meter,
@@ -171,7 +179,13 @@ impl MbusIntake {
         }
         let Ok(payload) = telegram.encode() else {
             let text = "the telegram does not fit a frame of the log".to_owned();
-            return asker.answer(core, Answer::Refused { id: "too_long", text });
+            return asker.answer(
+                core,
+                Answer::Refused {
+                    id: "too_long",
+                    text,
+                },
+            );
         };
         let append = Append {
             kind: KIND_TELEGRAM,
@@ -199,7 +213,10 @@ impl MbusIntake {
 impl Core {
     /// Tells all who wait for a frame what became of it.
     fn settle(&self, settled: &Settled) {
-        let askers = self.underway.shard(settled.meter).end(settled.meter, &settled.mark);
+        let askers = self
+            .underway
+            .shard(settled.meter)
+            .end(settled.meter, &settled.mark);
         self.pending.fetch_sub(1, Ordering::AcqRel);
         for (place, asker) in askers.into_iter().enumerate() {
             let answer = if settled.is_durable {
@@ -221,7 +238,9 @@ struct Asker {
 
 impl Asker {
     fn answer(self, core: &Core, answer: Answer) {
-        core.parts.verdicts.came_to(self.carriage, Verdict::of(&answer));
+        core.parts
+            .verdicts
+            .came_to(self.carriage, Verdict::of(&answer));
         // A connection that ended, and every datagram, asks no more.
         self.answer.send(answer).ok();
     }
@@ -281,12 +300,18 @@ impl TelegramHandler for MbusIntake {
     }
 
     fn unknown_gateway(&self, transport: Transport) {
-        self.core.parts.verdicts.unknown_gateway(carriage_of(transport));
+        self.core
+            .parts
+            .verdicts
+            .unknown_gateway(carriage_of(transport));
     }
 
     fn unread(&self, transport: Transport, id: &'static str) {
         let verdict = Verdict::Refused(id);
-        self.core.parts.verdicts.came_to(carriage_of(transport), verdict);
+        self.core
+            .parts
+            .verdicts
+            .came_to(carriage_of(transport), verdict);
     }
 }
 

@@ -66,11 +66,15 @@ impl Shard<'_> {
         let Some(entries) = self.0.get_mut(&meter) else {
             return Err((Place::Free, asker));
         };
-        if let Some(entry) = entries.iter_mut().find(|entry| mark.is_copy_of(&entry.mark)) {
+        if let Some(entry) = entries
+            .iter_mut()
+            .find(|entry| mark.is_copy_of(&entry.mark))
+        {
             entry.askers.push(asker);
             return Ok(());
         }
-        let has_counter = |entry: &Entry| mark.counter.is_some() && entry.mark.counter == mark.counter;
+        let has_counter =
+            |entry: &Entry| mark.counter.is_some() && entry.mark.counter == mark.counter;
         let is_taken = entries.iter().any(has_counter);
         let place = if is_taken { Place::Taken } else { Place::Free };
         Err((place, asker))
@@ -79,7 +83,10 @@ impl Shard<'_> {
     /// Notes a telegram whose frame was given to the log.
     pub(super) fn begin(&mut self, meter: TerminalId, mark: Mark, asker: Asker) {
         let askers = vec![asker];
-        self.0.entry(meter).or_default().push(Entry { mark, askers });
+        self.0
+            .entry(meter)
+            .or_default()
+            .push(Entry { mark, askers });
     }
 
     /// Forgets a telegram whose frame is settled. Gives all who wait for it.

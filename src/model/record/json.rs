@@ -167,11 +167,7 @@ pub(in crate::model) fn put_hex(out: &mut Vec<u8>, octets: &[u8]) {
     }
 }
 
-pub(in crate::model) fn number(
-    out: &mut Vec<u8>,
-    before: &str,
-    value: impl core::fmt::Display,
-) {
+pub(in crate::model) fn number(out: &mut Vec<u8>, before: &str, value: impl core::fmt::Display) {
     // A vector takes every octet.
     let _written = write!(out, "{before}{value}");
 }

@@ -137,10 +137,15 @@ impl Session {
         self.heard_ms = self.gate.clock.monotonic_ms();
         self.framer.feed(octets);
         // Its registration may have ended meanwhile.
-        let ended = self.gateway.take_if(|gateway| !self.gate.handler.is_current(gateway));
+        let ended = self
+            .gateway
+            .take_if(|gateway| !self.gate.handler.is_current(gateway));
         if ended.is_some() {
             self.by_certificate = None;
-            let (id, text) = ("unknown_gateway", "the registration of this gateway has ended");
+            let (id, text) = (
+                "unknown_gateway",
+                "the registration of this gateway has ended",
+            );
             self.end_with(0, id, text.to_owned());
         }
     }
@@ -233,7 +238,9 @@ impl Session {
     /// Until when something has to happen, by the clock that never goes back.
     fn deadline_ms(&self, limits: &LineLimits) -> u64 {
         let silent = self.heard_ms.saturating_add(limits.silence_ms);
-        let begun = self.begun_ms.map(|begun| begun.saturating_add(limits.line_ms));
+        let begun = self
+            .begun_ms
+            .map(|begun| begun.saturating_add(limits.line_ms));
         begun.map_or(silent, |begun| begun.min(silent))
     }
 

@@ -96,10 +96,12 @@ impl MbusBound {
     ///
     /// [`MbusBindError`] if one cannot be had; the others are closed again.
     pub fn new(options: MbusNetOptions) -> Result<Self, MbusBindError> {
-        let failed = |key, address| move |source| MbusBindError {
-            key,
-            address,
-            source,
+        let failed = |key, address| {
+            move |source| MbusBindError {
+                key,
+                address,
+                source,
+            }
         };
         let stream = |key, address: Option<SocketAddr>| {
             let open = |address| {
@@ -115,7 +117,9 @@ impl MbusBound {
             let local = socket.local_addr()?;
             Ok((socket, local))
         };
-        let udp = options.udp.map(|at| datagrams(at).map_err(failed("udp", at)));
+        let udp = options
+            .udp
+            .map(|at| datagrams(at).map_err(failed("udp", at)));
         let (udp, udp_at) = udp.transpose()?.unzip();
         let (tcp, tcp_at) = stream("tcp", options.tcp)?.unzip();
         let tls_asked = options.tls.as_ref().map(|(address, _)| *address);
@@ -298,7 +302,9 @@ impl MbusListeners {
     pub async fn drain(self, deadline: Duration) -> bool {
         self.stopping.cancel();
         self.tasks.close();
-        tokio::time::timeout(deadline, self.tasks.wait()).await.is_ok()
+        tokio::time::timeout(deadline, self.tasks.wait())
+            .await
+            .is_ok()
     }
 }
 

@@ -48,7 +48,9 @@ fn take(gate: &Gate, peer: SocketAddr, datagram: &[u8]) {
         return hand_over(gate, &gateway, datagram, (None, None));
     }
     let lines = datagram.split(|octet| *octet == b'\n');
-    let mut lines = lines.map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    let mut lines = lines
+        .map(<[u8]>::trim_ascii)
+        .filter(|line| !line.is_empty());
     let mut first = lines.next();
     let token = first.and_then(token_of);
     if token.is_some() {

@@ -265,7 +265,9 @@ impl MeterTable {
             return Seen::New;
         };
         let shard = shard.read();
-        shard.get(&meter).map_or(Seen::New, |meter| meter.judge(mark))
+        shard
+            .get(&meter)
+            .map_or(Seen::New, |meter| meter.judge(mark))
     }
 
     /// Folds a telegram in. What has seen its frame skips it.
@@ -291,7 +293,10 @@ impl MeterTable {
             return Vec::new();
         };
         let shard = shard.read();
-        let mut all: Vec<_> = shard.iter().map(|(at, meter)| (*at, meter.clone())).collect();
+        let mut all: Vec<_> = shard
+            .iter()
+            .map(|(at, meter)| (*at, meter.clone()))
+            .collect();
         drop(shard);
         all.sort_unstable_by_key(|(at, _)| *at);
         all

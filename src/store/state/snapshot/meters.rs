@@ -59,9 +59,8 @@ type Read<'a, T> = nom::IResult<&'a [u8], T>;
 fn meter(input: &[u8]) -> Read<'_, ([u8; 8], Meter)> {
     let (input, address) = take(8_usize).parse(input)?;
     let (input, (applied, last_contact_utc_s)) = (le_u64, le_u32).parse(input)?;
-    let at_most = |most: usize| {
-        nom::combinator::verify(le_u8, move |count: &u8| usize::from(*count) <= most)
-    };
+    let at_most =
+        |most: usize| nom::combinator::verify(le_u8, move |count: &u8| usize::from(*count) <= most);
     let (input, (windows, recent)) = (at_most(WINDOWS_MAX), at_most(RECENT_MAX)).parse(input)?;
     let (input, windows) = count(window, usize::from(windows)).parse(input)?;
     let (input, recent) = count((le_u64, le_u32), usize::from(recent)).parse(input)?;

@@ -15,10 +15,7 @@ fn read(line: &str) -> Result<Line, LineError> {
 fn every_form_of_a_line_gives_the_same_telegram() {
     for (line, form) in [
         (DIGITS.to_owned(), LineForm::Digits),
-        (
-            " 0x2e44 9315_7856\t34123303\r".to_owned(),
-            LineForm::Digits,
-        ),
+        (" 0x2e44 9315_7856\t34123303\r".to_owned(), LineForm::Digits),
         (
             format!("telegram=|2E44_{}|+7", &DIGITS[4..]),
             LineForm::Wmbusmeters,
@@ -48,7 +45,10 @@ fn time_and_signal_are_taken_where_they_mean_something() {
     };
     let at = Some(1_795_852_800_000);
     let rtl = |time: &str, signal: &str| format!("C1;1;1;{time};{signal};1;12345678;0x{DIGITS}");
-    assert_eq!(told(&rtl("2026-11-28 08:00:00.000Z", "-87.5")), (at, Some(-87)));
+    assert_eq!(
+        told(&rtl("2026-11-28 08:00:00.000Z", "-87.5")),
+        (at, Some(-87))
+    );
     assert_eq!(told(&rtl("2026-11-28 08:00:00", "87")), (None, None));
     let json = |rest: &str| format!("{{\"data\":\"{DIGITS}\",\"mode\":\"T\"{rest}}}");
     assert_eq!(
@@ -87,21 +87,38 @@ fn what_is_wrong_with_a_line_is_told_by_name() {
         ("{\"telegram\":\"7\"}".to_owned(), LineError::Digits),
         ("{\"telegram\":\"".to_owned(), LineError::Json),
         ("{\"telegram\":\"00\"} x".to_owned(), LineError::Json),
-        ("{\"telegram\":\"00\",\"time\":\"now\"}".to_owned(), LineError::Time),
-        ("{\"telegram\":\"00\",\"time\":[]}".to_owned(), LineError::Time),
-        ("{\"telegram\":\"00\",\"rssi\":9999}".to_owned(), LineError::Signal),
-        ("{\"telegram\":\"00\",\"rssi\":true}".to_owned(), LineError::Signal),
+        (
+            "{\"telegram\":\"00\",\"time\":\"now\"}".to_owned(),
+            LineError::Time,
+        ),
+        (
+            "{\"telegram\":\"00\",\"time\":[]}".to_owned(),
+            LineError::Time,
+        ),
+        (
+            "{\"telegram\":\"00\",\"rssi\":9999}".to_owned(),
+            LineError::Signal,
+        ),
+        (
+            "{\"telegram\":\"00\",\"rssi\":true}".to_owned(),
+            LineError::Signal,
+        ),
     ] {
         assert_eq!(read(&line), Err(error), "{line}");
     }
-    assert_eq!(read(&"00".repeat(TELEGRAM_MAX)).unwrap().telegram.len(), TELEGRAM_MAX);
+    assert_eq!(
+        read(&"00".repeat(TELEGRAM_MAX)).unwrap().telegram.len(),
+        TELEGRAM_MAX
+    );
 }
 
 #[test]
 fn a_line_that_was_cut_or_changed_anywhere_is_read_or_refused() {
     let lines = [
         format!("T1;1;1;2026-11-28 08:00:00Z;-97;148;12345678;0x{DIGITS}"),
-        format!("{{\"telegram\":\"{DIGITS}\",\"time\":\"2026-11-28T08:00:00+01:00\",\"rssi\":-7.5}}"),
+        format!(
+            "{{\"telegram\":\"{DIGITS}\",\"time\":\"2026-11-28T08:00:00+01:00\",\"rssi\":-7.5}}"
+        ),
         format!("telegram=|{DIGITS}|+7"),
     ];
     for line in lines {

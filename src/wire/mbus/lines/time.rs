@@ -12,7 +12,9 @@ pub(super) fn unix_ms(text: &str) -> Option<u64> {
     let ms = if whole >= MILLISECONDS_FROM {
         whole
     } else {
-        whole.checked_mul(1_000)?.checked_add(milliseconds(fraction)?)?
+        whole
+            .checked_mul(1_000)?
+            .checked_add(milliseconds(fraction)?)?
     };
     (ms <= LAST_MS).then_some(ms)
 }
@@ -35,14 +37,16 @@ pub(super) fn rfc3339_utc_ms(text: &str) -> Option<u64> {
         .checked_add(seconds_of_day(clock)?)?;
     let utc_s = local_s.checked_sub(offset_s(offset)?)?;
     let ms = utc_s.checked_mul(1_000)?;
-    let ms = u64::try_from(ms).ok()?.checked_add(milliseconds(fraction)?)?;
+    let ms = u64::try_from(ms)
+        .ok()?
+        .checked_add(milliseconds(fraction)?)?;
     (ms <= LAST_MS).then_some(ms)
 }
 
 /// A number of decimal digits alone.
 fn number(text: &str, digits_max: usize) -> Option<u64> {
-    let is_plain = (1..=digits_max).contains(&text.len())
-        && text.bytes().all(|octet| octet.is_ascii_digit());
+    let is_plain =
+        (1..=digits_max).contains(&text.len()) && text.bytes().all(|octet| octet.is_ascii_digit());
     text.parse().ok().filter(|_| is_plain)
 }
 
@@ -74,7 +78,9 @@ fn days_of(date: &str) -> Option<i64> {
     let leap_years_before = |year: i64| {
         let before = year.checked_sub(1)?;
         let (fours, hundreds) = (before.checked_div(4)?, before.checked_div(100)?);
-        fours.checked_sub(hundreds)?.checked_add(before.checked_div(400)?)
+        fours
+            .checked_sub(hundreds)?
+            .checked_add(before.checked_div(400)?)
     };
     let is_leap = leap_years_before(year.checked_add(1)?)? > leap_years_before(year)?;
     let place = usize::try_from(month).ok()?.checked_sub(1)?;
@@ -89,7 +95,9 @@ fn days_of(date: &str) -> Option<i64> {
     let leap_days = leap_years_before(year)?.checked_sub(leap_years_before(1_970)?)?;
     let this_leap_day = i64::from(is_leap && month > 2);
     let parts = [leap_days, before_month, this_leap_day, day.checked_sub(1)?];
-    let days = parts.iter().try_fold(years, |sum, part| sum.checked_add(*part));
+    let days = parts
+        .iter()
+        .try_fold(years, |sum, part| sum.checked_add(*part));
     days.filter(|_| day <= days_of_month)
 }
 
@@ -111,7 +119,10 @@ fn offset_s(offset: &str) -> Option<i64> {
     let is_shaped = offset.len() == 6 && offset.as_bytes().get(3) == Some(&b':');
     let hours = field(offset, 1, 3, 0..=23).filter(|_| is_shaped)?;
     let minutes = field(offset, 4, 6, 0..=59)?;
-    let seconds = hours.checked_mul(60)?.checked_add(minutes)?.checked_mul(60)?;
+    let seconds = hours
+        .checked_mul(60)?
+        .checked_add(minutes)?
+        .checked_mul(60)?;
     match offset.as_bytes().first() {
         Some(b'+') => Some(seconds),
         Some(b'-') => seconds.checked_neg(),

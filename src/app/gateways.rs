@@ -1,0 +1,154 @@
+//! The intake of M-Bus telegrams and its sockets, as a configuration wants them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::Config;
+use crate::ingest::load::Load;
+use crate::ingest::mbus::{
+    GatewayLookup, MbusIntake, MbusParts, NoFormats, NoGateways, NoOpener, TelegramOpener, Verdict,
+    Verdicts,
+};
+use crate::model::telegram::Carriage;
+use crate::net::mbus::tls::{self, TlsError, TlsFiles};
+use crate::net::mbus::{MbusBindError, MbusBound, MbusListeners};
+use crate::store::secret;
+use crate::telemetry::Metrics;
+use crate::time::Clock;
+
+use super::boot::Booted;
+use super::options::mbus_net_options;
+
+/// Why gateways cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewaysError {
+    /// A file of TLS cannot be read.
+    #[error("cannot read mbus.{key}, {}: {cause}", path.display())]
+    File {
+        /// The setting.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The files of TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A port cannot be opened.
+    #[error(transparent)]
+    Bind(#[from] MbusBindError),
+    /// The system gives no thread, or the runtime takes no socket.
+    #[error("cannot start to serve gateways: raise the limits of open files and of threads")]
+    Start(#[source] io::Error),
+}
+
+/// Opens the sockets of a configuration; none if all are off.
+pub(super) fn bind(config: &Config) -> Result<Option<MbusBound>, GatewaysError> {
+    let mbus = &config.mbus;
+    if !mbus.is_on() {
+        return Ok(None);
+    }
+    let tls = mbus.tls.map(|address| Ok((address, acceptor(config)?)));
+    let tls = tls.transpose().map_err(|error: GatewaysError| error)?;
+    Ok(Some(MbusBound::new(mbus_net_options(config, tls))?))
+}
+
+fn acceptor(config: &Config) -> Result<TlsAcceptor, GatewaysError> {
+    let mbus = &config.mbus;
+    // A configuration with TLS names them.
+    let read = |key, path: &Option<PathBuf>, most| {
+        let path = path.as_deref().unwrap_or(Path::new(""));
+        secret::read_at_most(path, most).map_err(|cause| GatewaysError::File {
+            key,
+            path: path.to_owned(),
+            cause,
+        })
+    };
+    const TEXTS_MAX: usize = 1 << 20;
+    let certificates = read("tls_cert_file", &mbus.tls_cert_file, TEXTS_MAX)?;
+    let key = read("tls_key_file", &mbus.tls_key_file, 65_536)?;
+    let authorities = read("tls_client_ca_file", &mbus.tls_client_ca_file, TEXTS_MAX)?;
+    let acceptor = tls::acceptor(TlsFiles {
+        certificates: &certificates,
+        key: &key,
+        authorities: &authorities,
+    });
+    Ok(acceptor?)
+}
+
+/// The intake and its sockets at work.
+#[derive(Debug)]
+pub(super) struct Gateways {
+    pub(super) intake: Arc<MbusIntake>,
+    pub(super) listeners: MbusListeners,
+}
+
+/// What the intake shares with the rest of the server.
+pub(super) struct Around<'a> {
+    pub(super) booted: &'a Booted,
+    pub(super) load: &'a Arc<Load>,
+    pub(super) clock: &'a Arc<dyn Clock>,
+    pub(super) metrics: &'a Arc<Metrics>,
+}
+
+impl Gateways {
+    /// Begins to serve gateways.
+    pub(super) fn start(
+        bound: MbusBound,
+        config: &Config,
+        around: &Around<'_>,
+        runtime: &Handle,
+    ) -> Result<Self, GatewaysError> {
+        let Around {
+            booted,
+            load,
+            clock,
+            metrics,
+        } = *around;
+        let intake = MbusIntake::new(MbusParts {
+            state: Arc::clone(&booted.state),
+            log: Arc::clone(&booted.log),
+            load: Arc::clone(load),
+            clock: Arc::clone(clock),
+            opener: opener_of(booted),
+            gateways: lookup_of(booted),
+            formats: Arc::new(NoFormats),
+            verdicts: Arc::new(Counted(Arc::clone(metrics))),
+            meters_max: usize::try_from(config.mbus.meters_max).unwrap_or(usize::MAX),
+        });
+        let intake = Arc::new(intake.map_err(GatewaysError::Start)?);
+        let handler = Arc::<MbusIntake>::clone(&intake);
+        let listeners = bound.start(handler, Arc::clone(clock), runtime);
+        let listeners = listeners.map_err(GatewaysError::Start)?;
+        Ok(Self { intake, listeners })
+    }
+}
+
+/// Whoever opens telegrams with the keys of the server.
+fn opener_of(_: &Booted) -> Arc<dyn TelegramOpener> {
+    Arc::new(NoOpener)
+}
+
+/// Whoever knows the gateways that are registered.
+fn lookup_of(_: &Booted) -> Arc<dyn GatewayLookup> {
+    Arc::new(NoGateways)
+}
+
+/// Counts in the metrics of the server.
+struct Counted(Arc<Metrics>);
+
+impl Verdicts for Counted {
+    fn came_to(&self, carriage: Carriage, verdict: Verdict) {
+        self.0.telegram(carriage, verdict.id());
+    }
+
+    fn unknown_gateway(&self, carriage: Carriage) {
+        self.0.unknown_gateway(carriage);
+    }
+}
