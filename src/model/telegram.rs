@@ -382,8 +382,11 @@ type Read<'a, T> = nom::IResult<&'a [u8], T>;
 
 fn telegram(input: &[u8]) -> Read<'_, Telegram<'_>> {
     let (input, carriage) = map_opt(be_u8, Carriage::from_number).parse(input)?;
-    let (input, flags) =
-        map_opt(be_u16, |flags| (flags & !bit::ALL == 0).then_some(flags)).parse(input)?;
+    let known = |flags: u16| {
+        let link = LinkForm::from_number((flags & bit::LINK_MASK) >> bit::LINK_SHIFT)?;
+        (flags & !bit::ALL == 0).then_some((flags, link))
+    };
+    let (input, (flags, link)) = map_opt(be_u16, known).parse(input)?;
     let has = |bit| flags & bit != 0;
     let (input, (decoder, utility)) = (be_u16, octets_8).parse(input)?;
     let (input, received_utc_ms) = be_u64(input)?;
@@ -400,11 +403,10 @@ fn telegram(input: &[u8]) -> Read<'_, Telegram<'_>> {
     let (input, header) = length_data(be_u8).parse(input)?;
     let (input, expanded) = cond(has(bit::EXPANDED), length_data(be_u16)).parse(input)?;
     let (input, (digest, payload)) = (be_u64, rest).parse(input)?;
-    let link = LinkForm::from_number((flags & bit::LINK_MASK) >> bit::LINK_SHIFT);
     let telegram = Telegram {
         decoder,
         carriage,
-        link: link.unwrap_or_default(),
+        link,
         utility: UtilityId::new(utility),
         gateway,
         received_utc_ms,

@@ -183,7 +183,7 @@ mod tests {
             \"terminal\":\"9315785634123303\",\"address\":{\"id\":\"12345678\",\"manufacturer\":\
             \"ELS\",\"version\":51,\"device_type\":3},\"lane\":\"bulk\",\"kind\":\"opaque\",\
             \"gateway\":\"roof\",\"carriage\":\"tcp\",\"custody\":\"acknowledged\",\"rssi_dbm\":-87,\
-            \"heard_at\":\"2026-11-28T07:44:33Z\",\"received_at\":\"2026-11-28T07:44:34Z\",\
+            \"heard_at\":\"2026-11-28T04:21:30Z\",\"received_at\":\"2026-11-28T04:21:31Z\",\
             \"protocol\":\"mbus\",\"security_mode\":7,\"verified\":\"mac\",\"counter\":16909060,\
             \"access_number\":42,\"status\":4,\"flags\":[],\"value\":{\"records\":[],\"opaque\":\
             [{\"octets\":\"fd0b27048502\"}]},\"raw\":\"7afd0b27048502\",\"position\":7,\

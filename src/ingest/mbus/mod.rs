@@ -10,6 +10,7 @@
 
 mod committer;
 mod seams;
+mod searcher;
 mod underway;
 mod verdicts;
 
@@ -29,6 +30,7 @@ use crate::store::state::meters::{Mark, Seen};
 use crate::time::Clock;
 
 use committer::{Committer, Settled};
+use searcher::{Searcher, Wanted, is_in};
 use underway::{Place, Underway};
 
 pub use seams::{
@@ -75,6 +77,7 @@ impl std::fmt::Debug for MbusParts {
 pub struct MbusIntake {
     core: Arc<Core>,
     committer: Committer,
+    searcher: Searcher,
 }
 
 /// What the intake and the thread of its answers share.
@@ -102,7 +105,16 @@ impl MbusIntake {
             move |settled: Settled| core.settle(&settled)
         };
         let committer = Committer::start(settle)?;
-        Ok(Self { core, committer })
+        let search = {
+            let core = Arc::clone(&core);
+            move |wanted| core.search(wanted)
+        };
+        let searcher = Searcher::start(search)?;
+        Ok(Self {
+            core,
+            committer,
+            searcher,
+        })
     }
 
     /// Telegrams that are on their way into the log.
@@ -169,7 +181,19 @@ impl MbusIntake {
         match core.parts.state.meters.judge(meter, &mark) {
             Seen::New => {}
             Seen::Copy => return asker.answer(core, Answer::Durable { is_copy: true }),
-            seen => return asker.refuse(core, seen),
+            otherwise => {
+                drop(shard);
+                let wanted = Wanted {
+                    meter,
+                    mark,
+                    otherwise,
+                    asker,
+                };
+                if let Err(asker) = self.searcher.look_for(wanted) {
+                    asker.answer(core, Answer::Busy);
+                }
+                return;
+            }
         }
         let meters = &core.parts.state.meters;
         if !meters.knows(meter) && meters.len() >= core.parts.meters_max {
@@ -211,6 +235,15 @@ impl MbusIntake {
 }
 
 impl Core {
+    /// Tells whoever brought a telegram with a used counter whether it is durable.
+    fn search(&self, wanted: Wanted) {
+        if is_in(&self.parts.log, wanted.meter, &wanted.mark) {
+            wanted.asker.answer(self, Answer::Durable { is_copy: true });
+        } else {
+            wanted.asker.refuse(self, wanted.otherwise);
+        }
+    }
+
     /// Tells all who wait for a frame what became of it.
     fn settle(&self, settled: &Settled) {
         let askers = self
@@ -321,6 +354,3 @@ const fn carriage_of(transport: Transport) -> Carriage {
         Transport::Udp => Carriage::Udp,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -13,8 +13,9 @@
 //! # Counters
 //!
 //! Each version of each key has a sliding window of [`WINDOW`] counters. A counter that is in it and
-//! was not seen is new, however late it comes; one that was seen, in a telegram whose digest is not
-//! known, is refused, and so is one before the window.
+//! was not seen is new, however late it comes. One that was seen in a telegram whose digest is not
+//! kept any more, and one before the window, is not: whoever asks then looks in the log whether it is
+//! a copy, and refuses it if it is none.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -312,4 +313,4 @@ impl MeterTable {
 
 #[cfg(test)]
 #[path = "meters_tests.rs"]
-mod tests;
+pub(super) mod tests;

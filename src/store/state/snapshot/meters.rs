@@ -87,3 +87,7 @@ fn window(input: &[u8]) -> Read<'_, Window> {
     };
     Ok((input, Window { key, highest, seen }))
 }
+
+#[cfg(test)]
+#[path = "meters_tests.rs"]
+mod tests;

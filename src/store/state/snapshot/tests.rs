@@ -524,12 +524,12 @@ fn a_snapshot_of_a_later_server_is_refused_by_its_name() {
     let fs = disk_with(1);
     let path = Path::new(DIR).join("hot-00000000000000001000.snap");
     let mut octets = fs.content(&path).unwrap();
-    octets[8] = 3;
+    octets[8] = u8::try_from(VERSION).unwrap() + 1;
     fs.put(&path, octets);
     let error = load_latest(Path::new(DIR), &fs, LinkKeyring::new()).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains("hot-00000000000000001000.snap has version 3"),
+        text.contains("hot-00000000000000001000.snap has version 4"),
         "{text}"
     );
 }
