@@ -81,10 +81,10 @@ fn search_all(wanted: &Receiver<Wanted>, mut search: impl FnMut(Wanted)) {
 pub(super) fn is_in(log: &CommitLog, meter: TerminalId, mark: &Mark) -> bool {
     let walk = Walk {
         segments_max: SEGMENTS_MAX,
+        frames_max: FRAMES_MAX,
         ..Walk::default()
     };
-    let frames = log.walk(meter, walk).take(FRAMES_MAX);
-    let mut frames = frames.map_while(Result::ok);
+    let mut frames = log.walk(meter, walk).map_while(Result::ok);
     frames.any(|frame| {
         let telegram = Telegram::decode(&frame.payload).ok();
         let known = telegram.filter(|_| frame.kind == KIND_TELEGRAM);
