@@ -4,9 +4,7 @@
 use crate::model::record::RecordError;
 use crate::model::step::StepError;
 use crate::model::telegram::TelegramError;
-use crate::model::{
-    Lane, Lsn, OutwardRecord, SessionStep, Telegram, TerminalId, Zone, records_of,
-};
+use crate::model::{Lane, Lsn, OutwardRecord, SessionStep, Telegram, TerminalId, Zone, records_of};
 
 use super::log::{CommitLog, ReadError, Walk};
 use super::state::State;
@@ -178,7 +176,11 @@ pub fn telegrams_over_time(
         let telegram = Telegram::decode(&frame.payload);
         let telegram = telegram.map_err(|cause| RecordsError::Telegram { lsn, cause })?;
         let at = u32::try_from(telegram.received_utc_ms / 1_000).unwrap_or(u32::MAX);
-        old = if at < query.from_utc_s { old.saturating_add(1) } else { 0 };
+        old = if at < query.from_utc_s {
+            old.saturating_add(1)
+        } else {
+            0
+        };
         if old >= OLD_FRAMES {
             return Ok(Page { end, next: None });
         }

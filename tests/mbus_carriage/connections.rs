@@ -17,7 +17,10 @@ fn a_line_is_answered_ok_once_its_telegram_is_durable() {
     assert_eq!(roof.hear(), "OK 1");
     let kept = world.kept();
     assert_eq!(kept.len(), 1);
-    assert_eq!((kept[0].gateway.as_str(), kept[0].carriage), ("roof", Carriage::Tcp));
+    assert_eq!(
+        (kept[0].gateway.as_str(), kept[0].carriage),
+        ("roof", Carriage::Tcp)
+    );
     assert_eq!((kept[0].meter, kept[0].counter), (1, Some(5)));
     assert_eq!(world.booted.state.table.len(), 0, "a meter is no terminal");
     assert_eq!(world.booted.state.meters.len(), 1);
@@ -60,7 +63,13 @@ fn answers_come_in_the_order_of_the_lines_and_each_says_why() {
         assert!(heard.starts_with(begin), "{heard}");
     }
     assert_eq!(world.kept().len(), 2);
-    for verdict in ["no_key", "clear_not_allowed", "wrong_mac", "wrong_key", "part"] {
+    for verdict in [
+        "no_key",
+        "clear_not_allowed",
+        "wrong_mac",
+        "wrong_key",
+        "part",
+    ] {
         assert_eq!(world.counts.of("tcp", verdict), 1, "{verdict}");
     }
 }
@@ -135,7 +144,9 @@ fn whoever_is_not_known_is_told_so_and_cut_and_after_some_failures_nothing_is_lo
             guess.hear()
         })
         .collect();
-    let refused = heard.iter().filter(|one| one.starts_with("ERR 0 too_many_failures "));
+    let refused = heard
+        .iter()
+        .filter(|one| one.starts_with("ERR 0 too_many_failures "));
     assert!(refused.count() > 0 || heard.len() == 8, "{heard:?}");
     assert_eq!(world.kept(), []);
 }

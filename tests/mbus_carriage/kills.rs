@@ -119,5 +119,9 @@ fn nothing_that_was_acknowledged_is_lost_and_nothing_is_there_twice() {
     let is_lost = |number: &&u32| !distinct.contains(&parts(**number));
     let lost: Vec<_> = acknowledged.iter().filter(is_lost).collect();
     assert_eq!(lost, Vec::<&u32>::new(), "after {kills} kills");
-    assert!(acknowledged.len() > 300, "{} after {kills} kills", acknowledged.len());
+    assert!(
+        acknowledged.len() > 300,
+        "{} after {kills} kills",
+        acknowledged.len()
+    );
 }

@@ -24,14 +24,21 @@ fn a_filling_disk_keeps_readings_at_the_gateway_and_a_full_one_alarms_too() {
         let counter = u32::from(level.number()) * 2 + 1;
         roof.say(&(line(7, 1, counter) + &alarm(counter + 1)));
         assert_eq!(roof.hear(), format!("{reading} {counter}"), "{level:?}");
-        assert_eq!(roof.hear(), format!("{alarms} {}", counter + 1), "{level:?}");
+        assert_eq!(
+            roof.hear(),
+            format!("{alarms} {}", counter + 1),
+            "{level:?}"
+        );
     }
     world.load.set_disk(DiskLevel::Plenty);
     roof.say(&line(7, 1, 3));
     assert_eq!(roof.hear(), "OK 9", "what was kept back is taken later");
     world.load.set_queue_percent(90);
     roof.say(&(line(7, 1, 20) + &alarm(21)));
-    assert_eq!((roof.hear(), roof.hear()), ("BUSY 10".into(), "OK 11".into()));
+    assert_eq!(
+        (roof.hear(), roof.hear()),
+        ("BUSY 10".into(), "OK 11".into())
+    );
 }
 
 #[test]

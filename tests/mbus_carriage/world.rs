@@ -378,6 +378,8 @@ impl Line {
     /// Whether the server has ended the connection.
     pub(crate) fn is_over(&mut self) -> bool {
         let mut rest = Vec::new();
-        self.reader.read_to_end(&mut rest).is_ok_and(|read| read == 0)
+        self.reader
+            .read_to_end(&mut rest)
+            .is_ok_and(|read| read == 0)
     }
 }

@@ -15,7 +15,9 @@ type Content = Vec<([u8; 8], Meter)>;
 
 fn content(table: &MeterTable) -> Content {
     let shards = 0..MeterTable::SHARDS;
-    shards.flat_map(|shard| table.copy_of_shard(shard)).collect()
+    shards
+        .flat_map(|shard| table.copy_of_shard(shard))
+        .collect()
 }
 
 fn fold(state: &State, lsn: u64, [meter, counter, digest]: [u8; 3]) {
