@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio_rustls::TlsAcceptor;
@@ -127,6 +128,19 @@ impl Gateways {
         let listeners = bound.start(handler, Arc::clone(clock), runtime);
         let listeners = listeners.map_err(GatewaysError::Start)?;
         Ok(Self { intake, listeners })
+    }
+}
+
+impl Gateways {
+    /// Reads nothing more, and waits until what was begun is answered: at the latest after
+    /// `deadline`.
+    pub(super) async fn drain(gateways: Option<Self>, deadline: Duration) {
+        let Some(Self { intake, listeners }) = gateways else {
+            return;
+        };
+        let complete = listeners.drain(deadline).await;
+        let pending = intake.pending();
+        tracing::info!(complete, pending, "Gateways were answered.");
     }
 }
 

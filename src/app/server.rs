@@ -184,14 +184,7 @@ impl Server {
         let sessions = Duration::from_secs(u64::from(config.shutdown.sessions_s));
         let store = Duration::from_secs(u64::from(config.shutdown.store_s));
         self.stopping.cancel();
-        if let Some(Gateways { intake, listeners }) = self.gateways.take() {
-            let drain = async {
-                let complete = listeners.drain(sessions).await;
-                let pending = intake.pending();
-                tracing::info!(complete, pending, "Gateways were answered.");
-            };
-            shutdown.stage("gateways", sessions, drain).await;
-        }
+        let gateways = self.gateways.take();
         if let Some(listeners) = self.listeners.take() {
             let outbound = listeners.outbound();
             let intake = Arc::clone(&self.intake);
@@ -201,7 +194,8 @@ impl Server {
                 let mut out = Vec::new();
                 intake.drain(&mut out);
                 outbound.send_all(&mut out, now_ms);
-                let drained = listeners.drain(sessions).await;
+                let gateways = Gateways::drain(gateways, sessions);
+                let (drained, ()) = tokio::join!(listeners.drain(sessions), gateways);
                 let cut = drained.connections_cut;
                 tracing::info!(complete = drained.is_complete, cut, "Sessions have ended.");
             };
