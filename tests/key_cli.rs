@@ -567,3 +567,95 @@ fn wrong_arguments_give_2() {
         assert_eq!(run(arguments).status.code(), Some(2));
     }
 }
+
+const METERS: &str = "\
+meter,utility,key_id,version,state,policy,key
+ELS-12345678-33-03,a1b2c3d4e5f60718,00,00,current,,c0ffee0123456789c0ffee0123456789
+ELS-12345678-33-03,a1b2c3d4e5f60718,00,01,next,,c0ffee0123456789c0ffee0123456788
+ZRI-0000000A-01-07,a1b2c3d4e5f60718,00,00,current,clear_allowed,c0ffee0123456789c0ffee0123456787
+";
+
+#[test]
+fn a_table_of_meters_is_sealed_and_shown_without_a_key() {
+    let world = World::new();
+    world.put("meters.csv", METERS.as_bytes());
+    let table = world.path("meters.csv");
+    assert_done(&world.seal_keys(&table, "mbus", "meters.sealed", "master.key"));
+    let shown = world.show("meters.sealed", &[]);
+    assert_eq!(
+        stdout(&shown),
+        "mbus ring, utilities: 1, meters: 2, keys: 3\n\
+         utility a1b2c3d4e5f60718, meters: 2 (1 may send in clear), keys: 2 current, 1 next, 0 \
+         previous\n"
+    );
+    let json = world.show("meters.sealed", &["--json"]);
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&json["role"], &json["keys"]), (&"mbus".into(), &3.into()));
+    let octets = fs::read(world.file("meters.sealed")).unwrap();
+    let key = [0xC0, 0xFF, 0xEE, 0x01, 0x23, 0x45, 0x67, 0x89];
+    assert!(!octets.windows(8).any(|part| part == key));
+}
+
+#[test]
+fn a_table_with_mistakes_is_refused_by_line_and_column_and_no_key_is_told() {
+    let world = World::new();
+    let broken = METERS
+        .replace("next", "soon")
+        .replace("6789c0ffee0123456787", "");
+    world.put("meters.csv", broken.as_bytes());
+    let table = world.path("meters.csv");
+    let refused = world.seal_keys(&table, "mbus", "meters.sealed", "master.key");
+    assert_eq!(refused.status.code(), Some(2));
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        told.contains("line 3, state: a state is current, next or previous"),
+        "{told}"
+    );
+    assert!(told.contains("line 4, key: a key is 32"), "{told}");
+    assert!(!told.contains("c0ffee"), "{told}");
+    assert!(!world.file("meters.sealed").exists());
+    world.put("empty.csv", b"meter,utility,key\n");
+    let empty = world.seal_keys(
+        &world.path("empty.csv"),
+        "mbus",
+        "meters.sealed",
+        "master.key",
+    );
+    assert!(
+        String::from_utf8(empty.stderr)
+            .unwrap()
+            .contains("holds no key of a meter")
+    );
+}
+
+#[test]
+fn a_server_takes_sealed_meters_and_says_what_is_wrong_with_others() {
+    let world = World::new();
+    world.put("meters.csv", METERS.as_bytes());
+    let table = world.path("meters.csv");
+    assert_done(&world.seal_keys(&table, "mbus", "meters.sealed", "master.key"));
+    let output = run(&["key", "new-master", "--out", &world.path("other.key")]);
+    assert_done(&output);
+    let serve = |file: &str, master: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kenshin"));
+        command.arg("serve").current_dir(world.folder.path());
+        command.env("KENSHIN_KEYS__MBUS_FILE", world.path(file));
+        command.env("KENSHIN_KEYS__MASTER_KEY_FILE", world.path(master));
+        // So that a server whose keys are good ends by itself.
+        command.env("KENSHIN_DATA_DIR", "/dev/null/data");
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let clear = serve("meters.csv", "master.key");
+    assert!(clear.contains("kenshin key seal --role mbus"), "{clear}");
+    let other = serve("meters.sealed", "other.key");
+    assert!(other.contains("the master key does not fit"), "{other}");
+    let role = serve("link.sealed", "master.key");
+    assert!(
+        role.contains("it holds the link ring, and the mbus ring is wanted"),
+        "{role}"
+    );
+    let good = serve("meters.sealed", "master.key");
+    assert!(good.contains("/dev/null/data"), "{good}");
+}

@@ -582,3 +582,147 @@ fn an_operator_calls_a_terminal_through_the_server_and_through_nothing_else() {
     assert!(message.contains("never called"), "{message}");
     stop(server);
 }
+
+fn mode_of(path: &str) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+impl World {
+    fn path(&self, name: &str) -> String {
+        self.site.dir.join(name).to_str().unwrap().to_owned()
+    }
+
+    /// Registers the gateway of the roof with a token that is made, and gives the token.
+    fn put_roof(&self) -> String {
+        let token = self.path("roof.token");
+        let roof = [
+            "gateway",
+            "put",
+            "roof",
+            "--utility",
+            GAS,
+            "--token-out",
+            &token,
+        ];
+        let addresses = ["--address", "192.0.2.0/24", "--address", "2001:db8::7"];
+        let done = self.json(0, &[&roof[..], &addresses[..]].concat());
+        assert_eq!(done["change"], "added");
+        assert_eq!(done["gateway"]["addresses"][0], "192.0.2.0/24");
+        assert_eq!(done["gateway"]["token"], true);
+        fs::read_to_string(token).unwrap().trim().to_owned()
+    }
+}
+
+#[test]
+fn a_token_is_made_once_and_the_data_folder_does_not_hold_it() {
+    let world = World::new();
+    world.put_gas();
+    let secret = world.put_roof();
+    let token = world.path("roof.token");
+    assert_eq!(mode_of(&token), 0o600);
+    assert_eq!(secret.len(), 64, "32 random octets");
+    let again = world.run(&["gateway", "put", "roof", "--token-out", &token]);
+    assert_eq!(again.status.code(), Some(2), "no file is written over");
+    assert_eq!(fs::read_to_string(&token).unwrap().trim(), secret);
+    let known = ["gateway", "put", "roof", "--token-file", &token];
+    assert_eq!(world.json(0, &known)["change"], "unchanged");
+    let hill = world.path("hill.token");
+    let hill_put = [
+        "gateway",
+        "put",
+        "hill",
+        "--utility",
+        GAS,
+        "--token-out",
+        &hill,
+    ];
+    let refused = world.json(1, &[&hill_put[..], &["--address", "192.0.2.7"]].concat());
+    assert_eq!(refused["error"]["kind"], "refused");
+    assert!(!fs::exists(&hill).unwrap(), "a token that opens nothing");
+    assert_no_token_in(&world.site.dir.join("data"), &secret);
+}
+
+#[test]
+fn a_gateway_that_a_server_registered_survives_its_kill_and_one_that_it_removed_does_not() {
+    let world = World::new();
+    world.put_gas();
+    let server = world.serve();
+    let secret = world.put_roof();
+    let digest = "07".repeat(32);
+    let hill = ["gateway", "put", "hill", "--utility", GAS];
+    let hill = [&hill[..], &["--certificate-sha256", &digest]].concat();
+    assert_eq!(world.json(0, &hill)["change"], "added");
+    let listed = world.json(0, &["gateway", "list"]);
+    assert_eq!(listed["gateways"].as_array().unwrap().len(), 2);
+    assert_eq!(listed["gateways"][0]["certificate_sha256"], digest);
+    let shown = world.run(&["gateway", "show", "roof"]);
+    let told = String::from_utf8(shown.stdout).unwrap();
+    assert!(told.contains("192.0.2.0/24 2001:db8::7"), "{told}");
+    let removed = world.json(0, &["gateway", "remove", "hill"]);
+    assert_eq!(removed["change"], "removed");
+    kill(server);
+    let listed = world.json(0, &["gateway", "list", "--utility", GAS]);
+    assert_eq!(listed["gateways"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["gateways"][0]["gateway"], "roof");
+    let gone = world.json(1, &["gateway", "show", "hill"]);
+    assert_eq!(gone["error"]["kind"], "refused");
+    stop(world.serve());
+    let shown = world.json(0, &["gateway", "show", "roof"]);
+    assert_eq!(shown["gateway"]["token"], true, "out of the snapshot");
+    assert_no_token_in(&world.site.dir.join("data"), &secret);
+}
+
+/// No file of the data folder holds the token.
+fn assert_no_token_in(folder: &std::path::Path, token: &str) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            assert_no_token_in(&entry.path(), token);
+        } else if kind.is_file() {
+            let octets = fs::read(entry.path()).unwrap();
+            let found = octets
+                .windows(token.len())
+                .any(|part| part == token.as_bytes());
+            assert!(!found, "{}", entry.path().display());
+        }
+    }
+}
+
+#[test]
+fn the_audit_tells_of_gateways_without_the_digest_of_a_token() {
+    let world = World::new();
+    world.put_gas();
+    let token = world.write("roof.token", &"swordfish".repeat(4));
+    let put = [
+        "gateway",
+        "put",
+        "roof",
+        "--utility",
+        GAS,
+        "--token-file",
+        &token,
+    ];
+    let open = world.run(&put);
+    assert_eq!(open.status.code(), Some(2), "others can read the file");
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(world.json(0, &put)["change"], "added");
+    world.json(0, &["gateway", "remove", "roof"]);
+    let server = world.serve();
+    let audit = ["audit", "--about", "roof"];
+    let deadline = std::time::Instant::now() + PATIENCE;
+    let entries = loop {
+        let output = world.run(&[&audit[..], &["--json"]].concat());
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let entries = told["entries"].as_array().cloned().unwrap_or_default();
+        if entries.len() == 2 || std::time::Instant::now() > deadline {
+            break entries;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    let kinds: Vec<_> = entries.iter().map(|one| one["kind"].as_str()).collect();
+    assert_eq!(kinds, [Some("gateway_removed"), Some("gateway_put")]);
+    assert_eq!(entries[1]["detail"]["token"], true);
+    assert!(!entries[1].to_string().contains("token_sha256"));
+    stop(server);
+}

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::ingest::completions::{Completions, StepObserver};
 use crate::keyring::LinkKeyring;
+use crate::keyring::mbus::MeterKeyring;
 use crate::model::{Event, Lsn};
 use crate::store::fs::{DataDirLock, Fs, LockError, RealFs};
 use crate::store::log::{
@@ -61,6 +62,22 @@ pub enum BootError {
     },
 }
 
+/// The keys of a server, which are read before its start and stay as they are.
+#[derive(Debug, Default)]
+pub struct Rings {
+    /// Those of terminals.
+    pub link: LinkKeyring,
+    /// Those of M-Bus meters.
+    pub meters: Arc<MeterKeyring>,
+}
+
+impl From<LinkKeyring> for Rings {
+    fn from(link: LinkKeyring) -> Self {
+        let meters = Arc::default();
+        Self { link, meters }
+    }
+}
+
 /// What is durable, taken up. Where it has the data folder's lock, dropping it closes the log
 /// before the lock is given back, whoever still has the log.
 #[derive(Debug)]
@@ -81,6 +98,8 @@ pub struct Booted {
     pub replayed_frames: u64,
     /// Snapshots that cannot be used, to be said to the operator.
     pub passed_over: Vec<PassedOver>,
+    /// The keys of M-Bus meters; none in it for operators.
+    pub meter_keys: Arc<MeterKeyring>,
     /// The right to write in the data folder; none if the caller has it.
     pub data_lock: Option<DataDirLock>,
 }
@@ -200,6 +219,7 @@ pub fn boot(
         snapshot_end: loaded.position,
         replayed_frames,
         passed_over: loaded.passed_over,
+        meter_keys: Arc::default(),
         data_lock: None,
     })
 }

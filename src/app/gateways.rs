@@ -11,8 +11,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::config::Config;
 use crate::ingest::load::Load;
 use crate::ingest::mbus::{
-    GatewayLookup, MbusIntake, MbusParts, NoFormats, NoGateways, NoOpener, TelegramOpener, Verdict,
-    Verdicts,
+    FoldedFormats, FoldedGateways, MbusIntake, MbusParts, RingOpener, Verdict, Verdicts,
 };
 use crate::model::telegram::Carriage;
 use crate::net::mbus::tls::{self, TlsError, TlsFiles};
@@ -117,9 +116,9 @@ impl Gateways {
             log: Arc::clone(&booted.log),
             load: Arc::clone(load),
             clock: Arc::clone(clock),
-            opener: opener_of(booted),
-            gateways: lookup_of(booted),
-            formats: Arc::new(NoFormats),
+            opener: Arc::new(RingOpener::new(Arc::clone(&booted.meter_keys))),
+            gateways: Arc::new(FoldedGateways(Arc::clone(&booted.state))),
+            formats: Arc::new(FoldedFormats(Arc::clone(&booted.state))),
             verdicts: Arc::new(Counted(Arc::clone(metrics))),
             meters_max: usize::try_from(config.mbus.meters_max).unwrap_or(usize::MAX),
         });
@@ -142,16 +141,6 @@ impl Gateways {
         let pending = intake.pending();
         tracing::info!(complete, pending, "Gateways were answered.");
     }
-}
-
-/// Whoever opens telegrams with the keys of the server.
-fn opener_of(_: &Booted) -> Arc<dyn TelegramOpener> {
-    Arc::new(NoOpener)
-}
-
-/// Whoever knows the gateways that are registered.
-fn lookup_of(_: &Booted) -> Arc<dyn GatewayLookup> {
-    Arc::new(NoGateways)
 }
 
 /// Counts in the metrics of the server.

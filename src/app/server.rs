@@ -12,7 +12,7 @@ use crate::admin::AdminServer;
 use crate::api::serve;
 use crate::config::Config;
 use crate::ingest::intake::Intake;
-use crate::keyring::{KeyError, LinkKeyring};
+use crate::keyring::KeyError;
 use crate::model::TerminalId;
 use crate::net::mbus::MbusLocalAddrs;
 use crate::net::{Listeners, LocalAddrs};
@@ -20,7 +20,7 @@ use crate::shutdown::Shutdown;
 use crate::telemetry::events;
 use crate::time::Clock;
 
-use super::boot::Booted;
+use super::boot::{Booted, Rings};
 use super::closing::Closing;
 use super::desk::Calls;
 use super::folder::{Folder, Folding};
@@ -98,11 +98,11 @@ impl Server {
     /// [`StartError`]. What was opened is closed again, and what runs has ended or is about to.
     pub fn start(
         config: &Config,
-        keys: LinkKeyring,
+        keys: impl Into<Rings>,
         clock: &Arc<dyn Clock>,
         runtime: &Handle,
     ) -> Result<Self, StartError> {
-        let server = start::start(config, keys, clock, runtime)?;
+        let server = start::start(config, keys.into(), clock, runtime)?;
         server.tell_addresses();
         Ok(server)
     }

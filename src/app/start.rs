@@ -19,7 +19,6 @@ use crate::config::Config;
 use crate::forward::SinkError;
 use crate::ingest::intake::{Intake, Parts};
 use crate::ingest::load::Load;
-use crate::keyring::LinkKeyring;
 use crate::model::Zone;
 use crate::net::mbus::MbusBound;
 use crate::net::{BindError, Bound, bind};
@@ -31,7 +30,7 @@ use crate::store::state::sqlite::FoldedReader;
 use crate::telemetry::Metrics;
 use crate::time::Clock;
 
-use super::boot::{BootError, Booted, take_up};
+use super::boot::{BootError, Booted, Rings, take_up};
 use super::descriptors::{self, TooFewFiles};
 use super::desk::{Calls, desk_of, folded_reader_of};
 use super::folder::{Folder, Folding};
@@ -138,7 +137,7 @@ struct HttpSocket {
 /// See [`Server::start`].
 pub(super) fn start(
     config: &Config,
-    keys: LinkKeyring,
+    keys: Rings,
     clock: &Arc<dyn Clock>,
     runtime: &Handle,
 ) -> Result<Server, StartError> {
@@ -148,13 +147,15 @@ pub(super) fn start(
 impl Prepared {
     fn new(
         config: &Config,
-        keys: LinkKeyring,
+        keys: Rings,
         clock: &Arc<dyn Clock>,
         runtime: &Handle,
     ) -> Result<Self, StartError> {
         let workers = workers_of(config);
         let connections = descriptors::provide(config, workers)?;
-        let booted = Arc::new(take_up(config, workers.saturating_add(2), keys)?);
+        let mut booted = take_up(config, workers.saturating_add(2), keys.link)?;
+        booted.meter_keys = keys.meters;
+        let booted = Arc::new(booted);
         let metrics = metrics_of(config, &booted);
         let is_mark_taken_up = booted.take_up_mark(&**clock)?;
         // Before terminals can call, so that whoever sees the server up finds the socket too.

@@ -12,8 +12,8 @@ use crate::store::state::sqlite::AuditFilter;
 
 /// What `--help` says after the arguments.
 const HELP: &str = "\
-What operators changed of utilities, terminals, keys and sinks, which key versions and modes
-terminals proved, and what the server noticed: copies of terminals, signs of rollback, frames that
+What operators changed of utilities, terminals, gateways, keys and sinks, which key versions and
+modes terminals proved, and what the server noticed: copies of terminals, signs of rollback, frames that
 it cannot fold. It is folded out of the log, and the position says up to where.
 
 An entry has no time of its own. The time that is shown is the receipt of the last frame of a
@@ -30,12 +30,12 @@ Exit status:
 #[command(after_long_help = HELP)]
 pub struct AuditArgs {
     /// Only what is of this kind, such as utility_put, terminals_put, terminal_removed, key_state,
-    /// key_readmitted, sink_skipped, promoted, rollback_suspected.
+    /// key_readmitted, gateway_put, sink_skipped, promoted, rollback_suspected.
     #[arg(long)]
     pub kind: Option<String>,
 
-    /// Only what is about this terminal or utility, 16 hexadecimal digits, or this sink. An import
-    /// is about its utility.
+    /// Only what is about this terminal or utility, 16 hexadecimal digits, or this sink or gateway.
+    /// An import is about its utility.
     #[arg(long, value_name = "ID")]
     pub about: Option<String>,
 

@@ -16,6 +16,7 @@ use crate::keyring::LinkKeyring;
 pub mod decoder;
 pub mod key_file;
 pub mod lines;
+pub mod mbus;
 pub mod pretty;
 
 use decoder::Decoder;
@@ -31,7 +32,10 @@ between them, with : or - between octets, and with 0x before the first. Each lin
 a bad one does not stop the next. An answer follows its uplink, since only with it can it be opened.
 
 The JSON form is described in protocol-spec/decode-json.md, the key file in
-protocol-spec/vectors/README.md; protocol-spec/vectors/keys.toml is one.";
+protocol-spec/vectors/README.md; protocol-spec/vectors/keys.toml is one.
+
+With --protocol mbus a line is a telegram, and behind white space its key of 32 digits if it has one.
+Fragments are put together, and compact frames are read by formats that earlier lines taught.";
 
 /// What `--help` says after the arguments.
 const AFTER_HELP: &str = "\
@@ -41,7 +45,9 @@ Exit status:
   2  the arguments or the key file are wrong, or a stream failed
 
 Example:
-  kenshin decode --pretty --keys keys.toml < frames.hex";
+  kenshin decode --pretty --keys keys.toml < frames.hex
+  echo 1E44AE4C9956341268077A360010002F2F0413181E0000023B00002F2F2F2F |
+    kenshin decode --protocol mbus";
 
 /// The arguments of `kenshin decode`.
 #[derive(Debug, Args)]
@@ -51,7 +57,8 @@ pub struct DecodeArgs {
     #[arg(long, value_enum, default_value_t = Protocol::Otl)]
     pub protocol: Protocol,
 
-    /// The key file (TOML). Without it only frames of mode 0 are shown whole.
+    /// The key file: of OTL a table in TOML, of M-Bus one in CSV, or either sealed. Without it only
+    /// what is in clear is shown whole, and M-Bus telegrams whose key stands in their line.
     #[arg(long, value_name = "FILE")]
     pub keys: Option<PathBuf>,
 
@@ -69,6 +76,8 @@ pub struct DecodeArgs {
 pub enum Protocol {
     /// The Open Telemeter Link.
     Otl,
+    /// M-Bus, wired and wireless (EN 13757).
+    Mbus,
 }
 
 /// How a run ended that was not stopped by an error of the streams.
@@ -97,20 +106,29 @@ pub enum StreamError {
 /// or the streams cannot be used.
 #[must_use]
 pub fn run(args: &DecodeArgs) -> ExitCode {
-    let Protocol::Otl = args.protocol;
     let master = args.master_key_file.as_deref();
-    let load = |path| key::load_link_keys(path, master);
-    let keys = match args.keys.as_deref().map(load).transpose() {
-        Ok(keys) => keys,
-        Err(error) => return fail(&error),
-    };
+    let (input, mut output) = (io::stdin().lock(), io::stdout().lock());
     // Standard output is flushed at each end of a line, so that a reader sees a frame at once.
-    match decode_lines(
-        io::stdin().lock(),
-        &mut io::stdout().lock(),
-        keys,
-        args.pretty,
-    ) {
+    let decoded = match args.protocol {
+        Protocol::Otl => {
+            let load = |path| key::load_link_keys(path, master);
+            match args.keys.as_deref().map(load).transpose() {
+                Ok(keys) => decode_lines(input, &mut output, keys, args.pretty),
+                Err(error) => return fail(&error),
+            }
+        }
+        Protocol::Mbus => {
+            let load = |path| key::meters::load(path, master);
+            match args.keys.as_deref().map(load).transpose() {
+                Ok(keys) => {
+                    let keys = keys.unwrap_or_default();
+                    mbus::decode_lines(input, &mut output, &keys, args.pretty)
+                }
+                Err(error) => return fail(&error),
+            }
+        }
+    };
+    match decoded {
         Ok(Outcome::AllDecoded) => ExitCode::SUCCESS,
         Ok(Outcome::SomeRefused) => ExitCode::from(1),
         // Whoever read the output has seen enough.

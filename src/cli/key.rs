@@ -8,15 +8,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::Value;
 
 use super::decode::key_file::{self, KeyFileError};
 use super::output;
 use crate::keyring::keys_toml::{self, KeysTomlErrors};
-use crate::keyring::sealed::{self, OpenFileError, Role, SealFileError, Summary};
+use crate::keyring::mbus::MeterSummary;
+use crate::keyring::mbus::csv::Mistakes;
+use crate::keyring::sealed::{self, FileKey, OpenFileError, Role, SealFileError, Summary};
 use crate::keyring::{LinkKeyring, OsRandom};
 
 pub mod files;
 pub mod master;
+pub mod meters;
 pub mod show;
 pub mod states;
 
@@ -62,7 +66,7 @@ pub struct NewMasterArgs {
 /// The arguments of `kenshin key seal`.
 #[derive(Debug, Args)]
 pub struct SealArgs {
-    /// The plain key file (TOML).
+    /// The plain key file: TOML, and for the role mbus a table (CSV).
     #[arg(long, value_name = "FILE")]
     pub keys: PathBuf,
 
@@ -82,7 +86,7 @@ pub struct SealArgs {
 /// The arguments of `kenshin key show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// The sealed file, of either role.
+    /// The sealed file, of any role.
     #[arg(long, value_name = "FILE")]
     pub sealed: PathBuf,
 
@@ -102,6 +106,8 @@ pub enum RoleArg {
     Link,
     /// Command and key-encryption masters: the signer's.
     Command,
+    /// Keys of M-Bus meters: the server's.
+    Mbus,
 }
 
 /// Why keys were not loaded.
@@ -113,6 +119,15 @@ pub enum LoadKeysError {
     /// A plain key file cannot be used.
     #[error(transparent)]
     Plain(#[from] KeyFileError),
+    /// A table of meters' keys has mistakes; all of them, a line each.
+    #[error("the key file {} has errors:\n{mistakes}", path.display())]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        mistakes: Mistakes,
+    },
     /// The file is sealed, and there is no usable master key.
     #[error(transparent)]
     Master(#[from] MasterKeyError),
@@ -145,6 +160,18 @@ pub enum SealKeysError {
         #[source]
         errors: KeysTomlErrors,
     },
+    /// The table of meters' keys has mistakes; all of them, a line each.
+    #[error("the key file {} has errors:\n{mistakes}", path.display())]
+    InvalidTable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        mistakes: Mistakes,
+    },
+    /// The table has no key.
+    #[error("the key file {} holds no key of a meter", .0.display())]
+    NoMeterKeys(PathBuf),
     /// The file to seal is a sealed one.
     #[error("the key file {} is sealed already", .0.display())]
     Sealed(PathBuf),
@@ -200,45 +227,65 @@ fn seal(args: &SealArgs) -> Result<(), SealKeysError> {
     // Said before anything else is: a long key file takes its time.
     files::refuse_existing(&args.out)?;
     let master = master::find(args.master_key_file.as_deref())?;
-    let octets = files::read_keys(&args.keys)?;
+    let file = match args.role {
+        RoleArg::Link => seal_ring(Role::Link, &args.keys, &master),
+        RoleArg::Command => seal_ring(Role::Command, &args.keys, &master),
+        RoleArg::Mbus => meters::seal(&args.keys, &master),
+    };
+    Ok(files::write_new(&args.out, &file?)?)
+}
+
+/// Seals one ring of a plain key file in TOML.
+fn seal_ring(role: Role, path: &Path, master: &FileKey) -> Result<Vec<u8>, SealKeysError> {
+    let octets = files::read_keys(path)?;
     if sealed::is_sealed(&octets) {
-        return Err(SealKeysError::Sealed(args.keys.clone()));
+        return Err(SealKeysError::Sealed(path.to_owned()));
     }
-    let text = str::from_utf8(&octets).map_err(|_| SealKeysError::NotText(args.keys.clone()))?;
+    let text = str::from_utf8(&octets).map_err(|_| SealKeysError::NotText(path.to_owned()))?;
     let keys = keys_toml::parse(text).map_err(|errors| SealKeysError::Invalid {
-        path: args.keys.clone(),
+        path: path.to_owned(),
         errors,
     })?;
-    let (role, file) = match (args.role, keys.command) {
-        (RoleArg::Link, _) => {
-            let file = sealed::seal_link(&keys.link, &master, &mut OsRandom);
-            (Role::Link, file)
-        }
-        (RoleArg::Command, Some(ring)) => {
-            let file = sealed::seal_command(&ring, &master, &mut OsRandom);
-            (Role::Command, file)
-        }
-        (RoleArg::Command, None) => return Err(SealKeysError::NoCommandKeys(args.keys.clone())),
+    let file = match (role, keys.command) {
+        (Role::Command, Some(ring)) => sealed::seal_command(&ring, master, &mut OsRandom),
+        (Role::Command, None) => return Err(SealKeysError::NoCommandKeys(path.to_owned())),
+        _ => sealed::seal_link(&keys.link, master, &mut OsRandom),
     };
-    let file = file.map_err(|cause| SealKeysError::Seal { role, cause })?;
-    Ok(files::write_new(&args.out, &file)?)
+    file.map_err(|cause| SealKeysError::Seal { role, cause })
 }
 
 fn show(args: &ShowArgs) -> ExitCode {
-    let summary = match load_summary(&args.sealed, args.master_key_file.as_deref()) {
-        Ok(summary) => summary,
-        Err(error) => return done(Err(error)),
-    };
-    let text = if args.json {
-        format!("{}\n", show::json(&summary))
-    } else {
-        show::text(&summary)
-    };
-    output::show(&text, ExitCode::SUCCESS)
+    match load_summary(&args.sealed, args.master_key_file.as_deref()) {
+        Ok(shown) if args.json => output::show(&format!("{}\n", shown.json()), ExitCode::SUCCESS),
+        Ok(shown) => output::show(&shown.text(), ExitCode::SUCCESS),
+        Err(error) => done(Err(error)),
+    }
 }
 
-fn load_summary(path: &Path, master: Option<&Path>) -> Result<Summary, LoadKeysError> {
-    let file = files::read_keys(path)?;
+/// What a sealed ring holds, by its kind.
+enum Shown {
+    Ring(Summary),
+    Meters(MeterSummary),
+}
+
+impl Shown {
+    fn text(&self) -> String {
+        match self {
+            Self::Ring(summary) => show::text(summary),
+            Self::Meters(summary) => meters::text(summary),
+        }
+    }
+
+    fn json(&self) -> Value {
+        match self {
+            Self::Ring(summary) => show::json(summary),
+            Self::Meters(summary) => meters::json(summary),
+        }
+    }
+}
+
+fn load_summary(path: &Path, master: Option<&Path>) -> Result<Shown, LoadKeysError> {
+    let file = meters::read(path)?;
     let failed = |cause| LoadKeysError::Sealed {
         path: path.to_owned(),
         cause,
@@ -247,17 +294,18 @@ fn load_summary(path: &Path, master: Option<&Path>) -> Result<Summary, LoadKeysE
         return Err(failed(OpenFileError::NotAKeyring));
     }
     let master = master::find(master)?;
-    let summary = match sealed::claimed_role(&file) {
+    let shown = match sealed::claimed_role(&file) {
+        Some(Role::Mbus) => meters::summary(&file, &master).map(Shown::Meters),
         Some(Role::Command) => {
             let ring = sealed::open_command(&file, &master);
-            ring.map(|ring| Summary::of_command(&ring))
+            ring.map(|ring| Shown::Ring(Summary::of_command(&ring)))
         }
         Some(Role::Link) | None => {
             let ring = sealed::open_link(&file, &master);
-            ring.map(|ring| Summary::of_link(&ring))
+            ring.map(|ring| Shown::Ring(Summary::of_link(&ring)))
         }
     };
-    summary.map_err(failed)
+    shown.map_err(failed)
 }
 
 /// Reads the keys that open frames, out of a plain key file or a sealed link ring.

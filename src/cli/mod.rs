@@ -11,6 +11,7 @@ pub mod audit;
 pub mod config;
 pub mod decode;
 pub mod demo;
+pub mod gateway;
 pub mod key;
 pub mod link_ring;
 pub mod log;
@@ -56,6 +57,8 @@ pub enum Command {
     Utility(utility::UtilityArgs),
     /// Register, change, remove and show terminals; import tables of them.
     Terminal(terminal::TerminalArgs),
+    /// Register, change, remove and show the gateways that hand over telegrams of meters.
+    Gateway(gateway::GatewayArgs),
     /// Show the alarms that go on.
     Alarms(alarms::AlarmsArgs),
     /// Show what people, keys and sinks did, and what the server noticed.
@@ -79,6 +82,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Utility(args) => utility::run(&args),
         Command::Terminal(args) => terminal::run(&args),
+        Command::Gateway(args) => gateway::run(&args),
         Command::Alarms(args) => alarms::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Sink(args) => sink::run(&args),

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::app::Server;
+use crate::app::boot::Rings;
 use crate::config::Config;
 use crate::shutdown::Shutdown;
 use crate::telemetry::{chain, init_logs};
@@ -67,8 +68,12 @@ async fn run_until_stopped(
     let watched = shutdown.clone();
     runtime.spawn(async move { watched.watch_signals().await });
     let stop = shutdown.token();
+    let meters = Arc::new(link_ring::load_meters(&config.keys)?);
     let server = loop {
-        let keys = link_ring::load(&config.keys)?;
+        let keys = Rings {
+            link: link_ring::load(&config.keys)?,
+            meters: Arc::clone(&meters),
+        };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (for_start, handle) = (config.clone(), runtime.clone());
         let start = move || Server::start(&for_start, keys, &clock, &handle);

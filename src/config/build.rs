@@ -257,6 +257,7 @@ fn keys(reader: &mut Reader<'_>, file: &mut Scope<'_, '_>) -> Keys {
     let s = &mut scope;
     let keys = Keys {
         link_file: reader.get(s, "link_file", values::path),
+        mbus_file: reader.get(s, "mbus_file", values::path),
         master_key_file: reader.get(s, "master_key_file", values::path),
         allow_clear_keys: reader
             .get(s, "allow_clear_keys", values::flag)

@@ -108,6 +108,7 @@ impl Config {
     pub fn secret_files(&self) -> Vec<(String, &Path)> {
         let keys = [
             ("keys.link_file", &self.keys.link_file),
+            ("keys.mbus_file", &self.keys.mbus_file),
             ("keys.master_key_file", &self.keys.master_key_file),
             ("mbus.tls_key_file", &self.mbus.tls_key_file),
         ];

@@ -248,9 +248,11 @@ impl Default for Disk {
 pub struct Keys {
     /// The link ring: a sealed file, or a plain one if [`Self::allow_clear_keys`].
     pub link_file: Option<PathBuf>,
-    /// The master key that opens a sealed ring; without it, the environment is asked.
+    /// The ring of M-Bus meters' keys: a sealed file, or a table if [`Self::allow_clear_keys`].
+    pub mbus_file: Option<PathBuf>,
+    /// The master key that opens sealed rings; without it, the environment is asked.
     pub master_key_file: Option<PathBuf>,
-    /// Whether the link ring may be a plain file.
+    /// Whether rings may be plain files.
     pub allow_clear_keys: bool,
     /// Whether terminals may be served in mode 0, if their registration allows it too.
     pub allow_mode0: bool,

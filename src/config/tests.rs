@@ -59,7 +59,7 @@ fn the_examples_of_the_template_parse_too() {
     assert_eq!(config.consumers.len(), 1);
     assert_eq!(config.disk.quota_mib, Some(51_200));
     assert_eq!(config.listen.udp_workers, Some(2));
-    assert_eq!(config.secret_files().len(), 4);
+    assert_eq!(config.secret_files().len(), 5);
 }
 
 #[test]

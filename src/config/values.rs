@@ -8,10 +8,7 @@ use super::reader::{Raw, Wrong};
 use super::sections::{FollowFrom, LogFormat, LogLevel, SinkKind};
 use crate::keyring::UtilityId;
 use crate::model::Lsn;
-use crate::model::ids::octets_of_hex;
-
-/// The longest name of a sink or a consumer, in octets.
-const NAME_MAX: usize = 32;
+use crate::model::ids::{NAME_MAX, is_name, octets_of_hex};
 
 fn text<'r>(raw: &'r Raw<'_>) -> Result<&'r str, Wrong> {
     match raw {
@@ -83,9 +80,7 @@ pub(super) fn path(raw: &Raw<'_>) -> Result<PathBuf, Wrong> {
 /// A name that stands in metrics, file names and commands.
 pub(super) fn name(raw: &Raw<'_>) -> Result<String, Wrong> {
     let text = text(raw)?;
-    let is_plain =
-        |octet: u8| octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'-';
-    if text.is_empty() || text.len() > NAME_MAX || !text.bytes().all(is_plain) {
+    if !is_name(text) {
         let remedy = format!("use 1 to {NAME_MAX} of a-z, 0-9 and -");
         return Err(Wrong::new("it is no name", remedy));
     }

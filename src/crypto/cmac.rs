@@ -15,7 +15,7 @@ use aes::cipher::{
 use aes::{Aes128Enc, Aes256Enc};
 use zeroize::Zeroize as _;
 
-use super::key::KeyOctets;
+use super::key::{Key128, KeyOctets};
 use super::verify::{MacMismatch, verify_equal};
 
 /// Octets of a whole AES-CMAC.
@@ -37,6 +37,12 @@ impl CmacKey {
             KeyOctets::Short(key) => Expanded::Aes128(Aes128Enc::new(key.expose().into())),
             KeyOctets::Long(key) => Expanded::Aes256(Aes256Enc::new(key.expose().into())),
         })
+    }
+
+    /// Expands a key of 128 bits.
+    #[must_use]
+    pub fn new_128(key: &Key128) -> Self {
+        Self(Expanded::Aes128(Aes128Enc::new(key.expose().into())))
     }
 
     /// The MAC over the parts in order, as if they were one string.

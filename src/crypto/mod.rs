@@ -14,6 +14,7 @@
 //! | [`digest`] | SHA-256, FIPS 180-4 |
 //! | [`kdf`] | NIST SP 800-108, counter mode with AES-CMAC |
 //! | [`keywrap`] | AES key wrap, RFC 3394 |
+//! | [`mbus`] | what EN 13757 makes of them: KDF-A, modes 5, 7, 10, AFL MACs, link cipher |
 //! | [`otl`] | what OTL v1 makes of them: key schedule, nonces, additional data, command MACs |
 //!
 //! # Rules that the types hold
@@ -32,6 +33,7 @@ pub mod digest;
 pub mod kdf;
 pub mod key;
 pub mod keywrap;
+pub mod mbus;
 pub mod otl;
 mod purpose;
 mod verify;

@@ -23,6 +23,7 @@ mod ledger;
 mod link;
 mod link_changes;
 mod masters;
+pub mod mbus;
 mod purpose_keys;
 mod random;
 mod registration;

@@ -5,7 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::gateway::{Cidr, Fingerprint};
 use super::ids::{Lsn, TerminalId};
+use crate::keyring::UtilityId;
 
 /// An event of the log.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -83,6 +85,24 @@ pub enum Event {
         /// The utility, 16 hexadecimal digits.
         utility: String,
     },
+    /// A gateway was registered, or is registered otherwise.
+    GatewayPut(GatewayEntry),
+    /// A gateway was removed.
+    GatewayRemoved {
+        /// Its name.
+        gateway: String,
+    },
+    /// Counters of downlinks were set aside for one version of a key of an M-Bus meter.
+    MeterCounterReserved {
+        /// The meter: its address in the order of the link.
+        meter: TerminalId,
+        /// The number of the key.
+        key_id: u8,
+        /// Its version.
+        key_version: u8,
+        /// The last counter that may be used.
+        up_to: u32,
+    },
     /// A sink or consumer was seen for the first time, and begins here.
     SinkCreated {
         /// Its name.
@@ -131,6 +151,29 @@ pub struct UtilityEntry {
     #[serde(default)]
     pub allow_mode0: bool,
 }
+
+/// A gateway as it is registered. It has a token, a certificate or an address.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayEntry {
+    /// Its name.
+    pub gateway: String,
+    /// The utility whose meters it hears.
+    pub utility: UtilityId,
+    /// The digest of its token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_sha256: Option<Fingerprint>,
+    /// The digest of its certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_sha256: Option<Fingerprint>,
+    /// The addresses from which it sends, none of them another gateway's, at most
+    /// [`ADDRESSES_PER_GATEWAY`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<Cidr>,
+}
+
+/// Ranges of addresses of a gateway at most.
+pub const ADDRESSES_PER_GATEWAY: usize = 64;
 
 /// A terminal as it is registered.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

@@ -52,6 +52,18 @@ pub fn octets_of_hex(text: &str) -> Option<[u8; 8]> {
     number.filter(|_| is_plain).map(u64::to_be_bytes)
 }
 
+/// The longest name of a sink, a consumer or a gateway, in octets.
+pub const NAME_MAX: usize = 32;
+
+/// Whether a text can be the name of a sink, a consumer or a gateway, which stands in metrics, file
+/// names and commands: 1 to [`NAME_MAX`] of a-z, 0-9 and -.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    let is_plain =
+        |octet: u8| octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'-';
+    (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(is_plain)
+}
+
 impl Serialize for TerminalId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

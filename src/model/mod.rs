@@ -5,6 +5,7 @@
 
 pub mod event;
 pub(crate) mod flat;
+pub mod gateway;
 pub mod ids;
 pub mod record;
 pub mod step;
@@ -12,6 +13,7 @@ pub mod telegram;
 pub mod telegram_record;
 
 pub use event::Event;
+pub use gateway::{Cidr, Fingerprint};
 pub use ids::{Lane, Lanes, Lsn, TerminalId};
 pub use record::{OutwardRecord, Zone, records_of};
 pub use step::{RecordFlags, SessionStep, StepEntry, StepFlags};

@@ -23,10 +23,11 @@
 //! u8   key number, if there is a key
 //! u8   key version, if there is a key
 //! u32  counter, if there is one
+//! u16  octets of a clear tail, if any
 //!
 //! flags  0 wired     1 link encrypted  2 heard by the gateway  3 signal   4 key
 //!        5 counter   6 sender          7 access number         8 status   9 expanded
-//!        10 to 13 the form of the link, see LinkForm
+//!        10 to 13 the form of the link, see LinkForm       14 clear tail
 //! ```
 //!
 //! What is not told has no octets.
@@ -224,7 +225,8 @@ mod bit {
     pub(super) const EXPANDED: u16 = 1 << 9;
     pub(super) const LINK_SHIFT: u32 = 10;
     pub(super) const LINK_MASK: u16 = 0x0F << LINK_SHIFT;
-    pub(super) const ALL: u16 = (1 << 14) - 1;
+    pub(super) const CLEAR_TAIL: u16 = 1 << 14;
+    pub(super) const ALL: u16 = (1 << 15) - 1;
 }
 
 impl<'a> Telegram<'a> {
@@ -281,6 +283,7 @@ impl<'a> Telegram<'a> {
             (bit::ACCESS_NUMBER, self.access_number.is_some()),
             (bit::STATUS, self.status.is_some()),
             (bit::EXPANDED, self.expanded.is_some()),
+            (bit::CLEAR_TAIL, self.security.clear_tail_octets > 0),
         ];
         let set = set.into_iter().filter(|(_, is_set)| *is_set);
         let flags = set.fold(0, |flags, (bit, _)| flags | bit);
@@ -376,6 +379,10 @@ fn put_security(out: &mut Vec<u8>, security: &Security) {
     if let Some(counter) = security.counter {
         out.extend_from_slice(&counter.to_be_bytes());
     }
+    if security.clear_tail_octets > 0 {
+        let octets = u16::try_from(security.clear_tail_octets).unwrap_or(u16::MAX);
+        out.extend_from_slice(&octets.to_be_bytes());
+    }
 }
 
 type Read<'a, T> = nom::IResult<&'a [u8], T>;
@@ -437,7 +444,10 @@ fn security(flags: u16, input: &[u8]) -> Read<'_, Security> {
     let (input, (verified, mode)) = (map_opt(be_u8, verified), be_u8).parse(input)?;
     let (input, key) = cond(flags & bit::KEY != 0, (be_u8, be_u8)).parse(input)?;
     let (input, counter) = cond(flags & bit::COUNTER != 0, be_u32).parse(input)?;
+    let (input, tail) = cond(flags & bit::CLEAR_TAIL != 0, be_u16).parse(input)?;
     let security = Security {
+        clear_tail_octets: tail.map_or(0, usize::from),
+        cut_octets: 0,
         mode,
         link_encrypted: flags & bit::LINK_ENCRYPTED != 0,
         verified,

@@ -9,24 +9,71 @@ use super::record::SCHEMA;
 use super::record::json::{instant, number, put, put_hex};
 use super::telegram::{TELEGRAM_DECODER_VERSION, Telegram};
 use crate::session::mbus::Verified;
+use crate::wire::mbus::app::{Body, DateTime, Item, Quantity, Record, Value, json};
 
 /// What was found while a value was written.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct ValueFacts {
-    /// When the meter says that it measured: its date and time of storage 0, UTC seconds.
-    pub measured_utc_s: Option<u32>,
+    /// When the meter says that it measured, by its own clock, whose zone nobody tells.
+    pub measured: Option<DateTime>,
     /// Whether nothing of the application layer is understood.
     pub is_opaque: bool,
 }
 
-/// Writes the application layer of a telegram as a JSON object.
-pub fn telegram_value_json(telegram: &Telegram<'_>, out: &mut Vec<u8>) -> ValueFacts {
-    put(out, "{\"records\":[],\"opaque\":[{\"octets\":\"");
-    put_hex(out, telegram.payload);
-    put(out, "\"}]}");
-    ValueFacts {
-        measured_utc_s: None,
-        is_opaque: true,
+/// The CI field of a full frame with a short header, as which expanded compact frames are read.
+const FULL_FRAME: u8 = 0x7A;
+
+/// Writes the application layer of a telegram as a JSON object: `records`, `opaque`, and what
+/// `wire::mbus::app::json` adds.
+pub fn telegram_value_json(telegram: &Telegram<'_>, out: &mut String) -> ValueFacts {
+    let (ci, payload) = match telegram.expanded {
+        Some(records) => (FULL_FRAME, records),
+        None => (telegram.ci, telegram.payload),
+    };
+    out.push('{');
+    let facts = match Body::read(ci, telegram.is_wired, payload) {
+        Ok(body) => {
+            json::write_body(out, ci, &body);
+            ValueFacts {
+                measured: measured(&body),
+                is_opaque: matches!(body, Body::Opaque { .. } | Body::Compact(_)),
+            }
+        }
+        Err(_) => {
+            out.push_str("\"records\":[],\"opaque\":[");
+            json::write_opaque(out, "unreadable", Some(ci), payload);
+            out.push(']');
+            ValueFacts {
+                measured: None,
+                is_opaque: true,
+            }
+        }
+    };
+    out.push('}');
+    facts
+}
+
+/// The first moment that the telegram names for its present values.
+fn measured(body: &Body<'_>) -> Option<DateTime> {
+    let Body::Records { records, .. } = body else {
+        return None;
+    };
+    let mut found = (*records).filter_map(|item| match item {
+        Ok(Item::Record(record)) => moment_of(&record),
+        _ => None,
+    });
+    found.next()
+}
+
+fn moment_of(record: &Record<'_>) -> Option<DateTime> {
+    let is_present = record.storage == 0 && record.tariff == 0 && record.subunit == 0;
+    let meaning = record.meaning();
+    if !is_present || meaning.quantity != Quantity::DateTime {
+        return None;
+    }
+    match record.value(&meaning) {
+        Value::DateTime(at) if at.is_moment() => Some(at),
+        _ => None,
     }
 }
 
@@ -44,7 +91,7 @@ const fn kind_of(ci: u8, is_opaque: bool) -> &'static str {
 /// Appends the record of a telegram as one JSON object without line breaks. `position` is that of
 /// its frame.
 pub fn write_telegram_json(position: Lsn, telegram: &Telegram<'_>, out: &mut Vec<u8>) {
-    let mut value = Vec::with_capacity(telegram.payload.len().saturating_mul(8));
+    let mut value = String::with_capacity(telegram.payload.len().saturating_mul(8));
     let facts = telegram_value_json(telegram, &mut value);
     put_name(out, telegram);
     put(
@@ -57,12 +104,23 @@ pub fn write_telegram_json(position: Lsn, telegram: &Telegram<'_>, out: &mut Vec
     put(out, kind_of(telegram.ci, facts.is_opaque));
     out.push(b'"');
     put_carriage(out, telegram);
-    if let Some(measured) = facts.measured_utc_s {
-        put_instant(out, "measured_at", measured);
+    if let Some(measured) = facts.measured {
+        let mut text = String::new();
+        // A string takes all that is written.
+        measured.write(&mut text).ok();
+        put(out, ",\"measured_local\":\"");
+        put(out, &text);
+        out.push(b'"');
     }
     put_security(out, telegram);
-    put(out, ",\"flags\":[],\"value\":");
-    out.extend_from_slice(&value);
+    put(
+        out,
+        match telegram.security.clear_tail_octets {
+            0 => ",\"flags\":[],\"value\":",
+            _ => ",\"flags\":[\"clear_tail\"],\"value\":",
+        },
+    );
+    put(out, &value);
     put(out, ",\"raw\":\"");
     put_hex(out, &[telegram.ci]);
     put_hex(out, telegram.payload);
@@ -181,12 +239,13 @@ mod tests {
         let expected = "{\"schema\":\"kenshin.record/1\",\"id\":\"676173776f726b73-9315785634123303-\
             01a220630c00-11223344-0\",\"revision\":1,\"utility\":\"676173776f726b73\",\
             \"terminal\":\"9315785634123303\",\"address\":{\"id\":\"12345678\",\"manufacturer\":\
-            \"ELS\",\"version\":51,\"device_type\":3},\"lane\":\"bulk\",\"kind\":\"opaque\",\
+            \"ELS\",\"version\":51,\"device_type\":3},\"lane\":\"bulk\",\"kind\":\"meter_data\",\
             \"gateway\":\"roof\",\"carriage\":\"tcp\",\"custody\":\"acknowledged\",\"rssi_dbm\":-87,\
             \"heard_at\":\"2026-11-28T04:21:30Z\",\"received_at\":\"2026-11-28T04:21:31Z\",\
             \"protocol\":\"mbus\",\"security_mode\":7,\"verified\":\"mac\",\"counter\":16909060,\
-            \"access_number\":42,\"status\":4,\"flags\":[],\"value\":{\"records\":[],\"opaque\":\
-            [{\"octets\":\"fd0b27048502\"}]},\"raw\":\"7afd0b27048502\",\"position\":7,\
+            \"access_number\":42,\"status\":4,\"flags\":[],\"value\":{\"records\":[{\
+            \"quantity\":\"volume\",\"unit\":\"m3\",\"value\":\"28504.27\",\"storage\":0,\"tariff\":0,\
+            \"subunit\":0,\"function\":\"instantaneous\"}],\"opaque\":[]},\"raw\":\"7afd0b27048502\",\"position\":7,\
             \"decoder\":1}";
         let text = text(&told());
         serde_json::from_str::<serde_json::Value>(&text).unwrap();

@@ -20,6 +20,8 @@ pub(in crate::model) fn told<'a>() -> Telegram<'a> {
         security: Security {
             mode: 7,
             link_encrypted: true,
+            clear_tail_octets: 0,
+            cut_octets: 0,
             verified: Verified::Mac,
             key: Some(KeyName {
                 id: KeyId(8),
@@ -50,6 +52,8 @@ fn bare<'a>() -> Telegram<'a> {
         security: Security {
             mode: 0,
             link_encrypted: false,
+            clear_tail_octets: 0,
+            cut_octets: 0,
             verified: Verified::None,
             key: None,
             counter: None,

@@ -98,6 +98,14 @@ impl Registry {
                 confirmed,
             } => self.set_key_state((utility, version), state, confirmed),
             Command::KeyReadmit { terminal, version } => self.readmit(terminal, version),
+            Command::GatewayPut(change) => self.put_gateway(change),
+            Command::GatewayRemove { gateway } => self.remove_gateway(&gateway),
+            Command::GatewayShow { gateway } => self.show_gateway(&gateway),
+            Command::GatewayList {
+                utility,
+                after,
+                limit,
+            } => self.list_gateways(utility, after.as_deref(), limit),
             Command::KeyList { utility } => self.list_keys(utility),
         }
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::keyring::{KeyState, UtilityId};
-use crate::model::TerminalId;
+use crate::model::{Cidr, Fingerprint, TerminalId};
 
 /// Terminals in one answer to [`Command::TerminalList`] at most.
 pub const LIST_MAX: u32 = 1_000;
@@ -121,6 +121,29 @@ pub enum Command {
         /// The version, 1 to 255.
         version: u8,
     },
+    /// Registers a gateway, or changes its registration. What is left out stays.
+    GatewayPut(GatewayChange),
+    /// Ends the registration of a gateway.
+    GatewayRemove {
+        /// Which.
+        gateway: String,
+    },
+    /// One gateway.
+    GatewayShow {
+        /// Which.
+        gateway: String,
+    },
+    /// Gateways in the order of their names.
+    GatewayList {
+        /// The one utility whose gateways are wanted; none for all.
+        #[serde(default)]
+        utility: Option<UtilityId>,
+        /// Only those after this one.
+        #[serde(default)]
+        after: Option<String>,
+        /// How many, 1 to [`LIST_MAX`].
+        limit: u32,
+    },
     /// The versions of link masters with their states.
     KeyList {
         /// Of one utility; none for all.
@@ -140,9 +163,40 @@ impl Command {
                 | Self::TerminalShow { .. }
                 | Self::TerminalList { .. }
                 | Self::TerminalImport { dry_run: true, .. }
+                | Self::GatewayShow { .. }
+                | Self::GatewayList { .. }
                 | Self::KeyList { .. }
         )
     }
+}
+
+/// A gateway as it is to be registered. What is left out stays as it is.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayChange {
+    /// Its name: 1 to 32 of a-z, 0-9 and -.
+    pub gateway: String,
+    /// The utility whose meters it hears. A new gateway needs one.
+    #[serde(default)]
+    pub utility: Option<UtilityId>,
+    /// The digest of another token.
+    #[serde(default)]
+    pub token_sha256: Option<Fingerprint>,
+    /// Whether its token is taken away.
+    #[serde(default)]
+    pub drop_token: bool,
+    /// The digest of another certificate.
+    #[serde(default)]
+    pub certificate_sha256: Option<Fingerprint>,
+    /// Whether its certificate is taken away.
+    #[serde(default)]
+    pub drop_certificate: bool,
+    /// All ranges of addresses from which it sends, in place of those before; none takes them away.
+    #[serde(default)]
+    pub addresses: Option<Vec<Cidr>>,
+    /// Whether the gateway may change its utility.
+    #[serde(default)]
+    pub move_utility: bool,
 }
 
 /// A terminal as it is to be registered.

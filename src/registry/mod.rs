@@ -1,4 +1,4 @@
-//! The registry: what operators say of utilities, terminals and the states of keys.
+//! The registry: what operators say of utilities, terminals, gateways and the states of keys.
 //!
 //! [`Command`] is what is asked and [`Reply`] what became of it; both have a form in JSON, so that
 //! they pass through a socket as they are. [`Registry`] checks a command against state, appends
@@ -8,6 +8,7 @@
 mod apply;
 mod command;
 pub mod csv;
+mod gateways;
 mod ident;
 mod keys;
 mod refusal;
@@ -18,9 +19,10 @@ mod tests;
 mod utilities;
 
 pub use apply::{Policy, Registry};
-pub use command::{Command, LIST_MAX, ROWS_PER_IMPORT, Row};
+pub use command::{Command, GatewayChange, LIST_MAX, ROWS_PER_IMPORT, Row};
 pub use ident::{NoTerminal, maker_and_serial, parse_terminal};
 pub use refusal::{ROWS_NAMED_MAX, Refusal, RowProblem, RowRefusal};
 pub use reply::{
-    Change, ImportCounts, KeyView, MeterView, Reply, TerminalLine, TerminalView, UtilityView,
+    Change, GatewayView, ImportCounts, KeyView, MeterView, Reply, TerminalLine, TerminalView,
+    UtilityView,
 };

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::keyring::{KeyState, UtilityId};
-use crate::model::TerminalId;
-use crate::model::event::EventError;
+use crate::model::event::{ADDRESSES_PER_GATEWAY, EventError};
+use crate::model::{Cidr, TerminalId};
 use crate::store::log::AppendError;
 use crate::store::state::table::TableFull;
 
@@ -109,6 +109,51 @@ pub enum Refusal {
     // spec: KEY-8
     #[error("version {0} is WITHDRAWN, and no terminal may use it")]
     Withdrawn(u8),
+    /// A name that no gateway has.
+    #[error("the name of a gateway is 1 to 32 of a-z, 0-9 and -")]
+    GatewayName,
+    /// No gateway has the name.
+    #[error("no gateway {0:?} is registered: `kenshin gateway put` registers one")]
+    UnknownGateway(String),
+    /// A new gateway needs a utility.
+    #[error("the gateway {0} is new and needs a utility: say --utility")]
+    NoGatewayUtility(String),
+    /// The gateway is another utility's.
+    #[error(
+        "{gateway} is registered with {utility}: what it hands over would be another utility's \
+         from now on; say --move-utility if that is meant"
+    )]
+    GatewayUtility {
+        /// Which.
+        gateway: String,
+        /// Its utility.
+        utility: UtilityId,
+    },
+    /// Nobody could tell who it is.
+    #[error("{0} needs a token, a certificate or an address by which it is known")]
+    NothingShown(String),
+    /// Too many ranges of addresses.
+    #[error("a gateway has at most {ADDRESSES_PER_GATEWAY} ranges of addresses, not {0}")]
+    TooManyAddresses(usize),
+    /// Another gateway has the token.
+    #[error("{0} has this token: each gateway has its own")]
+    TokenTaken(String),
+    /// Another gateway has the certificate.
+    #[error("{0} has this certificate: each gateway has its own")]
+    CertificateTaken(String),
+    /// Another gateway sends from some of the addresses.
+    #[error("{range} and {theirs} of {gateway} have addresses in common")]
+    AddressTaken {
+        /// The range that is wanted.
+        range: Cidr,
+        /// The other gateway's.
+        theirs: Cidr,
+        /// Which gateway that is.
+        gateway: String,
+    },
+    /// No place for another gateway.
+    #[error("65,536 gateways are registered, and there is no place for another")]
+    GatewaysFull,
     /// The log did not take a change.
     #[error("{outcome}: {0}", outcome = .0.outcome())]
     Append(#[source] AppendError),

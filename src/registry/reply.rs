@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::keyring::{KeyState, UtilityId};
-use crate::model::TerminalId;
+use crate::model::{Cidr, Fingerprint, Lsn, TerminalId};
 use crate::wire::otl::meter::{Meter, Unit};
 
 /// What a command did to one thing.
@@ -59,6 +59,25 @@ pub enum Reply {
         terminals: Vec<TerminalLine>,
         /// The terminal after which the next page begins; none if this was the last.
         next: Option<TerminalId>,
+    },
+    /// A gateway was put or removed.
+    GatewayPut {
+        /// What that did.
+        change: Change,
+        /// How it is now, or was.
+        gateway: GatewayView,
+    },
+    /// A gateway.
+    Gateway {
+        /// How it is.
+        gateway: GatewayView,
+    },
+    /// A page of gateways.
+    Gateways {
+        /// In the order of their names.
+        gateways: Vec<GatewayView>,
+        /// The gateway after which the next page begins; none if this was the last.
+        next: Option<String>,
     },
     /// Rows were imported, or would be.
     Imported {
@@ -138,6 +157,23 @@ pub struct UtilityView {
     pub commands_stopped: bool,
     /// Its registered terminals.
     pub terminals: u64,
+}
+
+/// A gateway, without what is made of its token.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct GatewayView {
+    /// Its name.
+    pub gateway: String,
+    /// The utility whose meters it hears.
+    pub utility: UtilityId,
+    /// Whether it has a token.
+    pub token: bool,
+    /// The digest of its certificate.
+    pub certificate_sha256: Option<Fingerprint>,
+    /// The addresses from which it sends.
+    pub addresses: Vec<Cidr>,
+    /// The version of its entry, higher with each change: a position of the log.
+    pub version: Lsn,
 }
 
 /// A terminal, in a list.

@@ -9,6 +9,8 @@ use crate::model::{Event, TerminalId};
 use crate::store::fs::{Faults, SimFs, Space};
 use crate::store::log::LogOptions;
 
+mod gateways;
+
 const GAS: UtilityId = UtilityId::new(*b"gasworks");
 const CITY: UtilityId = UtilityId::new(*b"citygas2");
 

@@ -11,7 +11,7 @@ use crate::session::mbus::Refusal;
 use crate::wire::mbus::lines::LineError;
 
 /// What becomes of telegrams beside refusals of [`Refusal`] and [`LineError`].
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 13] = [
     "durable",
     "duplicate",
     "part",
@@ -19,6 +19,9 @@ const OTHERS: [&str; 10] = [
     "no_meter",
     "too_many_meters",
     "too_long",
+    "link_only",
+    "to_meter",
+    "cut",
     "datagram_too_long",
     "datagram_empty",
     "other",

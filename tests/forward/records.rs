@@ -160,6 +160,8 @@ fn telegram<'a>() -> Telegram<'a> {
         security: Security {
             mode: 7,
             link_encrypted: false,
+            clear_tail_octets: 0,
+            cut_octets: 0,
             verified: Verified::Mac,
             key: None,
             counter: Some(7),

@@ -75,6 +75,8 @@ impl TelegramOpener for Opener {
             security: Security {
                 mode: *mode,
                 link_encrypted: false,
+                clear_tail_octets: 0,
+                cut_octets: 0,
                 verified,
                 key: (*mode != 0).then_some(key),
                 counter: (*mode == 7).then_some(counter),

@@ -24,6 +24,17 @@ pub enum Line {
     Bad(LineError),
 }
 
+/// A line before anything is made of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Text<'a> {
+    /// Nothing, or a remark.
+    Blank,
+    /// More than [`LINE_MAX`] octets.
+    TooLong,
+    /// A line without the white space at its end.
+    Line(&'a [u8]),
+}
+
 /// Why a line is no frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum LineError {
@@ -56,14 +67,19 @@ impl LineError {
         }
     }
 
+    /// The first character that is wrong, or where one is missing.
+    #[must_use]
+    pub const fn offset(&self) -> usize {
+        match self {
+            Self::NotADigit { offset, .. } | Self::OddDigits { offset } => *offset,
+            Self::TooLong => FRAME_MAX,
+        }
+    }
+
     /// The JSON form.
     #[must_use]
     pub fn json(&self) -> Value {
-        let offset = match self {
-            Self::NotADigit { offset, .. } | Self::OddDigits { offset } => *offset,
-            Self::TooLong => FRAME_MAX,
-        };
-        json::refused(self.kind(), offset, &self.to_string(), None)
+        json::refused(self.kind(), self.offset(), &self.to_string(), None)
     }
 }
 
@@ -85,12 +101,32 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
-    /// The next line and its number, from 1; none at the end of the stream.
+    /// The next line as a frame, and its number, from 1; none at the end of the stream.
     ///
     /// # Errors
     ///
     /// What the stream gives.
     pub fn next_line(&mut self) -> io::Result<Option<(u64, Line)>> {
+        let next = self.next_text()?;
+        Ok(next.map(|(number, text)| {
+            let line = match text {
+                Text::Blank => Line::Blank,
+                Text::TooLong => Line::Bad(LineError::TooLong),
+                Text::Line(text) => match from_hex(text) {
+                    Ok(frame) => Line::Frame(frame),
+                    Err(error) => Line::Bad(error),
+                },
+            };
+            (number, line)
+        }))
+    }
+
+    /// The next line as it stands, and its number, from 1; none at the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// What the stream gives.
+    pub fn next_text(&mut self) -> io::Result<Option<(u64, Text<'_>)>> {
         let Some(is_whole) = self.read_line()? else {
             return Ok(None);
         };
@@ -99,19 +135,16 @@ impl<R: BufRead> Lines<R> {
             self.line.drain(..BYTE_ORDER_MARK.len());
         }
         let text = self.line.trim_ascii_start();
-        let line = if text.starts_with(b"#") {
-            Line::Blank
+        let text = if text.starts_with(b"#") {
+            Text::Blank
         } else if !is_whole {
-            Line::Bad(LineError::TooLong)
+            Text::TooLong
         } else if text.is_empty() {
-            Line::Blank
+            Text::Blank
         } else {
-            match from_hex(self.line.trim_ascii_end()) {
-                Ok(frame) => Line::Frame(frame),
-                Err(error) => Line::Bad(error),
-            }
+            Text::Line(self.line.trim_ascii_end())
         };
-        Ok(Some((self.number, line)))
+        Ok(Some((self.number, text)))
     }
 
     /// Reads up to the next end of a line. Says whether all of it was kept; none if there is none.
@@ -145,7 +178,7 @@ impl<R: BufRead> Lines<R> {
 
 /// Reads hexadecimal digits, with whitespace anywhere, `0x` before them, and `:` or `-` after an
 /// octet.
-fn from_hex(line: &[u8]) -> Result<Vec<u8>, LineError> {
+pub(super) fn from_hex(line: &[u8]) -> Result<Vec<u8>, LineError> {
     let mut octets = Vec::with_capacity(line.len() / 2);
     let mut high = None;
     let digits_at = digits_at(line);

@@ -27,9 +27,14 @@ pub enum ReadKeysError {
         #[source]
         cause: io::Error,
     },
-    /// It is longer than [`KEY_FILE_MAX`].
-    #[error("the key file {} is longer than 64 MiB", .0.display())]
-    TooLong(PathBuf),
+    /// It is longer than is read.
+    #[error("the key file {} is longer than {} MiB", path.display(), max_octets >> 20)]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// The most that is read, in octets.
+        max_octets: u64,
+    },
 }
 
 /// Why a new file was not made.
@@ -49,12 +54,21 @@ pub enum WriteNewError {
     },
 }
 
-/// Reads a key file, plain or sealed, as it is.
+/// Reads a key file of at most [`KEY_FILE_MAX`] octets, plain or sealed, as it is.
 ///
 /// # Errors
 ///
 /// [`ReadKeysError`].
 pub fn read_keys(path: &Path) -> Result<Zeroizing<Vec<u8>>, ReadKeysError> {
+    read_keys_up_to(path, KEY_FILE_MAX)
+}
+
+/// Reads a key file of at most so many octets, plain or sealed, as it is.
+///
+/// # Errors
+///
+/// [`ReadKeysError`].
+pub fn read_keys_up_to(path: &Path, max_octets: u64) -> Result<Zeroizing<Vec<u8>>, ReadKeysError> {
     let failed = |cause| ReadKeysError::Read {
         path: path.to_owned(),
         cause,
@@ -62,13 +76,14 @@ pub fn read_keys(path: &Path) -> Result<Zeroizing<Vec<u8>>, ReadKeysError> {
     let file = File::open(path).map_err(failed)?;
     // Room for all of it at once: a buffer that grows leaves copies of keys behind.
     let len = file.metadata().map_err(failed)?.len();
-    let room = len.min(KEY_FILE_MAX).saturating_add(SPARE);
+    let room = len.min(max_octets).saturating_add(SPARE);
     let mut octets = Zeroizing::new(Vec::with_capacity(usize::try_from(room).unwrap_or(0)));
-    file.take(KEY_FILE_MAX.saturating_add(1))
+    file.take(max_octets.saturating_add(1))
         .read_to_end(&mut octets)
         .map_err(failed)?;
-    if u64::try_from(octets.len()).is_ok_and(|len| len > KEY_FILE_MAX) {
-        return Err(ReadKeysError::TooLong(path.to_owned()));
+    if u64::try_from(octets.len()).is_ok_and(|len| len > max_octets) {
+        let path = path.to_owned();
+        return Err(ReadKeysError::TooLong { path, max_octets });
     }
     Ok(octets)
 }

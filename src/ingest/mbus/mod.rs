@@ -9,6 +9,8 @@
 //! way: a copy that comes meanwhile waits for the same sync, and is told the same.
 
 mod committer;
+mod folded;
+mod opener;
 mod seams;
 mod searcher;
 mod underway;
@@ -33,9 +35,9 @@ use committer::{Committer, Settled};
 use searcher::{Searcher, Wanted, is_in};
 use underway::{Place, Underway};
 
-pub use seams::{
-    Formats, GatewayLookup, NoFormats, NoGateways, NoOpener, Opening, OwnedOpened, TelegramOpener,
-};
+pub use folded::{FoldedFormats, FoldedGateways};
+pub use opener::RingOpener;
+pub use seams::{Formats, GatewayLookup, NoFormats, Opening, OwnedOpened, TelegramOpener};
 pub use verdicts::{NoVerdicts, Verdict, Verdicts};
 
 /// How long after its receipt a telegram may have been heard, for clocks that are ahead.
@@ -225,8 +227,6 @@ impl MbusIntake {
                 core.pending.fetch_add(1, Ordering::AcqRel);
                 shard.begin(meter, mark, asker);
                 drop(shard);
-                let formats = &core.parts.formats;
-                formats.learn(telegram.meter, telegram.ci, telegram.payload);
                 self.committer.wait_for(underway, meter, mark, lane);
             }
             Err(_) => asker.answer(core, Answer::Busy),
@@ -328,6 +328,10 @@ impl TelegramHandler for MbusIntake {
         match parts.opener.open(gateway.utility, heard.telegram, now_ms) {
             Ok(Opening::Whole(opened)) => self.take(gateway, heard, *opened, asker),
             Ok(Opening::Part) => asker.answer(&self.core, Answer::Part),
+            Ok(Opening::Nothing(id, text)) => {
+                let text = text.to_owned();
+                asker.answer(&self.core, Answer::Refused { id, text });
+            }
             Err(refusal) => asker.answer(&self.core, refused(&refusal)),
         }
     }

@@ -5,6 +5,7 @@ use crate::model::telegram::LinkForm;
 use crate::net::mbus::contract::{Gateway, Proof};
 use crate::session::mbus::{Opened, Refusal, Security};
 use crate::wire::mbus::address::Address;
+use crate::wire::mbus::link::Format;
 
 /// A telegram that may be read, with octets of its own.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,19 +35,29 @@ pub struct OwnedOpened {
 impl OwnedOpened {
     /// A copy of what was opened.
     #[must_use]
-    pub fn of(opened: &Opened<'_>, link: LinkForm, header: &[u8]) -> Self {
+    pub fn of(opened: &Opened<'_>) -> Self {
         Self {
             meter: opened.meter,
-            sender: opened.sender,
+            sender: opened.sender.filter(|sender| opened.meter != Some(*sender)),
             security: opened.security,
             access_number: opened.access_number,
             status: opened.status,
             ci: opened.ci,
             is_wired: opened.is_wired,
-            link,
-            header: header.to_vec(),
+            link: form_of(opened.format),
+            header: opened.head.to_vec(),
             payload: opened.payload.to_vec(),
         }
+    }
+}
+
+const fn form_of(format: Format) -> LinkForm {
+    match format {
+        Format::WiredAck | Format::WiredShort | Format::WiredLong => LinkForm::Wired,
+        Format::WirelessA => LinkForm::WirelessA,
+        Format::WirelessB => LinkForm::WirelessB,
+        Format::WirelessPlain | Format::WirelessNoLength => LinkForm::WirelessUnchecked,
+        Format::TransportFirst => LinkForm::CiFirst,
     }
 }
 
@@ -57,6 +68,8 @@ pub enum Opening {
     Whole(Box<OwnedOpened>),
     /// A fragment of one; the others are waited for.
     Part,
+    /// Nothing that gives a record, by the name and the text of why.
+    Nothing(&'static str, &'static str),
 }
 
 /// Whoever verifies and decrypts telegrams.
@@ -83,9 +96,6 @@ pub trait Formats: Send + Sync {
     /// The records that a compact frame stands for; none if its format is not known, or the frame
     /// is no compact one. Such a frame is kept as it is.
     fn expand(&self, meter: Address, ci: u8, payload: &[u8]) -> Option<Vec<u8>>;
-
-    /// Learns the format of a frame that was verified, if it has one to teach.
-    fn learn(&self, meter: Address, ci: u8, payload: &[u8]);
 }
 
 /// Knows no formats.
@@ -95,31 +105,5 @@ pub struct NoFormats;
 impl Formats for NoFormats {
     fn expand(&self, _: Address, _: u8, _: &[u8]) -> Option<Vec<u8>> {
         None
-    }
-
-    fn learn(&self, _: Address, _: u8, _: &[u8]) {}
-}
-
-/// Knows no gateways.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoGateways;
-
-impl GatewayLookup for NoGateways {
-    fn find(&self, _: Proof<'_>) -> Option<Gateway> {
-        None
-    }
-
-    fn is_current(&self, _: &Gateway) -> bool {
-        false
-    }
-}
-
-/// Opens nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoOpener;
-
-impl TelegramOpener for NoOpener {
-    fn open(&self, _: UtilityId, _: &[u8], _: u64) -> Result<Opening, Refusal> {
-        Err(Refusal::UnsupportedSecurity("every telegram"))
     }
 }

@@ -9,7 +9,7 @@
 //!  off  len
 //!    0    8   "KENSHINK"
 //!    8    1   format version, 1
-//!    9    1   role: 1 link ring, 2 command ring
+//!    9    1   role: 1 link ring, 2 command ring, 3 ring of M-Bus meters
 //!   10    2   zero
 //!   12    4   number of entries
 //!   16   12   nonce of the check
@@ -17,13 +17,13 @@
 //!   44        entries
 //!
 //! entry
-//!    0    1   kind: 1 utility, 2 terminal, 3 master, 4 imported base key
+//!    0    1   kind: 1 utility, 2 terminal, 3 master, 4 imported base key, 5 keys of meters
 //!    1    1   purpose (kinds 3, 4), else 0
 //!    2    1   key version (kinds 3, 4), else 0
 //!    3    1   state (kinds 3, 4): 1 NEW, 2 ACTIVE, 3 EXPIRED, 4 WITHDRAWN; else 0
 //!    4    1   bit 0: escrowed (kinds 3, 4), else 0
 //!    5    8   utility; zero in kind 4
-//!   13    8   identity; zero in kinds 1 and 3
+//!   13    8   identity; zero in kinds 1, 3 and 5
 //!   21    2   octets of the payload, n
 //!   23   12   nonce
 //!   35    n   payload, encrypted with AES-256-GCM
@@ -44,15 +44,30 @@
 //!    4        link key versions that were admitted again, one octet each, ascending
 //! ```
 //!
+//! A ring of M-Bus meters has entries of kind 5 only, each with 1 to 2,048 keys of meters of one
+//! utility, so that a million of them are 500 entries. Its payload is a row a key,
+//!
+//! ```text
+//!    0    8   the meter: its address in the order of the link
+//!    8    1   what the meter's entries say of its policy: 0 nothing, 1 clear allowed,
+//!             2 must be encrypted
+//!    9    1   number of the key
+//!   10    1   version of the key
+//!   11    1   state: 1 current, 2 next, 3 previous
+//!   12   16   the key
+//! ```
+//!
 //! Nonces are random; under one master key at most 2^32 entries may ever be sealed.
 
 mod codec;
+mod meters;
 mod rings;
 mod summary;
 #[cfg(test)]
 mod tests;
 
 pub use codec::{claimed_role, is_sealed};
+pub use meters::{open_meters, seal_meters};
 pub use rings::{open_command, open_link, seal_command, seal_link};
 pub use summary::{KeySummary, Origin, Summary, UtilitySummary};
 use zeroize::Zeroizing;
@@ -69,6 +84,8 @@ pub enum Role {
     Link,
     /// Command and key-encryption masters: the signer's.
     Command,
+    /// Keys of M-Bus meters: the server's.
+    Mbus,
 }
 
 impl Role {
@@ -76,6 +93,7 @@ impl Role {
         match self {
             Self::Link => 1,
             Self::Command => 2,
+            Self::Mbus => 3,
         }
     }
 
@@ -83,6 +101,7 @@ impl Role {
         match code {
             1 => Some(Self::Link),
             2 => Some(Self::Command),
+            3 => Some(Self::Mbus),
             _ => None,
         }
     }
@@ -93,6 +112,7 @@ impl Role {
         match self {
             Self::Link => "link",
             Self::Command => "command",
+            Self::Mbus => "mbus",
         }
     }
 }
@@ -170,7 +190,7 @@ pub enum OpenFileError {
         /// The version in the file.
         found: u8,
     },
-    /// The other ring. A link ring and a command ring never meet in one process.
+    /// Another ring. A link ring and a command ring never meet in one process.
     // spec: KEY-10
     #[error("it holds the {} ring, and the {} ring is wanted", role_name(*found), wanted.id())]
     WrongRole {

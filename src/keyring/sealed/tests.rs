@@ -258,7 +258,7 @@ fn the_role_that_a_file_claims_is_told_without_a_key() {
     assert_eq!(claimed_role(&link), Some(Role::Link));
     assert_eq!(claimed_role(&command), Some(Role::Command));
     assert_eq!(claimed_role(&link[..9]), None);
-    assert_eq!(claimed_role(b"KENSHINK\x01\x03"), None);
+    assert_eq!(claimed_role(b"KENSHINK\x01\x04"), None);
     assert_eq!(claimed_role(KEYS.as_bytes()), None);
 }
 

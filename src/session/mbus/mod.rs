@@ -8,14 +8,32 @@
 //!            -> derivation -> MAC or tag -> decryption -> check octets -> Opened
 //! ```
 //!
-//! [`Opened`] is the only way to plaintext, and cannot be had from a telegram whose MAC, tag or check
-//! octets fail. Whether it is new is asked afterwards of the meter's window, which so never moves for
-//! what did not verify.
+//! [`Opened`] is the only way to plaintext, and cannot be had from a telegram whose MAC, tag or
+//! check octets fail. Whether it is new is asked afterwards of the meter's window, which so never
+//! moves for what did not verify.
 
+pub mod downlink;
+pub mod fragments;
 pub mod keys;
+pub mod open;
 pub mod opened;
+pub mod outgoing;
+pub mod recent;
 pub mod refusal;
+pub mod replay;
+mod secured;
 
+pub use downlink::{Downlink, DownlinkError, Profile, Unverified};
+pub use fragments::Fragments;
 pub use keys::{KeyId, KeyVersion, MeterKeys, Policy};
+pub use open::{Scratch, Step, open};
 pub use opened::{KeyName, Opened, Security, Verified};
+pub use outgoing::{AccessNumbers, CounterLine, CounterReserve, UniqueCounter};
+pub use recent::Recent;
 pub use refusal::Refusal;
+pub use replay::{ReplayWindow, Verdict};
+
+#[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! What a telegram is once everything that can be checked about it holds.
 
 use crate::wire::mbus::address::Address;
+use crate::wire::mbus::link::Format;
 
 use super::keys::{KeyId, KeyVersion};
 
@@ -9,8 +10,8 @@ use super::keys::{KeyId, KeyVersion};
 pub enum Verified {
     /// Not at all: it came in clear.
     None,
-    /// It decrypted to the known check octets (2Fh 2Fh, or the CRC of an extended link layer), which
-    /// shows the right key, and not that nobody altered the rest.
+    /// It decrypted to the known check octets (2Fh 2Fh, or the CRC of an extended link layer),
+    /// which shows the right key, and not that nobody altered the rest.
     CheckBytes,
     /// A MAC or a tag holds.
     Mac,
@@ -50,6 +51,12 @@ pub struct Security {
     pub key: Option<KeyName>,
     /// The message counter (modes 7 and 10), which never comes twice under one key.
     pub counter: Option<u32>,
+    /// Octets at the end of the payload that came in clear behind encrypted ones. A MAC covers them
+    /// too; in mode 5 nothing does.
+    pub clear_tail_octets: usize,
+    /// Octets that are missing in the payload: the telegram ends within an encrypted block. More
+    /// than none: it was cut on its way, and nobody should acknowledge it.
+    pub cut_octets: usize,
 }
 
 /// A telegram that may be read.
@@ -60,8 +67,19 @@ pub struct Opened<'a> {
     pub meter: Option<Address>,
     /// Who sent it over the air, if that is told: the meter or its radio adapter.
     pub sender: Option<Address>,
+    /// What it was carried in.
+    pub format: Format,
+    /// The C field; none without a link layer.
+    pub c_field: Option<u8>,
+    /// Whether it was sent to the meter: a command or a request, and no reading.
+    pub is_downlink: bool,
+    /// Octets behind its end, which were left out.
+    pub trailing_octets: usize,
     /// What is proven about it.
     pub security: Security,
+    /// Octets of a clear tail that the payload has not: no MAC covers them, and the meter's policy
+    /// wants them encrypted.
+    pub withheld_octets: usize,
     /// The access number of the transport header.
     pub access_number: Option<u8>,
     /// The status octet of the transport header.
@@ -70,7 +88,13 @@ pub struct Opened<'a> {
     pub ci: u8,
     /// Whether the link was a wired one, where some CI fields mean something else.
     pub is_wired: bool,
+    /// All clear octets before the payload, from the C field on and without CRCs: what is kept
+    /// beside the plaintext.
+    pub head: &'a [u8],
     /// The application layer after the transport header, in clear, without check octets: what
     /// `wire::mbus::app` reads.
     pub payload: &'a [u8],
+    /// Where the payload begins in the telegram, CRCs left out; of a message in fragments, counted
+    /// from the telegram's body.
+    pub payload_offset: usize,
 }

@@ -84,11 +84,37 @@ impl Refusal {
     }
 }
 
+/// The name of a security mode.
+// clause: EN 13757-7:2018, table 19; OMS Volume 2, 9.3
+#[must_use]
+pub const fn mode_name(mode: u8) -> &'static str {
+    match mode {
+        0 => "none",
+        1 => "manufacturer specific",
+        2 => "DES-CBC, initialisation vector 0",
+        3 => "DES-CBC, initialisation vector of address and date",
+        4 => "AES-128-CBC, initialisation vector 0",
+        5 => "AES-128-CBC",
+        7 => "AES-128-CBC under a derived key, with a MAC",
+        8 => "AES-128-CTR with CMAC",
+        9 => "AES-128-GCM",
+        10 => "AES-128-CCM",
+        13 => "TLS",
+        _ => "reserved",
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Octets(error) => error.fmt(f),
-            Self::UnsupportedMode(mode) => write!(f, "security mode {mode} is not taken"),
+            Self::UnsupportedMode(mode) => {
+                write!(
+                    f,
+                    "security mode {mode} ({}) is not taken",
+                    mode_name(*mode)
+                )
+            }
             Self::UnsupportedSecurity(what) => write!(f, "{what} is not taken"),
             Self::NoKey {
                 id,

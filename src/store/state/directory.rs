@@ -1,12 +1,17 @@
 //! What there is little of: utilities, sinks, the mark of server nonces, the states of keys.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::keyring::UtilityId;
-use crate::model::Lsn;
+use crate::model::{Fingerprint, Lsn};
 use crate::session::otl::ns_mark::NsMark;
+
+use super::counters::MeterCounters;
+use super::gateways::{Gateway, Gateways};
 
 /// A utility by its place in the directory, which never changes.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -73,6 +78,12 @@ pub struct Directory {
     /// The mark of server nonces: the last second, and the gaps before it.
     // spec: FRS-4
     pub nonce_mark: (u32, Vec<(u32, u32)>),
+    /// The gateways; none in snapshots before version 3.
+    #[serde(default)]
+    pub gateways: Gateways,
+    /// Counters of downlinks that were set aside; none in snapshots before version 3.
+    #[serde(default)]
+    pub meter_counters: MeterCounters,
 }
 
 /// More utilities than an index has places.
@@ -120,6 +131,26 @@ impl Directory {
             commands_stopped: false,
         });
         Ok(())
+    }
+
+    /// The gateway of a token, as a line has it: white space around it is left out. The token is
+    /// compared by its digest, in constant time.
+    #[must_use]
+    pub fn gateway_by_token(&self, token: &[u8]) -> Option<Arc<Gateway>> {
+        self.gateways.by_token(token).cloned()
+    }
+
+    /// The gateway that sends from an address. No two gateways share one.
+    #[must_use]
+    pub fn gateway_by_address(&self, address: IpAddr) -> Option<Arc<Gateway>> {
+        self.gateways.by_address(address).cloned()
+    }
+
+    /// The gateway of the SHA-256 digest of a certificate in DER.
+    #[must_use]
+    pub fn gateway_by_certificate(&self, sha256: [u8; 32]) -> Option<Arc<Gateway>> {
+        let digest = Fingerprint::new(sha256);
+        self.gateways.by_certificate(digest).cloned()
     }
 
     /// Notes the state of a link master.

@@ -12,13 +12,16 @@ use crate::model::ids::octets_of_hex;
 use crate::model::step::{StepEntry, StepError, command_of};
 use crate::model::telegram::{Telegram, TelegramError};
 use crate::model::{Event, Lanes, Lsn, SessionStep, StepFlags, TerminalId};
+use crate::session::mbus::Verified;
 use crate::session::otl::ns_mark::NsMark;
 use crate::session::otl::step::LinkChange;
 use crate::session::otl::window::Kept;
+use crate::wire::mbus::app::{Body, FormatCatalog, heads_of};
 use crate::wire::otl::ident::{FrameCounter, Mode};
 use crate::wire::otl::report::Report;
 
 use super::directory::{Directory, DirectoryFull, SinkCursors};
+use super::gateways::Gateway;
 use super::hot::HotEntry;
 use super::meters::MeterTable;
 use super::table::{EntryMut, HotTable, TableFull};
@@ -138,6 +141,8 @@ pub struct State {
     pub table: HotTable,
     /// The M-Bus meters.
     pub meters: MeterTable,
+    /// The formats of their compact frames.
+    pub formats: RwLock<FormatCatalog>,
     directory: RwLock<Directory>,
     keys: RwLock<LinkKeyring>,
     mark: RwLock<Arc<NsMark>>,
@@ -160,6 +165,7 @@ impl State {
         Self {
             table,
             meters: MeterTable::default(),
+            formats: RwLock::default(),
             mark: RwLock::new(Arc::new(directory.mark())),
             directory: RwLock::new(directory),
             keys: RwLock::new(keys),
@@ -169,8 +175,9 @@ impl State {
 
     /// This state, with M-Bus meters as a snapshot has them.
     #[must_use]
-    pub fn with_meters(mut self, meters: MeterTable) -> Self {
+    pub fn with_meters(mut self, meters: MeterTable, formats: FormatCatalog) -> Self {
         self.meters = meters;
+        self.formats = RwLock::new(formats);
         self
     }
 
@@ -219,6 +226,7 @@ impl State {
                 let telegram = Telegram::decode(frame.payload)
                     .map_err(|cause| FoldError::Telegram { lsn, cause })?;
                 self.meters.fold(lsn, &telegram);
+                self.learn(&telegram);
                 Ok(())
             }
             kind => Err(FoldError::Kind { lsn, kind }),
@@ -396,9 +404,47 @@ impl State {
                     one.commands_stopped = false;
                 }
             }
+            Event::GatewayPut(entry) => directory.gateways.put(Gateway {
+                version: lsn,
+                entry: entry.clone(),
+            }),
+            Event::GatewayRemoved { gateway } => directory.gateways.remove(gateway),
+            Event::MeterCounterReserved {
+                meter,
+                key_id,
+                key_version,
+                up_to,
+            } => {
+                let counters = &mut directory.meter_counters;
+                counters.note(*meter, *key_id, *key_version, *up_to);
+            }
             _ => fold_sink_event(&mut directory, event),
         }
         Ok(())
+    }
+
+    /// Learns the format that a telegram teaches, if it was verified and has one. Formats that are
+    /// known stay as they are, so that learning one again changes nothing.
+    fn learn(&self, telegram: &Telegram<'_>) {
+        if telegram.security.verified == Verified::None || telegram.is_wired {
+            return;
+        }
+        let kind = telegram.meter.into();
+        match Body::read(telegram.ci, telegram.is_wired, telegram.payload) {
+            Ok(Body::Format(format)) => {
+                self.formats.write().learn_format(kind, &format);
+            }
+            Ok(Body::Records { records, .. }) => {
+                let Some((signature, _)) = heads_of(records) else {
+                    return;
+                };
+                let is_known = self.formats.read().heads(kind, signature).is_some();
+                if !is_known {
+                    self.formats.write().learn(kind, records);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// The mark of server nonces as it is durable.

@@ -12,7 +12,7 @@
 //!
 //! # Counters
 //!
-//! Each version of each key has a sliding window of [`WINDOW`] counters. A counter that is in it and
+//! Each version of each key has a sliding window, [`ReplayWindow`]. A counter that is in it and
 //! was not seen is new, however late it comes. One that was seen in a telegram whose digest is not
 //! kept any more, and one before the window, is not: whoever asks then looks in the log whether it is
 //! a copy, and refuses it if it is none.
@@ -23,10 +23,8 @@ use parking_lot::RwLock;
 
 use crate::model::telegram::Telegram;
 use crate::model::{Lsn, TerminalId};
-use crate::session::mbus::{KeyName, Verified};
+use crate::session::mbus::{KeyName, ReplayWindow, Verdict, Verified};
 
-/// Counters of a window.
-pub const WINDOW: u32 = 512;
 /// Windows of a meter at most; the one that was used longest ago makes room.
 pub const WINDOWS_MAX: usize = 4;
 /// Digests of a meter at most.
@@ -35,7 +33,6 @@ pub const RECENT_MAX: usize = 32;
 /// numbers come again after 256 telegrams, of a quick meter after an hour.
 pub const SPAN_S: u32 = 3_600;
 
-const WORDS: usize = 8;
 const SHARDS: usize = 16;
 
 /// What a telegram is judged by.
@@ -84,60 +81,6 @@ pub enum Seen {
     TooOld,
 }
 
-/// The counters of one version of a key.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Window {
-    pub(super) key: KeyName,
-    pub(super) highest: u32,
-    /// Bit n of word n / 64 stands for the counter n before the highest.
-    pub(super) seen: [u64; WORDS],
-}
-
-impl Window {
-    fn judge(&self, counter: u32) -> Seen {
-        let Some(before) = self.highest.checked_sub(counter) else {
-            return Seen::New;
-        };
-        match self.word(before) {
-            None => Seen::TooOld,
-            Some(word) if word >> (before % 64) & 1 == 1 => Seen::Replay,
-            Some(_) => Seen::New,
-        }
-    }
-
-    fn word(&self, before: u32) -> Option<u64> {
-        let place = usize::try_from(before / 64).ok()?;
-        self.seen.get(place).copied()
-    }
-
-    fn note(&mut self, counter: u32) {
-        if let Some(by) = counter.checked_sub(self.highest) {
-            self.shift(by);
-            self.highest = counter;
-        }
-        let before = self.highest.saturating_sub(counter);
-        let place = usize::try_from(before / 64).unwrap_or(WORDS);
-        if let Some(word) = self.seen.get_mut(place) {
-            *word |= 1 << (before % 64);
-        }
-    }
-
-    /// Moves all counters away from the highest.
-    fn shift(&mut self, by: u32) {
-        let words = usize::try_from(by / 64).unwrap_or(WORDS);
-        let bits = by % 64;
-        let old = self.seen;
-        let at = |place: Option<usize>| place.and_then(|place| old.get(place)).copied();
-        for (place, word) in self.seen.iter_mut().enumerate() {
-            let from = place.checked_sub(words);
-            let upper = at(from).unwrap_or(0) << bits;
-            let below = at(from.and_then(|from| from.checked_sub(1))).unwrap_or(0);
-            let lower = below.checked_shr(64 - bits).unwrap_or(0);
-            *word = upper | lower;
-        }
-    }
-}
-
 /// One meter.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Meter {
@@ -146,7 +89,7 @@ pub(super) struct Meter {
     /// When it was last received, UTC seconds.
     pub(super) last_contact_utc_s: u32,
     /// The one that was used last stands last.
-    pub(super) windows: Vec<Window>,
+    pub(super) windows: Vec<(KeyName, ReplayWindow)>,
     /// Digests and when each was heard, the latest last.
     pub(super) recent: VecDeque<(u64, u32)>,
 }
@@ -167,8 +110,13 @@ impl Meter {
         let Some((key, counter)) = mark.counter else {
             return Seen::New;
         };
-        let window = self.windows.iter().find(|window| window.key == key);
-        window.map_or(Seen::New, |window| window.judge(counter))
+        let window = self.windows.iter().find(|(of, _)| *of == key);
+        let verdict = window.map(|(_, window)| window.check(counter, short(mark.digest)));
+        match verdict {
+            None | Some(Verdict::Fresh) => Seen::New,
+            Some(Verdict::Copy | Verdict::Replay) => Seen::Replay,
+            Some(Verdict::TooOld) => Seen::TooOld,
+        }
     }
 
     fn note(&mut self, mark: &Mark) {
@@ -179,21 +127,22 @@ impl Meter {
         let Some((key, counter)) = mark.counter else {
             return;
         };
-        let known = self.windows.iter().position(|window| window.key == key);
-        let mut window = known.map_or_else(
-            || Window {
-                key,
-                highest: counter,
-                seen: [0; WORDS],
-            },
-            |place| self.windows.remove(place),
-        );
-        window.note(counter);
+        let known = self.windows.iter().position(|(of, _)| *of == key);
+        let known = known.map(|place| self.windows.remove(place).1);
+        let mut window = known.unwrap_or_default();
+        // One before the window was new when it was judged, and moves nothing.
+        window.accept(counter, short(mark.digest));
         if self.windows.len() >= WINDOWS_MAX {
             self.windows.remove(0);
         }
-        self.windows.push(window);
+        self.windows.push((key, window));
     }
+}
+
+/// The part of a digest that a window keeps.
+const fn short(digest: u64) -> u32 {
+    let [.., a, b, c, d] = digest.to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
 }
 
 type Shard = RwLock<HashMap<[u8; 8], Meter>>;

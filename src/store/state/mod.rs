@@ -9,8 +9,10 @@
 //! of the log, and skips what an entry has seen, so that a snapshot may be taken while frames go on
 //! coming.
 
+pub mod counters;
 pub mod directory;
 pub mod fold;
+pub mod gateways;
 pub mod hot;
 pub mod meters;
 pub mod replay;
@@ -21,6 +23,7 @@ pub mod table;
 
 pub use directory::Directory;
 pub use fold::{FoldError, State};
+pub use gateways::{Gateway, Gateways};
 pub use hot::{HotEntry, MeterTrack};
 pub use meters::MeterTable;
 pub use table::{HotTable, Slot};

@@ -20,6 +20,7 @@ use super::table::{HotTable, SHARDS};
 use crate::keyring::LinkKeyring;
 use crate::model::Lsn;
 use crate::store::fs::{Access, Fs};
+use crate::wire::mbus::app::FormatCatalog;
 
 mod block;
 mod customers;
@@ -37,8 +38,12 @@ const OLDEST_VERSION: u16 = 1;
 /// What a file that could not be used is called from then on, so that it counts no more.
 const DAMAGED_SUFFIX: &str = ".damaged";
 const NEW_SUFFIX: &str = ".new";
-/// Octets that a snapshot may need beside its entries.
-const BESIDE_OCTETS: u64 = 1 << 20;
+/// Octets that a snapshot may need beside what is counted.
+const BESIDE_OCTETS: u64 = 6 << 20;
+/// Octets of a gateway with some ranges of addresses, at most.
+const GATEWAY_OCTETS: u64 = 1 << 10;
+/// Octets of a mark of counters, at most.
+const COUNTER_OCTETS: u64 = 48;
 
 /// A snapshot that was written.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -200,6 +205,7 @@ pub fn check_room(
         .saturating_add(customers.saturating_mul(beside))
         .saturating_add(octets)
         .saturating_add(meter_octets(state))
+        .saturating_add(directory_octets(state))
         .saturating_add(BESIDE_OCTETS);
     let Ok(space) = fs.space(dir) else {
         return Ok(());
@@ -216,6 +222,15 @@ pub fn check_room(
 fn meter_octets(state: &State) -> u64 {
     let meters = u64::try_from(state.meters.len()).unwrap_or(u64::MAX);
     meters.saturating_mul(u64::try_from(meters::METER_LEN_MAX).unwrap_or(u64::MAX))
+}
+
+/// Octets of what there may be much of in the directory, at most.
+fn directory_octets(state: &State) -> u64 {
+    let directory = state.directory();
+    let count =
+        |count: usize, octets: u64| u64::try_from(count).map_or(0, |it| it.saturating_mul(octets));
+    let gateways = count(directory.gateways.len(), GATEWAY_OCTETS);
+    gateways.saturating_add(count(directory.meter_counters.len(), COUNTER_OCTETS))
 }
 
 /// Removes what a process that ended left unfinished.
@@ -292,6 +307,10 @@ fn write_file(
     let mut writer = BlockWriter::begin(file, position).map_err(failed)?;
     let counts = write_table(&mut writer, &state.table).map_err(failed)?;
     write_meters(&mut writer, &state.meters).map_err(failed)?;
+    let formats = state.formats.read().to_octets();
+    for part in formats.chunks(BLOCK_MAX) {
+        writer.block(Kind::Formats, part).map_err(failed)?;
+    }
     let directory = serde_json::to_vec(&*state.directory()).map_err(WriteError::Directory)?;
     for part in directory.chunks(BLOCK_MAX) {
         writer.block(Kind::Directory, part).map_err(failed)?;
@@ -398,7 +417,7 @@ pub fn load_latest(dir: &Path, fs: &dyn Fs, keys: LinkKeyring) -> Result<Loaded,
             Ok(read) => {
                 return Ok(Loaded {
                     state: State::restored(read.table, read.directory, keys)
-                        .with_meters(read.meters),
+                        .with_meters(read.meters, read.formats),
                     position,
                     passed_over,
                 });
@@ -425,6 +444,7 @@ pub fn load_latest(dir: &Path, fs: &dyn Fs, keys: LinkKeyring) -> Result<Loaded,
 struct Read {
     table: HotTable,
     meters: MeterTable,
+    formats: FormatCatalog,
     directory: Directory,
 }
 
@@ -436,6 +456,7 @@ fn read(path: &Path, position: Lsn, fs: &dyn Fs) -> Result<Read, FileError> {
     }
     let table = HotTable::with_room(reader.entries_at_most()?);
     let meters = MeterTable::default();
+    let mut formats = Vec::new();
     let mut directory = Vec::new();
     let mut counts = Counts::default();
     let version = reader.version();
@@ -453,15 +474,22 @@ fn read(path: &Path, position: Lsn, fs: &dyn Fs) -> Result<Read, FileError> {
             (Kind::Meters, content) => {
                 meters::read(content, &meters).ok_or(FileError::Damaged { at })?;
             }
+            (Kind::Formats, part) => formats.extend_from_slice(part),
             (Kind::End, _) => break,
         }
     }
     reader.check_end(counts)?;
     let directory = serde_json::from_slice(&directory);
     let directory = directory.map_err(|_| FileError::Damaged { at: reader.at() })?;
+    let formats = match formats.as_slice() {
+        [] => Ok(FormatCatalog::default()),
+        formats => FormatCatalog::from_octets(formats),
+    };
+    let formats = formats.map_err(|_| FileError::Damaged { at: reader.at() })?;
     Ok(Read {
         table,
         meters,
+        formats,
         directory,
     })
 }

@@ -4,9 +4,12 @@
 //! header  [8] "KENSHSNP", u16 version, u16 zero, u64 position, u32 CRC-32C of all before it
 //! block   u8 kind, [3] zero, u32 octets, those octets, u32 CRC-32C of all of the block before it
 //!         kind 1 a part of the directory, 2 whole entries, 4 customer numbers (since version 2),
-//!         5 M-Bus meters (since version 3)
+//!         5 M-Bus meters, 6 a part of the formats of their compact frames (since version 3)
 //! end     a block of kind 3: u64 terminals, u64 further meters, u32 CRC-32C of the file before it
 //! ```
+//!
+//! Version 3 knows gateways and counters of downlinks in the directory: a server that reads up to
+//! version 2 would lose them, and refuses the file by its version.
 //!
 //! All numbers are little-endian. Nothing follows the end; a file without it was not finished.
 
@@ -38,6 +41,8 @@ pub(super) enum Kind {
     Customers,
     /// Whole M-Bus meters.
     Meters,
+    /// A part of the formats of compact frames.
+    Formats,
     /// The end.
     End,
 }
@@ -50,6 +55,7 @@ impl Kind {
             Self::End => 3,
             Self::Customers => 4,
             Self::Meters => 5,
+            Self::Formats => 6,
         }
     }
 
@@ -60,6 +66,7 @@ impl Kind {
             3 => Some(Self::End),
             4 => Some(Self::Customers),
             5 => Some(Self::Meters),
+            6 => Some(Self::Formats),
             _ => None,
         }
     }

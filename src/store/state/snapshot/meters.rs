@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! [8]  meter, in the order of the link   windows, each: u8 key number, u8 key version,
-//! u64  applied                                  u32 highest counter, [64] seen
+//! u64  applied                                  [84] ReplayWindow::encode
 //! u32  last contact, UTC seconds         digests, each: u64 digest, u32 heard, UTC seconds
 //! u8   windows, at most 4
 //! u8   digests, at most 32
@@ -12,14 +12,15 @@
 
 use nom::Parser as _;
 use nom::bytes::complete::take;
+use nom::combinator::map_opt;
 use nom::multi::count;
 use nom::number::complete::{le_u8, le_u32, le_u64};
 
-use super::super::meters::{Meter, MeterTable, RECENT_MAX, WINDOWS_MAX, Window};
+use super::super::meters::{Meter, MeterTable, RECENT_MAX, WINDOWS_MAX};
 use crate::model::Lsn;
-use crate::session::mbus::{KeyId, KeyName, KeyVersion};
+use crate::session::mbus::{KeyId, KeyName, KeyVersion, ReplayWindow};
 
-const WINDOW_LEN: usize = 70;
+const WINDOW_LEN: usize = 2 + ReplayWindow::OCTETS;
 const DIGEST_LEN: usize = 12;
 /// Octets of a meter at most.
 pub(super) const METER_LEN_MAX: usize = 22 + WINDOW_LEN * WINDOWS_MAX + DIGEST_LEN * RECENT_MAX;
@@ -31,12 +32,9 @@ pub(super) fn put(out: &mut Vec<u8>, address: [u8; 8], meter: &Meter) {
     out.extend_from_slice(&meter.applied.get().to_le_bytes());
     out.extend_from_slice(&meter.last_contact_utc_s.to_le_bytes());
     out.extend_from_slice(&[short(meter.windows.len()), short(meter.recent.len())]);
-    for window in &meter.windows {
-        out.extend_from_slice(&[window.key.id.0, window.key.version.0]);
-        out.extend_from_slice(&window.highest.to_le_bytes());
-        for word in window.seen {
-            out.extend_from_slice(&word.to_le_bytes());
-        }
+    for (key, window) in &meter.windows {
+        out.extend_from_slice(&[key.id.0, key.version.0]);
+        out.extend_from_slice(&window.encode());
     }
     for (digest, at_utc_s) in &meter.recent {
         out.extend_from_slice(&digest.to_le_bytes());
@@ -74,18 +72,15 @@ fn meter(input: &[u8]) -> Read<'_, ([u8; 8], Meter)> {
     Ok((input, (address.unwrap_or_default(), meter)))
 }
 
-fn window(input: &[u8]) -> Read<'_, Window> {
-    let (input, (id, version, highest)) = (le_u8, le_u8, le_u32).parse(input)?;
-    let mut seen = [0; 8];
-    let mut input = input;
-    for word in &mut seen {
-        (input, *word) = le_u64(input)?;
-    }
+fn window(input: &[u8]) -> Read<'_, (KeyName, ReplayWindow)> {
+    let (input, (id, version)) = (le_u8, le_u8).parse(input)?;
+    let whole = |octets: &[u8]| ReplayWindow::decode(octets.first_chunk()?);
+    let (input, window) = map_opt(take(ReplayWindow::OCTETS), whole).parse(input)?;
     let key = KeyName {
         id: KeyId(id),
         version: KeyVersion(version),
     };
-    Ok((input, Window { key, highest, seen }))
+    Ok((input, (key, window)))
 }
 
 #[cfg(test)]

@@ -45,7 +45,9 @@ fn the_octets_of_a_meter_stay_as_they_are() {
     };
     let mut octets = Vec::new();
     put(&mut octets, *address, meter);
-    let window = [hex!("0000 07000000 0300000000000000").as_slice(), &[0; 56]].concat();
+    // Those of counters 6 and 7 stand at their places.
+    let digests = [[0; 24].as_slice(), &hex!("0A000000 09000000"), &[0; 32]].concat();
+    let window = [hex!("0000 07000000 03").as_slice(), &[0; 15], &digests].concat();
     let expected = [
         hex!("9315010000003303 1000000000000000 10000000 01 02").as_slice(),
         &window,

@@ -10,9 +10,12 @@ use super::super::replay::fold_all;
 use super::super::sequences::SequenceTrack;
 use super::*;
 use crate::keyring::UtilityId;
-use crate::model::event::{TerminalEntry, UtilityEntry};
+use crate::keyring::mbus::{CounterLedger, Next};
+use crate::model::event::{GatewayEntry, TerminalEntry, UtilityEntry};
 use crate::model::step::{DECODER_VERSION, Observation};
-use crate::model::{Event, RecordFlags, SessionStep, StepEntry, StepFlags, TerminalId};
+use crate::model::{
+    Event, Fingerprint, RecordFlags, SessionStep, StepEntry, StepFlags, TerminalId,
+};
 use crate::store::fs::{Faults, FsFile, HeldLock, RealFs, SimFs, Space};
 
 const DIR: &str = "/data/state";
@@ -156,6 +159,43 @@ fn log(happenings: &[[u8; 5]]) -> Vec<Frame> {
     frames.collect()
 }
 
+/// The frames of [`log`], and between them what gateways and downlinks bring, which the golden
+/// files of versions 1 and 2 do not know.
+fn busy_log(happenings: &[[u8; 5]]) -> Vec<Frame> {
+    let frames = log(happenings).into_iter().zip((0_u8..=255).cycle());
+    let with_more = frames.flat_map(|(frame, number)| {
+        let more = (number % 3 == 2).then(|| gateway_frame(frame.lsn, number));
+        std::iter::once(frame).chain(more)
+    });
+    with_more.collect()
+}
+
+fn gateway_frame(before: Lsn, number: u8) -> Frame {
+    let gateway = format!("gate-{}", number % 4);
+    let event = match number % 8 {
+        0..=3 => Event::GatewayPut(GatewayEntry {
+            token_sha256: Some(Fingerprint::new([number; 32])),
+            certificate_sha256: (number % 5 == 0).then(|| Fingerprint::new([!number; 32])),
+            addresses: vec![format!("192.0.{}.0/24", number % 4).parse().unwrap()],
+            utility: utility(number),
+            gateway,
+        }),
+        4 => Event::GatewayRemoved { gateway },
+        _ => Event::MeterCounterReserved {
+            meter: TerminalId::new([0x93, 0x15, number % 2, 0, 0, 0, 0x33, 3]),
+            key_id: 0,
+            key_version: 0,
+            up_to: u32::from(number) * 32,
+        },
+    };
+    Frame {
+        lsn: before.saturating_add(50),
+        kind: KIND_EVENT,
+        terminal: None,
+        payload: event.encode().unwrap(),
+    }
+}
+
 impl Frame {
     fn folded(&self) -> FoldFrame<'_> {
         FoldFrame {
@@ -284,7 +324,7 @@ proptest! {
         before in 0usize..200,
         per_write in 0usize..12,
     ) {
-        let frames = log(&happenings);
+        let frames = busy_log(&happenings);
         let whole = State::default();
         frames.iter().for_each(|frame| fold(&whole, frame));
 
@@ -359,17 +399,27 @@ fn of_many_frames_the_first_that_cannot_be_folded_is_told() {
     );
 }
 
+/// What the golden files of versions 1 and 2 were made of.
 fn sample_state() -> State {
-    let happenings: Vec<[u8; 5]> = (0..120u8)
-        .map(|i| {
-            let spread = |by: u8| i.wrapping_mul(by).wrapping_add(by);
-            [spread(83), i, spread(29), spread(53), spread(7)]
-        })
-        .collect();
+    state_of(&log(&sample_happenings()))
+}
+
+/// What the golden file of version 3 was made of.
+fn sample_state_with_gateways() -> State {
+    state_of(&busy_log(&sample_happenings()))
+}
+
+fn sample_happenings() -> Vec<[u8; 5]> {
+    let happenings = (0..120u8).map(|i| {
+        let spread = |by: u8| i.wrapping_mul(by).wrapping_add(by);
+        [spread(83), i, spread(29), spread(53), spread(7)]
+    });
+    happenings.collect()
+}
+
+fn state_of(frames: &[Frame]) -> State {
     let state = State::default();
-    log(&happenings)
-        .iter()
-        .for_each(|frame| fold(&state, frame));
+    frames.iter().for_each(|frame| fold(&state, frame));
     state
 }
 
@@ -564,7 +614,39 @@ fn golden(version: u16) -> PathBuf {
 fn the_golden_file_is_made() {
     let dir = golden(VERSION);
     std::fs::create_dir_all(&dir).unwrap();
-    write(&sample_state(), Lsn::new(12_345), &dir, &RealFs, 2).unwrap();
+    write(
+        &sample_state_with_gateways(),
+        Lsn::new(12_345),
+        &dir,
+        &RealFs,
+        2,
+    )
+    .unwrap();
+}
+
+#[test]
+fn the_golden_file_of_version_3_reads_as_the_state_that_it_was_made_of() {
+    let sample = sample_state_with_gateways();
+    let loaded = load_latest(&golden(3), &RealFs, LinkKeyring::new()).unwrap();
+    assert_eq!(loaded.position, Lsn::new(12_345));
+    assert_eq!(content(&loaded.state), content(&sample));
+    assert_eq!(customers(&loaded.state), customers(&sample));
+    let directory = loaded.state.directory();
+    assert!(directory.gateways.len() > 1 && directory.meter_counters.len() == 2);
+    let gateway = directory.gateways.all().next().unwrap();
+    let address = gateway.entry.addresses[0]
+        .to_string()
+        .replace(".0/24", ".7");
+    let found = directory.gateway_by_address(address.parse().unwrap());
+    assert_eq!(found.as_ref(), Some(gateway));
+    let marks: Vec<_> = directory.meter_counters.marks().collect();
+    let mut ledger = CounterLedger::restored(marks.clone());
+    for (key, up_to) in marks {
+        let Next::Reserve(range) = ledger.next(key, 0) else {
+            panic!("a counter of a range that was set aside before")
+        };
+        assert!(range.up_to > up_to);
+    }
 }
 
 #[test]

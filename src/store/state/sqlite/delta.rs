@@ -160,7 +160,22 @@ impl Delta {
                 Some(())
             }
             // Often, and of no interest to a person.
-            Event::NonceMark { .. } | Event::SinkAdvanced { .. } | Event::Called { .. } => Some(()),
+            Event::NonceMark { .. }
+            | Event::SinkAdvanced { .. }
+            | Event::Called { .. }
+            | Event::MeterCounterReserved { .. } => Some(()),
+            // Without the digest of the token, against which somebody could try tokens.
+            Event::GatewayPut(entry) => {
+                let detail = serde_json::json!({
+                    "utility": entry.utility,
+                    "token": entry.token_sha256.is_some(),
+                    "certificate_sha256": entry.certificate_sha256,
+                    "addresses": entry.addresses,
+                });
+                let subject = Some(entry.gateway.clone());
+                self.note_about(lsn, "gateway_put", subject, detail.to_string());
+                Some(())
+            }
             _ => self.note_event(lsn, &event, frame.payload),
         }
     }
@@ -171,7 +186,7 @@ impl Delta {
             serde_json::from_slice(payload).ok()?;
         let kind = fields.shift_remove("event")?;
         let subject = event.terminal().map(|id| id.to_string()).or_else(|| {
-            let names = ["utility", "sink", "id"];
+            let names = ["utility", "sink", "gateway", "id"];
             let mut found = names.iter().filter_map(|name| fields.get(*name)?.as_str());
             found.next().map(str::to_owned)
         });

@@ -1,0 +1,113 @@
+//! A line: a telegram, and its key if it has one.
+
+use zeroize::Zeroizing;
+
+use crate::crypto::key::Key128;
+
+use super::super::lines::{self, LINE_MAX, from_hex};
+
+/// Digits of a key.
+const KEY_DIGITS: usize = 32;
+
+/// A telegram of a line.
+#[derive(Debug)]
+pub(super) struct Telegram {
+    /// Its octets.
+    pub(super) octets: Vec<u8>,
+    /// The key that stands behind it.
+    pub(super) key: Option<Key128>,
+}
+
+/// Why a line is none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(super) enum LineError {
+    /// It is too long.
+    #[error("the line is longer than {LINE_MAX} octets, and a telegram than any meter sends")]
+    TooLong,
+    /// The telegram is no hexadecimal text.
+    #[error(transparent)]
+    Telegram(lines::LineError),
+    /// What stands behind the telegram is no key. Nothing of it is repeated: it may be one with a
+    /// slip of the pen.
+    #[error("behind the telegram a key of {KEY_DIGITS} hexadecimal digits is wanted")]
+    Key {
+        /// Where it begins, in characters of the line.
+        offset: usize,
+    },
+}
+
+impl LineError {
+    /// The kind of the JSON form.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::TooLong => "oversize",
+            Self::Telegram(error) => error.kind(),
+            Self::Key { .. } => "bad_key",
+        }
+    }
+
+    /// The first character that is wrong.
+    pub(super) const fn offset(&self) -> usize {
+        match self {
+            Self::TooLong => LINE_MAX,
+            Self::Telegram(error) => error.offset(),
+            Self::Key { offset } => *offset,
+        }
+    }
+}
+
+impl Telegram {
+    /// Reads a line. The last word is a key if it has 32 digits and stands behind others; spaces
+    /// within a telegram are passed over, unless it is one word and another follows.
+    pub(super) fn parse(line: &[u8]) -> Result<Self, LineError> {
+        let last_at = line.iter().rposition(u8::is_ascii_whitespace);
+        let (before, last) = match last_at {
+            Some(at) => {
+                let (before, last) = line.split_at_checked(at).unwrap_or((line, &[]));
+                (before.trim_ascii_end(), last.trim_ascii_start())
+            }
+            None => (line, &[][..]),
+        };
+        let is_key = last.len() == KEY_DIGITS && last.iter().all(u8::is_ascii_hexdigit);
+        if is_key {
+            let key = from_hex(last)
+                .map(Zeroizing::new)
+                .map_err(LineError::Telegram)?;
+            let mut octets = Zeroizing::new([0; 16]);
+            octets.copy_from_slice(key.get(..16).unwrap_or(&[0; 16]));
+            return Ok(Self {
+                octets: from_hex(before).map_err(LineError::Telegram)?,
+                key: Some(Key128::take(&mut octets)),
+            });
+        }
+        // Words of two digits are octets; one long word and another one are telegram and key.
+        let is_one_word = !before.iter().any(u8::is_ascii_whitespace);
+        if is_one_word && before.len() > KEY_DIGITS && last.len() > 2 {
+            return Err(LineError::Key {
+                offset: line.len().saturating_sub(last.len()),
+            });
+        }
+        let octets = from_hex(line).map_err(LineError::Telegram)?;
+        Ok(Self { octets, key: None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_a_telegram_and_perhaps_its_key() {
+        let plain = Telegram::parse(b"0x68 03 03 68").unwrap();
+        assert_eq!((plain.octets, plain.key), (vec![0x68, 3, 3, 0x68], None));
+        let keyed = Telegram::parse(b"6803\t000102030405060708090a0b0c0D0E0F").unwrap();
+        assert_eq!(keyed.octets, [0x68, 3]);
+        let key: [u8; 16] = core::array::from_fn(|at| u8::try_from(at).unwrap());
+        assert_eq!(keyed.key, Some(Key128::from(key)));
+        let long = "00".repeat(20);
+        let wrong = Telegram::parse(format!("{long} 0001020304").as_bytes()).unwrap_err();
+        assert_eq!(wrong, LineError::Key { offset: 41 });
+        assert!(!wrong.to_string().contains("0001"));
+        assert_eq!(Telegram::parse(b"0y").unwrap_err().kind(), "bad_hex");
+    }
+}

@@ -1,0 +1,228 @@
+//! Counters of downlinks, which never come twice under one key, whatever crashes.
+//!
+//! A counter may be used only from a range that was made durable before: [`CounterLedger::next`]
+//! asks for one where it has none left, and gives counters again after [`CounterLedger::grant`].
+//! After a start it goes on above all that was ever reserved, so what was left of a range is never
+//! used. The ledger is pure: making a [`Reservation`] durable, as an event of the log, is the
+//! caller's matter, and the marks of the log are passed in.
+// clause: OMS Volume 2, message counter of the communication partner
+
+use std::collections::HashMap;
+
+use super::asked::{KeyId, KeyVersion};
+use crate::wire::mbus::address::Address;
+
+/// The farthest that a counter may go on from one message to the next: a meter refuses more.
+// clause: OMS Volume 2, message counter
+pub const STEP_MAX: u32 = 100;
+
+/// Counters in a reservation. What a crash leaves unused counts towards [`STEP_MAX`]: three crashes
+/// without a message between them are taken.
+pub const BLOCK: u32 = 32;
+
+/// The counter from which on people are to be told that a key is nearly used up.
+// clause: OMS Volume 2, message counter
+pub const NEAR_END: u32 = 0xFFFF_0000;
+
+/// What has a counter of its own: one version of one key of one meter.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct CounterKey {
+    /// The meter.
+    pub meter: Address,
+    /// The number of the key.
+    pub id: KeyId,
+    /// Its version.
+    pub version: KeyVersion,
+}
+
+/// Counters to be made durable before one of them is used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+pub struct Reservation {
+    /// Whose.
+    pub key: CounterKey,
+    /// The last of the range, which begins after all that was reserved before.
+    pub up_to: u32,
+}
+
+/// What became of the wish for a counter.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+pub enum Next {
+    /// This one: it is the caller's, and comes to nobody else.
+    Counter(u32),
+    /// First this is to be made durable, granted, and asked again.
+    Reserve(Reservation),
+    /// All counters of the key were used: it needs another version.
+    Exhausted,
+    /// More keys have counters than the ledger takes.
+    Full,
+}
+
+/// The last counter that was used, and the last that may be.
+#[derive(Clone, Copy, Debug, Default)]
+struct Range {
+    used: u32,
+    up_to: u32,
+}
+
+/// The counters of all keys under which something is sent.
+#[derive(Debug)]
+pub struct CounterLedger {
+    ranges: HashMap<CounterKey, Range>,
+    block: u32,
+}
+
+impl Default for CounterLedger {
+    fn default() -> Self {
+        Self::restored([])
+    }
+}
+
+impl CounterLedger {
+    /// Keys that may have a counter at most.
+    pub const KEYS_MAX: usize = 4_000_000;
+
+    /// A ledger that goes on above the marks of the log: for each key the highest `up_to`.
+    #[must_use]
+    pub fn restored(marks: impl IntoIterator<Item = (CounterKey, u32)>) -> Self {
+        let range = |up_to| Range { used: up_to, up_to };
+        let ranges = marks.into_iter().map(|(key, up_to)| (key, range(up_to)));
+        Self {
+            ranges: ranges.collect(),
+            block: BLOCK,
+        }
+    }
+
+    /// The same ledger with reservations of another length, 1 to [`STEP_MAX`].
+    #[must_use]
+    pub fn with_block(mut self, block: u32) -> Self {
+        self.block = block.clamp(1, STEP_MAX);
+        self
+    }
+
+    /// The next counter of a key, above all that it gave before and above `meter_counter`, the
+    /// highest counter of an authenticated telegram of the meter, 0 if none is known. The first
+    /// is 1.
+    // clause: OMS Volume 2, message counter: the partner's rises to the meter's, and then by one
+    pub fn next(&mut self, key: CounterKey, meter_counter: u32) -> Next {
+        let is_full = self.ranges.len() >= Self::KEYS_MAX;
+        let range = self.ranges.get_mut(&key);
+        let now = range.as_ref().map_or_else(Range::default, |range| **range);
+        let Some(counter) = now.used.max(meter_counter).checked_add(1) else {
+            return Next::Exhausted;
+        };
+        match range {
+            Some(range) if counter <= now.up_to => {
+                range.used = counter;
+                Next::Counter(counter)
+            }
+            None if is_full => Next::Full,
+            _ => {
+                let up_to = counter.saturating_add(self.block.saturating_sub(1));
+                Next::Reserve(Reservation { key, up_to })
+            }
+        }
+    }
+
+    /// Notes that a reservation is durable. One that is older than what is reserved changes
+    /// nothing.
+    pub fn grant(&mut self, reservation: Reservation) {
+        let range = self.ranges.entry(reservation.key).or_default();
+        range.up_to = range.up_to.max(reservation.up_to);
+    }
+
+    /// Whether people are to be told that a key is nearly used up.
+    #[must_use]
+    pub const fn is_near_end(counter: u32) -> bool {
+        counter >= NEAR_END
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(number: u8) -> CounterKey {
+        CounterKey {
+            meter: Address::from_link_order([0x93, 0x15, number, 0, 0, 0, 0x33, 3]),
+            id: KeyId::PERSISTENT,
+            version: KeyVersion(number % 2),
+        }
+    }
+
+    #[test]
+    fn no_counter_is_given_before_its_range_is_granted() {
+        let mut ledger = CounterLedger::default();
+        let Next::Reserve(range) = ledger.next(key(1), 0) else {
+            panic!()
+        };
+        assert_eq!(range.up_to, BLOCK);
+        assert!(matches!(ledger.next(key(1), 0), Next::Reserve(_)));
+        ledger.grant(range);
+        for counter in 1..=BLOCK {
+            assert_eq!(ledger.next(key(1), 0), Next::Counter(counter));
+        }
+        assert!(matches!(ledger.next(key(1), 0), Next::Reserve(_)));
+        assert!(matches!(ledger.next(key(2), 0), Next::Reserve(_)));
+    }
+
+    #[test]
+    fn the_counter_follows_that_of_the_meter_and_never_wraps() {
+        let mut ledger = CounterLedger::restored([(key(1), 10)]);
+        let Next::Reserve(range) = ledger.next(key(1), 1_000) else {
+            panic!()
+        };
+        assert_eq!(range.up_to, 1_000 + BLOCK);
+        ledger.grant(range);
+        assert_eq!(ledger.next(key(1), 1_000), Next::Counter(1_001));
+        assert_eq!(ledger.next(key(1), 5), Next::Counter(1_002));
+        let mut last = CounterLedger::restored([(key(1), u32::MAX - 1)]);
+        let Next::Reserve(range) = last.next(key(1), 0) else {
+            panic!()
+        };
+        last.grant(range);
+        assert_eq!(last.next(key(1), 0), Next::Counter(u32::MAX));
+        assert_eq!(last.next(key(1), 0), Next::Exhausted);
+        assert_eq!(last.next(key(2), u32::MAX), Next::Exhausted);
+        assert!(CounterLedger::is_near_end(NEAR_END) && !CounterLedger::is_near_end(NEAR_END - 1));
+    }
+
+    proptest! {
+        /// A crash may come before or after a range is durable, and before or after it is used.
+        #[test]
+        fn no_counter_comes_twice_whatever_crashes(
+            happenings in prop::collection::vec((0..4_u8, 0..3_u8, 0..200_u32), 0..400),
+        ) {
+            let mut durable: HashMap<CounterKey, u32> = HashMap::new();
+            let mut highest: HashMap<CounterKey, u32> = HashMap::new();
+            let mut ledger = CounterLedger::default();
+            for (what, whom, meter_counter) in happenings {
+                let key = key(whom);
+                match (what, ledger.next(key, meter_counter)) {
+                    (_, Next::Counter(counter)) => {
+                        prop_assert!(durable[&key] >= counter);
+                        let before = highest.insert(key, counter);
+                        prop_assert!(before < Some(counter) && counter > meter_counter);
+                    }
+                    // It crashes before the range is durable, or after.
+                    (0, Next::Reserve(_)) => {
+                        ledger = CounterLedger::restored(durable.clone());
+                    }
+                    (1, Next::Reserve(range)) => {
+                        durable.insert(range.key, range.up_to);
+                        ledger = CounterLedger::restored(durable.clone());
+                    }
+                    (_, Next::Reserve(range)) => {
+                        prop_assert!(durable.get(&range.key) < Some(&range.up_to));
+                        durable.insert(range.key, range.up_to);
+                        ledger.grant(range);
+                    }
+                    (_, Next::Exhausted | Next::Full) => prop_assert!(false),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Records as values that outlive their telegram.
+
+use super::date::DateTime;
+use super::decimal::Decimal;
+use super::meaning::Meaning;
+use super::quantity::Quantity;
+use super::record::{Function, Item, Record, RecordFault, Records};
+use super::times::Times;
+use super::unit::UnitTerm;
+use super::value::{Invalid, Text, Value};
+use super::vife::RecordError;
+
+/// The data of a record.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum OwnedValue {
+    /// No data.
+    None,
+    /// A number in the unit of the record.
+    Number(Decimal),
+    /// A float that is no number, as its 32 bits.
+    NotANumber(u32),
+    /// A date, a time or both.
+    DateTime(DateTime),
+    /// A text.
+    Text(String),
+    /// A number in digits that are no decimal ones, the highest first.
+    Digits(String),
+    /// Octets as on the wire.
+    Octets(Box<[u8]>),
+}
+
+/// A record without a telegram.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OwnedRecord {
+    /// What is measured.
+    pub quantity: Quantity,
+    /// What kind of value it is.
+    pub function: Function,
+    /// Why there is no value, if the meter says so.
+    pub error: Option<RecordError>,
+    /// Why the value is not what its quantity says.
+    pub invalid: Option<Invalid>,
+    /// In what it is measured.
+    pub unit: UnitTerm,
+    /// The unit of a plain-text VIF; empty for all others.
+    pub unit_text: Box<str>,
+    /// The value.
+    pub value: OwnedValue,
+    /// The storage number.
+    pub storage: u64,
+    /// The tariff.
+    pub tariff: u32,
+    /// The subunit.
+    pub subunit: u16,
+    /// When the value was valid, if the telegram says so.
+    pub at: Option<DateTime>,
+    /// The names of its modifiers.
+    pub modifiers: Box<[&'static str]>,
+    /// VIF and VIFE, and the data, of a record that no table knows; both empty for all others.
+    pub raw: Box<[u8]>,
+}
+
+/// Data of the manufacturer behind the records.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ManufacturerData {
+    /// Where its DIF stands.
+    pub offset: usize,
+    /// Its octets.
+    pub octets: Box<[u8]>,
+    /// Whether the meter has more records for another telegram.
+    pub more_follows: bool,
+}
+
+/// All that a walk over records gives.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Decoded {
+    /// The records, each point of a load profile one of them.
+    pub records: Vec<OwnedRecord>,
+    /// What is no record.
+    pub faults: Vec<RecordFault>,
+    /// What is the manufacturer's.
+    pub manufacturer: Option<ManufacturerData>,
+}
+
+/// Decodes all records of a telegram.
+#[must_use]
+pub fn decode_records(records: Records<'_>) -> Decoded {
+    let telegram = records.restart();
+    let times = Times::of(telegram);
+    let mut decoded = Decoded::default();
+    // A record takes six octets or more, as a rule.
+    let guess = telegram.octets().len() >> 2;
+    decoded.records.reserve(guess.min(32));
+    for item in telegram {
+        match item {
+            Ok(Item::Record(record)) => push(&mut decoded.records, &record, telegram, &times),
+            Ok(Item::Manufacturer {
+                offset,
+                octets,
+                more_follows,
+            }) => {
+                decoded.manufacturer = Some(ManufacturerData {
+                    offset,
+                    octets: octets.into(),
+                    more_follows,
+                });
+            }
+            Ok(Item::GlobalReadout { .. }) => {}
+            Err(fault) => decoded.faults.push(fault),
+        }
+    }
+    decoded
+}
+
+fn push<'a>(
+    records: &mut Vec<OwnedRecord>,
+    record: &Record<'a>,
+    telegram: Records<'a>,
+    times: &Times,
+) {
+    let meaning = record.meaning();
+    if let Some(Ok(profile)) = record.profile(&meaning, telegram) {
+        let mut first = owned(record, &meaning, None);
+        first.raw = Box::default();
+        records.extend(profile.points().map(|point| OwnedRecord {
+            value: point.value.map_or(OwnedValue::None, OwnedValue::Number),
+            invalid: point.value.is_none().then_some(Invalid::NotSet),
+            storage: point.storage,
+            at: point.at,
+            ..first.clone()
+        }));
+        return;
+    }
+    records.push(owned(record, &meaning, times.find(record, &meaning)));
+}
+
+fn owned(record: &Record<'_>, meaning: &Meaning<'_>, at: Option<DateTime>) -> OwnedRecord {
+    let value = record.value(meaning);
+    let invalid = value.invalid();
+    let at = at.filter(|_| matches!(value, Value::Number(_)));
+    OwnedRecord {
+        quantity: meaning.quantity,
+        function: record.function(),
+        error: meaning.error,
+        invalid,
+        unit: meaning.unit,
+        unit_text: if record.unit_text.is_empty() {
+            Box::default()
+        } else {
+            record.unit_text().to_string().into_boxed_str()
+        },
+        value: match value {
+            Value::None => OwnedValue::None,
+            Value::Number(number) => OwnedValue::Number(number),
+            Value::NotANumber(bits) => OwnedValue::NotANumber(bits),
+            Value::DateTime(date) => OwnedValue::DateTime(date),
+            Value::Text(text) => OwnedValue::Text(text.to_string()),
+            Value::BadBcd(digits) | Value::Wide(digits) => OwnedValue::Digits(digits.to_string()),
+            Value::Octets(octets) | Value::WrongSize(octets) => OwnedValue::Octets(octets.into()),
+        },
+        storage: record.storage,
+        tariff: record.tariff,
+        subunit: record.subunit,
+        at,
+        modifiers: names(meaning),
+        raw: if record.is_unknown(meaning) {
+            record.octets.into()
+        } else {
+            Box::default()
+        },
+    }
+}
+
+fn names(meaning: &Meaning<'_>) -> Box<[&'static str]> {
+    if meaning.modifiers.octets().is_empty() {
+        return Box::default();
+    }
+    meaning
+        .modifiers
+        .filter_map(super::vife::Modifier::id)
+        .collect()
+}
+
+impl<'a> Record<'a> {
+    /// The unit in plain text; empty without VIF 7Ch.
+    #[must_use]
+    pub fn unit_text(&self) -> Text<'a> {
+        Text::new(self.unit_text, self.high_octet_first)
+    }
+
+    /// Whether its value alone does not tell what came.
+    #[must_use]
+    pub fn is_unknown(&self, meaning: &Meaning<'_>) -> bool {
+        matches!(
+            meaning.quantity,
+            Quantity::Unknown | Quantity::ManufacturerSpecific | Quantity::AnyVif
+        )
+    }
+}

@@ -1,0 +1,319 @@
+//! Compact load profiles: many values of one quantity in one record.
+
+use super::date::DateTime;
+use super::decimal::Decimal;
+use super::meaning::Meaning;
+use super::named::named;
+use super::quantity::Quantity;
+use super::record::{DATA_LENS, Item, Record, Records};
+use super::tables::Coding;
+use super::value::Value;
+use super::vife::ProfileKind;
+
+named! {
+    /// Why a profile was not expanded; its octets stay.
+    ProfileFault {
+        Truncated = "profile_truncated",
+        Element = "profile_element_size",
+        NoBaseValue = "profile_base_value_missing",
+    }
+}
+
+/// How an element becomes a value.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Mode {
+    Absolute,
+    Increments,
+    Decrements,
+    SignedDifferences,
+}
+
+/// The time between two values.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Spacing {
+    Seconds(i64),
+    Months(i32),
+    /// Values without times, or a spacing that is reserved or has no rule here (half months).
+    None,
+}
+
+/// One value of a profile.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Point {
+    /// The storage number: those of a profile follow the one of its record.
+    pub storage: u64,
+    /// When it was valid, if the telegram has a base time and the spacing is known.
+    pub at: Option<DateTime>,
+    /// The value in the unit of the record; none where the meter has none, and for increments
+    /// everywhere behind such a one.
+    pub value: Option<Decimal>,
+}
+
+/// A load profile with its base.
+// clause: EN 13757-3, Annex F; OMS Volume 2, Annex G
+#[derive(Clone, Copy, Debug)]
+pub struct Profile<'a> {
+    record: Record<'a>,
+    meaning: Meaning<'a>,
+    mode: Mode,
+    spacing: Spacing,
+    field: u8,
+    elements: &'a [u8],
+    base_at: Option<DateTime>,
+    base_value: Option<Decimal>,
+}
+
+impl<'a> Record<'a> {
+    /// The profile that the record holds, with base time and base value among the records of its
+    /// telegram; none for a record that is no profile.
+    ///
+    /// # Errors
+    ///
+    /// A [`ProfileFault`] for elements of no size and for increments without a base.
+    #[must_use]
+    pub fn profile(
+        &self,
+        meaning: &Meaning<'a>,
+        telegram: Records<'a>,
+    ) -> Option<Result<Profile<'a>, ProfileFault>> {
+        let kind = meaning.profile?;
+        self.lvar?;
+        Some(Profile::read(*self, *meaning, kind, telegram))
+    }
+}
+
+impl<'a> Profile<'a> {
+    fn read(
+        record: Record<'a>,
+        meaning: Meaning<'a>,
+        kind: ProfileKind,
+        telegram: Records<'a>,
+    ) -> Result<Self, ProfileFault> {
+        let (&[control, spacing], elements) = record
+            .data
+            .split_first_chunk::<2>()
+            .ok_or(ProfileFault::Truncated)?;
+        let field = control & 0x0F;
+        let len = DATA_LENS.get(usize::from(field)).copied().unwrap_or(0);
+        if len == 0 {
+            return Err(ProfileFault::Element);
+        }
+        if elements.len().checked_rem(usize::from(len)) != Some(0) {
+            return Err(ProfileFault::Truncated);
+        }
+        let is_inverse = kind == ProfileKind::Inverse;
+        let mode = match control >> 6 {
+            0 => Mode::Absolute,
+            1 => Mode::Increments,
+            2 => Mode::Decrements,
+            _ => Mode::SignedDifferences,
+        };
+        let (base_at, base_value) = bases(&record, telegram);
+        if mode != Mode::Absolute && base_value.is_none() {
+            return Err(ProfileFault::NoBaseValue);
+        }
+        Ok(Self {
+            record,
+            meaning,
+            mode,
+            spacing: spacing_of(control, spacing, is_inverse),
+            field,
+            elements,
+            base_at,
+            base_value,
+        })
+    }
+
+    /// Its values, from the one next to the base on.
+    #[must_use]
+    pub fn points(&self) -> Points<'a> {
+        Points {
+            profile: *self,
+            rest: self.elements,
+            index: 0,
+            value: self.base_value,
+        }
+    }
+
+    /// An element as a number; none if it is marked invalid.
+    fn element(&self, octets: &'a [u8]) -> Option<Decimal> {
+        let is_signed = match self.mode {
+            Mode::Absolute => self.meaning.coding == Coding::Signed,
+            Mode::Increments | Mode::Decrements => false,
+            Mode::SignedDifferences => true,
+        };
+        if matches!(self.field, 1..=4 | 6 | 7) && is_marked_invalid(octets, is_signed) {
+            return None;
+        }
+        let coding = match self.meaning.coding {
+            Coding::Per4096 => Coding::Per4096,
+            _ if is_signed => Coding::Signed,
+            _ => Coding::Unsigned,
+        };
+        let meaning = Meaning {
+            profile: None,
+            coding,
+            addend: self.meaning.addend.filter(|_| self.mode == Mode::Absolute),
+            ..self.meaning
+        };
+        let record = Record {
+            dif: self.field,
+            lvar: None,
+            data: octets,
+            ..self.record
+        };
+        match record.value(&meaning) {
+            Value::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    fn at(&self, steps: i64) -> Option<DateTime> {
+        let base = self.base_at?;
+        match self.spacing {
+            Spacing::Seconds(seconds) => base.plus_seconds(seconds.checked_mul(steps)?),
+            Spacing::Months(months) => {
+                base.plus_months(months.checked_mul(i32::try_from(steps).ok()?)?)
+            }
+            Spacing::None => None,
+        }
+    }
+}
+
+/// The values of a profile, in the order of the telegram.
+#[derive(Clone, Debug)]
+pub struct Points<'a> {
+    profile: Profile<'a>,
+    rest: &'a [u8],
+    index: u32,
+    value: Option<Decimal>,
+}
+
+impl Iterator for Points<'_> {
+    type Item = Point;
+
+    fn next(&mut self) -> Option<Point> {
+        let profile = &self.profile;
+        let len = DATA_LENS
+            .get(usize::from(profile.field))
+            .copied()
+            .unwrap_or(0);
+        let (octets, rest) = self.rest.split_at_checked(usize::from(len))?;
+        if octets.is_empty() {
+            return None;
+        }
+        self.rest = rest;
+        self.index = self.index.saturating_add(1);
+        let element = profile.element(octets);
+        let is_inverse = profile.meaning.profile == Some(ProfileKind::Inverse);
+        let is_sum = match profile.mode {
+            Mode::Absolute => None,
+            Mode::Increments | Mode::SignedDifferences => Some(!is_inverse),
+            Mode::Decrements => Some(is_inverse),
+        };
+        self.value = match (is_sum, self.value, element) {
+            (None, _, element) => element,
+            (Some(true), Some(value), Some(element)) => value.checked_add(element),
+            (Some(false), Some(value), Some(element)) => value.checked_sub(element),
+            _ => None,
+        };
+        Some(Point {
+            storage: profile.record.storage.saturating_add(u64::from(self.index)),
+            at: profile.at(i64::from(self.index)),
+            value: self.value,
+        })
+    }
+}
+
+/// All ones for unsigned, the lowest number for signed elements.
+fn is_marked_invalid(octets: &[u8], is_signed: bool) -> bool {
+    if !is_signed {
+        return octets.iter().all(|octet| *octet == 0xFF);
+    }
+    octets
+        .split_last()
+        .is_some_and(|(last, low)| *last == 0x80 && low.iter().all(|octet| *octet == 0))
+}
+
+fn spacing_of(control: u8, spacing: u8, is_inverse: bool) -> Spacing {
+    let unit = (control >> 4) & 3;
+    let months = match (spacing, unit) {
+        (254, 3) => 1,
+        (254, 2) => 3,
+        (254, 1) => 6,
+        (0 | 251..=255, _) => return Spacing::None,
+        _ => {
+            let unit: i64 = match unit {
+                0 => 1,
+                1 => 60,
+                2 => 3_600,
+                _ => 86_400,
+            };
+            let seconds = unit.saturating_mul(i64::from(spacing));
+            return Spacing::Seconds(if is_inverse {
+                seconds.saturating_neg()
+            } else {
+                seconds
+            });
+        }
+    };
+    Spacing::Months(if is_inverse {
+        0_i32.saturating_sub(months)
+    } else {
+        months
+    })
+}
+
+/// Base time (any date with the storage number) and base value (the same storage number, tariff,
+/// subunit, function and VIB but for the profile's VIFE).
+fn bases(profile: &Record<'_>, telegram: Records<'_>) -> (Option<DateTime>, Option<Decimal>) {
+    let (mut at, mut base) = (None, None);
+    for item in telegram.restart().flatten() {
+        let Item::Record(record) = item else {
+            continue;
+        };
+        if record.storage != profile.storage || record.offset == profile.offset {
+            continue;
+        }
+        let meaning = record.meaning();
+        let value = record.value(&meaning);
+        match value {
+            Value::DateTime(date)
+                if at.is_none()
+                    && date.is_moment()
+                    && record.vifes.is_empty()
+                    && matches!(meaning.quantity, Quantity::Date | Quantity::DateTime) =>
+            {
+                at = Some(date);
+            }
+            Value::Number(number) if base.is_none() && is_base(profile, &record) => {
+                base = Some(number);
+            }
+            _ => {}
+        }
+    }
+    (at, base)
+}
+
+fn is_base(profile: &Record<'_>, record: &Record<'_>) -> bool {
+    let plain = |octet: &u8| octet & 0x7F;
+    record.tariff == profile.tariff
+        && record.subunit == profile.subunit
+        && record.function() == profile.function()
+        && plain(&record.vif) == plain(&profile.vif)
+        && record
+            .vifes
+            .iter()
+            .map(plain)
+            .eq(without_profile(profile.vifes).map(plain))
+}
+
+/// The VIFEs but for the first that makes a profile.
+fn without_profile(vifes: &[u8]) -> impl Iterator<Item = &u8> {
+    let mut is_found = false;
+    vifes.iter().filter(move |octet| {
+        let is_profile = matches!(*octet & 0x7F, 0x13 | 0x1E | 0x1F) && !is_found;
+        is_found |= is_profile;
+        !is_profile
+    })
+}

@@ -1,0 +1,112 @@
+//! When the values of a telegram were valid: the dates among its records.
+
+use super::date::DateTime;
+use super::meaning::Meaning;
+use super::quantity::Quantity;
+use super::record::{Function, Item, Record, Records};
+use super::value::Value;
+
+/// The most dates that are looked at; a telegram has a dozen at most.
+const DATES_MAX: usize = 24;
+
+#[derive(Clone, Copy, Debug)]
+struct Date {
+    storage: u64,
+    tariff: u32,
+    subunit: u16,
+    function: Function,
+    at: DateTime,
+}
+
+/// The dates of one telegram.
+#[derive(Clone, Debug)]
+pub(super) struct Times {
+    dates: [Option<Date>; DATES_MAX],
+    len: usize,
+}
+
+impl Times {
+    /// Those of a telegram: records of VIF 6Ch and 6Dh without any VIFE that are moments.
+    pub(super) fn of(records: Records<'_>) -> Self {
+        let mut times = Self {
+            dates: [None; DATES_MAX],
+            len: 0,
+        };
+        for item in records.restart() {
+            let Ok(Item::Record(record)) = item else {
+                continue;
+            };
+            if !matches!(record.vif, 0x6C | 0x6D) {
+                continue;
+            }
+            if let Value::DateTime(at) = record.value(&record.meaning())
+                && at.is_moment()
+                && at.year.is_some()
+                && let Some(slot) = times.dates.get_mut(times.len)
+            {
+                *slot = Some(Date {
+                    storage: record.storage,
+                    tariff: record.tariff,
+                    subunit: record.subunit,
+                    function: record.function(),
+                    at,
+                });
+                times.len = times.len.saturating_add(1);
+            }
+        }
+        times
+    }
+
+    /// When the value of a record was valid: the only date with its storage number and function,
+    /// or of several the only one that has its tariff and subunit too.
+    // clause: EN 13757-3, 6.3.2, storage number
+    pub(super) fn find(&self, record: &Record<'_>, meaning: &Meaning<'_>) -> Option<DateTime> {
+        if self.len == 0 || !is_measured(meaning.quantity) {
+            return None;
+        }
+        let function = record.function();
+        let matching = || {
+            let dates = self.dates.iter().take(self.len).flatten();
+            dates.filter(|date| date.storage == record.storage && date.function == function)
+        };
+        only(matching()).or_else(|| {
+            let is_own =
+                |date: &&Date| date.tariff == record.tariff && date.subunit == record.subunit;
+            only(matching().filter(is_own))
+        })
+    }
+}
+
+fn only<'a>(mut dates: impl Iterator<Item = &'a Date>) -> Option<DateTime> {
+    let first = dates.next()?;
+    dates.next().is_none().then_some(first.at)
+}
+
+/// Whether a quantity is measured at some time, and not a property of the device.
+const fn is_measured(quantity: Quantity) -> bool {
+    !matches!(
+        quantity,
+        Quantity::FabricationNumber
+            | Quantity::EnhancedIdentification
+            | Quantity::Address
+            | Quantity::UniqueMessageIdentification
+            | Quantity::DeviceType
+            | Quantity::Manufacturer
+            | Quantity::ParameterSet
+            | Quantity::ModelVersion
+            | Quantity::HardwareVersion
+            | Quantity::FirmwareVersion
+            | Quantity::SoftwareVersion
+            | Quantity::CustomerLocation
+            | Quantity::Customer
+            | Quantity::AccessCodeUser
+            | Quantity::AccessCodeOperator
+            | Quantity::AccessCodeSystemOperator
+            | Quantity::AccessCodeDeveloper
+            | Quantity::Password
+            | Quantity::SecurityKey
+            | Quantity::Unknown
+            | Quantity::ManufacturerSpecific
+            | Quantity::AnyVif
+    )
+}

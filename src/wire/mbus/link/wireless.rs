@@ -1,0 +1,208 @@
+//! Telegrams of the wireless link, EN 13757-4: formats A and B, and what gateways make of them.
+
+use super::{Format, Link, c_field_name};
+use crate::wire::mbus::address::Address;
+use crate::wire::mbus::crc::crc;
+use crate::wire::mbus::error::{MbusError, MbusErrorKind};
+
+/// Octets of the first block: L, C, M and A.
+pub const FORMAT_A_FIRST: usize = 10;
+/// Octets of each further block of format A, the last one less.
+pub const FORMAT_BLOCK: usize = 16;
+/// Octets that one CRC of format B covers, its own apart.
+const FORMAT_B_BLOCK: usize = 126;
+const CRC: usize = 2;
+/// C, M and A.
+const HEAD: usize = 9;
+/// The least that the length counts: C, M, A and a CI field. Without a CI field a telegram is a
+/// bare link frame, which has a length of 9.
+const LENGTH_MIN: usize = HEAD;
+
+pub(super) fn read<'a>(octets: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Link<'a>, MbusError> {
+    let length = usize::from(octets.first().copied().unwrap_or_default());
+    let whole = length.saturating_add(1);
+    if length < LENGTH_MIN || octets.len() < whole {
+        return match begins_with_c_field(octets) {
+            true => without_length(octets),
+            false if length < LENGTH_MIN => {
+                Err(MbusError::new(0, MbusErrorKind::Length, "L field"))
+            }
+            false => Err(truncated(octets)),
+        };
+    }
+    let trailing = octets.len().saturating_sub(whole);
+    if trailing == 0 {
+        // A telegram of format B has this length too; its CRCs would be data otherwise. So has one
+        // of format A that was cut just there: two checks that hold are no chance.
+        return match format_b(octets, scratch) {
+            Checks::Hold(_) => plain(scratch, Format::WirelessB, 0),
+            Checks::Broken(error) => Err(error),
+            Checks::None if begins_as_format_a(octets) => Err(truncated(octets)),
+            Checks::None => plain(octets, Format::WirelessPlain, 0),
+        };
+    }
+    match format_a(octets, whole, scratch) {
+        Checks::Hold(trailing) => return plain(scratch, Format::WirelessA, trailing),
+        // To read it as something else would make data of checks.
+        Checks::Broken(error) => return Err(error),
+        Checks::None if octets.len() == format_a_len(whole) => {
+            return Err(block_crc(0, 0));
+        }
+        Checks::None => {}
+    }
+    let telegram = octets.get(..whole).ok_or(truncated(octets))?;
+    match format_b(telegram, scratch) {
+        Checks::Hold(_) => plain(scratch, Format::WirelessB, trailing),
+        Checks::Broken(error) => Err(error),
+        Checks::None if begins_with_c_field(octets) => without_length(octets),
+        Checks::None => plain(telegram, Format::WirelessPlain, trailing),
+    }
+}
+
+/// What the CRCs say, where a format has them.
+enum Checks {
+    /// All hold; the scratch has the telegram without them. Octets behind its end.
+    Hold(usize),
+    /// Some hold, which is no chance, so that it is this format, and damaged.
+    Broken(MbusError),
+    /// None holds: it is another format.
+    None,
+}
+
+impl Checks {
+    fn of(holding: usize, refused: Option<MbusError>, trailing: usize) -> Self {
+        match refused {
+            None => Self::Hold(trailing),
+            Some(error) if holding > 0 => Self::Broken(error),
+            Some(_) => Self::None,
+        }
+    }
+}
+
+const fn block_crc(block: u8, offset: usize) -> MbusError {
+    MbusError::new(offset, MbusErrorKind::BlockCrc(block), "block CRC")
+}
+
+const fn truncated(octets: &[u8]) -> MbusError {
+    MbusError::new(octets.len(), MbusErrorKind::Truncated, "telegram")
+}
+
+/// Whether the first octet can only be a C field. If the second one is too, the first is a length.
+fn begins_with_c_field(octets: &[u8]) -> bool {
+    let is_c_field = |at: usize| octets.get(at).is_some_and(|c| c_field_name(*c).is_some());
+    octets.len() > HEAD && is_c_field(0) && !is_c_field(1)
+}
+
+fn holds(data: &[u8], check: [u8; CRC]) -> bool {
+    crc(data) == u16::from_be_bytes(check)
+}
+
+/// The data and the check of the block of format A with so many octets, and what follows.
+fn block_a(octets: &[u8], len: usize) -> Option<(&[u8], [u8; CRC], &[u8])> {
+    let (data, after) = octets.split_at_checked(len)?;
+    let (check, after) = after.split_first_chunk::<CRC>()?;
+    Some((data, *check, after))
+}
+
+/// Whether the first two blocks have the CRCs of format A.
+fn begins_as_format_a(octets: &[u8]) -> bool {
+    block_a(octets, FORMAT_A_FIRST).is_some_and(|(data, check, after)| {
+        holds(data, check)
+            && block_a(after, FORMAT_BLOCK).is_some_and(|(data, check, _)| holds(data, check))
+    })
+}
+
+/// Octets of a telegram in format A that has so many without its CRCs.
+fn format_a_len(whole: usize) -> usize {
+    let further = whole.saturating_sub(FORMAT_A_FIRST).div_ceil(FORMAT_BLOCK);
+    let checks = further.saturating_add(1).saturating_mul(CRC);
+    whole.saturating_add(checks)
+}
+
+/// Takes the CRCs of format A out.
+// clause: EN 13757-4, 12.6.2
+fn format_a(octets: &[u8], whole: usize, scratch: &mut Vec<u8>) -> Checks {
+    scratch.clear();
+    let (mut rest, mut left, mut block) = (octets, whole, 0_u8);
+    let (mut holding, mut refused) = (0_usize, None);
+    while left > 0 {
+        let most = match block {
+            0 => FORMAT_A_FIRST,
+            _ => FORMAT_BLOCK,
+        };
+        let len = left.min(most);
+        let Some((data, check, after)) = block_a(rest, len) else {
+            refused = refused.or(Some(truncated(octets)));
+            break;
+        };
+        if holds(data, check) {
+            holding = holding.saturating_add(1);
+        } else {
+            let offset = octets.len().saturating_sub(rest.len());
+            refused = refused.or(Some(block_crc(block, offset)));
+        }
+        scratch.extend_from_slice(data);
+        rest = after;
+        left = left.saturating_sub(len);
+        block = block.saturating_add(1);
+    }
+    Checks::of(holding, refused, rest.len())
+}
+
+/// Takes the CRCs of format B out of a telegram whose length is told.
+// clause: EN 13757-4, 12.6.3
+fn format_b(telegram: &[u8], scratch: &mut Vec<u8>) -> Checks {
+    if telegram.len() < FORMAT_A_FIRST.saturating_add(CRC) {
+        return Checks::None;
+    }
+    scratch.clear();
+    let (mut holding, mut refused, mut offset) = (0_usize, None, 0_usize);
+    for (block, part) in (0_u8..).zip(telegram.chunks(FORMAT_B_BLOCK.saturating_add(CRC))) {
+        match part.split_last_chunk::<CRC>() {
+            Some((data, check)) if holds(data, *check) => {
+                holding = holding.saturating_add(1);
+                scratch.extend_from_slice(data);
+            }
+            _ => refused = refused.or(Some(block_crc(block, offset))),
+        }
+        offset = offset.saturating_add(part.len());
+    }
+    Checks::of(holding, refused, 0)
+}
+
+fn plain(octets: &[u8], format: Format, trailing: usize) -> Result<Link<'_>, MbusError> {
+    let (_, after_length) =
+        octets
+            .split_first()
+            .ok_or(MbusError::new(0, MbusErrorKind::Truncated, "L field"))?;
+    link(after_length, format, trailing, 1)
+}
+
+fn without_length(octets: &[u8]) -> Result<Link<'_>, MbusError> {
+    link(octets, Format::WirelessNoLength, 0, 0)
+}
+
+/// C, M and A, and what follows. `before` octets stand before them.
+fn link(
+    octets: &[u8],
+    format: Format,
+    trailing: usize,
+    before: usize,
+) -> Result<Link<'_>, MbusError> {
+    let truncated = MbusError::new(
+        before.saturating_add(octets.len()),
+        MbusErrorKind::Truncated,
+        "address",
+    );
+    let (head, body) = octets.split_first_chunk::<HEAD>().ok_or(truncated)?;
+    let [c, address @ ..] = *head;
+    Ok(Link {
+        format,
+        c_field: Some(c),
+        sender: Some(Address::from_link_order(address)),
+        primary_address: None,
+        trailing_octets: trailing,
+        body,
+        body_offset: before.saturating_add(HEAD),
+    })
+}
