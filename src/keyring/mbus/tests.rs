@@ -68,8 +68,11 @@ fn sample() -> MeterKeyring {
     parse(text.as_bytes()).unwrap()
 }
 
+/// Meter, utility, policy; number, version and state of a key; the key.
+type Row<'a> = ([u8; 8], UtilityId, Option<&'a str>, [u8; 3], [u8; 16]);
+
 /// All that a ring holds.
-fn content(ring: &MeterKeyring) -> BTreeSet<([u8; 8], UtilityId, Option<&str>, [u8; 3], [u8; 16])> {
+fn content(ring: &MeterKeyring) -> BTreeSet<Row<'_>> {
     ring.rows()
         .map(|row| {
             let names = [row.id.0, row.version.0, row.state.code()];
