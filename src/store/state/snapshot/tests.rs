@@ -175,7 +175,9 @@ fn gateway_frame(before: Lsn, number: u8) -> Frame {
     let event = match number % 8 {
         0..=3 => Event::GatewayPut(GatewayEntry {
             token_sha256: Some(Fingerprint::new([number; 32])),
-            certificate_sha256: (number % 5 == 0).then(|| Fingerprint::new([!number; 32])),
+            certificate_sha256: number
+                .is_multiple_of(5)
+                .then(|| Fingerprint::new([!number; 32])),
             addresses: vec![format!("192.0.{}.0/24", number % 4).parse().unwrap()],
             utility: utility(number),
             gateway,
