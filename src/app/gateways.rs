@@ -14,8 +14,9 @@ use crate::ingest::mbus::{
     FoldedFormats, FoldedGateways, MbusIntake, MbusParts, RingOpener, Verdict, Verdicts,
 };
 use crate::model::telegram::Carriage;
+use crate::net::mbus::counters::MbusCounters;
 use crate::net::mbus::tls::{self, TlsError, TlsFiles};
-use crate::net::mbus::{MbusBindError, MbusBound, MbusListeners};
+use crate::net::mbus::{MbusBindError, MbusBound, MbusListeners, MbusLocalAddrs};
 use crate::store::secret;
 use crate::telemetry::Metrics;
 use crate::time::Clock;
@@ -63,7 +64,7 @@ fn acceptor(config: &Config) -> Result<TlsAcceptor, GatewaysError> {
     let mbus = &config.mbus;
     // A configuration with TLS names them.
     let read = |key, path: &Option<PathBuf>, most| {
-        let path = path.as_deref().unwrap_or(Path::new(""));
+        let path = path.as_deref().unwrap_or_else(|| Path::new(""));
         secret::read_at_most(path, most).map_err(|cause| GatewaysError::File {
             key,
             path: path.to_owned(),
@@ -85,26 +86,45 @@ fn acceptor(config: &Config) -> Result<TlsAcceptor, GatewaysError> {
 /// The intake and its sockets at work.
 #[derive(Debug)]
 pub(super) struct Gateways {
-    pub(super) intake: Arc<MbusIntake>,
-    pub(super) listeners: MbusListeners,
+    intake: Arc<MbusIntake>,
+    listeners: MbusListeners,
 }
 
 /// What the intake shares with the rest of the server.
 pub(super) struct Around<'a> {
-    pub(super) booted: &'a Booted,
-    pub(super) load: &'a Arc<Load>,
-    pub(super) clock: &'a Arc<dyn Clock>,
-    pub(super) metrics: &'a Arc<Metrics>,
+    booted: &'a Booted,
+    load: &'a Arc<Load>,
+    clock: &'a Arc<dyn Clock>,
+    metrics: &'a Arc<Metrics>,
+}
+
+impl<'a> Around<'a> {
+    pub(super) const fn new(
+        booted: &'a Booted,
+        load: &'a Arc<Load>,
+        clock: &'a Arc<dyn Clock>,
+        metrics: &'a Arc<Metrics>,
+    ) -> Self {
+        Self {
+            booted,
+            load,
+            clock,
+            metrics,
+        }
+    }
 }
 
 impl Gateways {
-    /// Begins to serve gateways.
+    /// Begins to serve gateways, where sockets are open.
     pub(super) fn start(
-        bound: MbusBound,
+        bound: Option<MbusBound>,
         config: &Config,
         around: &Around<'_>,
         runtime: &Handle,
-    ) -> Result<Self, GatewaysError> {
+    ) -> Result<Option<Self>, GatewaysError> {
+        let Some(bound) = bound else {
+            return Ok(None);
+        };
         let Around {
             booted,
             load,
@@ -126,7 +146,17 @@ impl Gateways {
         let handler = Arc::<MbusIntake>::clone(&intake);
         let listeners = bound.start(handler, Arc::clone(clock), runtime);
         let listeners = listeners.map_err(GatewaysError::Start)?;
-        Ok(Self { intake, listeners })
+        Ok(Some(Self { intake, listeners }))
+    }
+
+    /// What the listeners count.
+    pub(super) fn counters(&self) -> Arc<MbusCounters> {
+        self.listeners.counters()
+    }
+
+    /// The addresses that were bound.
+    pub(super) const fn local_addrs(&self) -> MbusLocalAddrs {
+        self.listeners.local_addrs()
     }
 }
 

@@ -46,8 +46,7 @@ pub struct Addresses {
 
 impl Addresses {
     pub(super) const fn of(
-        local: LocalAddrs,
-        mbus: MbusLocalAddrs,
+        (local, mbus): (LocalAddrs, MbusLocalAddrs),
         http: Option<SocketAddr>,
     ) -> Self {
         Self {

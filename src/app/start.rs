@@ -187,24 +187,14 @@ impl Prepared {
         booted.completions.set_wakers(self.bound.wakers());
         let load = Arc::new(Load::default());
         let intake = Arc::new(intake_of(config, &booted, &load, clock, &self.metrics));
-        if !self.is_mark_taken_up {
-            intake.take_up_mark_later();
-            tracing::error!("The disk is full: nothing is taken until there is room.");
-        }
+        note_mark(&intake, self.is_mark_taken_up);
         let keeper = Keeper::new(keeper_options(config), &booted, Arc::clone(&load));
         keeper.look();
         let (followers, records) = self.attached.start(config, &booted, clock)?;
         let handler = Arc::<Intake>::clone(&intake);
         let listeners = self.bound.start(handler, Arc::clone(clock), runtime)?;
-        let around = Around {
-            booted: &booted,
-            load: &load,
-            clock,
-            metrics: &self.metrics,
-        };
-        let gateways = self.gateways;
-        let gateways = gateways.map(|bound| Gateways::start(bound, config, &around, runtime));
-        let gateways = gateways.transpose()?;
+        let around = Around::new(&booted, &load, clock, &self.metrics);
+        let gateways = Gateways::start(self.gateways, config, &around, runtime)?;
         let stopping = CancellationToken::new();
         let calls = Arc::new(Calls {
             intake: Arc::clone(&intake),
@@ -229,20 +219,16 @@ impl Prepared {
             log: Arc::clone(&booted.log),
             load,
             net: listeners.counters(),
-            mbus: gateways
-                .as_ref()
-                .map(|gateways| gateways.listeners.counters()),
+            mbus: gateways.as_ref().map(Gateways::counters),
             folding,
             sinks: Arc::clone(followers.sinks()),
             snapshot_time: Arc::clone(house.snapshot_time()),
             stopping: stopping.clone(),
         };
         let http_local = self.http.as_ref().map(|http| http.local);
-        let mbus_local = gateways
-            .as_ref()
-            .map(|gateways| gateways.listeners.local_addrs());
-        let mbus_local = mbus_local.unwrap_or_default();
-        let addresses = Addresses::of(listeners.local_addrs(), mbus_local, http_local);
+        let mbus_local = gateways.as_ref().map(Gateways::local_addrs);
+        let local = (listeners.local_addrs(), mbus_local.unwrap_or_default());
+        let addresses = Addresses::of(local, http_local);
         let router = ops::router(Arc::new(health), self.metrics).merge(records);
         let http = self.http.map(|http| http.serve(config, router, runtime));
         Ok(Server {
@@ -288,6 +274,14 @@ impl HttpSocket {
             task: runtime.spawn(serving),
             stop: stop.drop_guard(),
         }
+    }
+}
+
+/// Has the intake take up the mark of server nonces later, if there was no room for it.
+fn note_mark(intake: &Intake, is_taken_up: bool) {
+    if !is_taken_up {
+        intake.take_up_mark_later();
+        tracing::error!("The disk is full: nothing is taken until there is room.");
     }
 }
 

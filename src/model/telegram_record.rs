@@ -81,7 +81,7 @@ fn moment_of(record: &Record<'_>) -> Option<DateTime> {
 // clause: EN 13757-7, table 2
 const fn kind_of(ci: u8, is_opaque: bool) -> &'static str {
     match ci {
-        0x6E | 0x6F | 0x70 => "application_error",
+        0x6E..=0x70 => "application_error",
         0x71 | 0x74 | 0x75 => "meter_alarm",
         _ if is_opaque => "opaque",
         _ => "meter_data",
@@ -152,8 +152,8 @@ fn put_name(out: &mut Vec<u8>, telegram: &Telegram<'_>) {
     out.push(b'}');
 }
 
-/// The letters of a maker as JSON: five bits may be no letter, and one of those would be read as the
-/// begin of an escape.
+/// The letters of a maker as JSON: five bits may be no letter, and one of those would be read as
+/// the begin of an escape.
 struct Letters(crate::wire::mbus::address::Manufacturer);
 
 impl core::fmt::Display for Letters {
@@ -236,16 +236,21 @@ mod tests {
 
     #[test]
     fn the_record_of_a_telegram_has_this_form() {
-        let expected = "{\"schema\":\"kenshin.record/1\",\"id\":\"676173776f726b73-9315785634123303-\
-            01a220630c00-11223344-0\",\"revision\":1,\"utility\":\"676173776f726b73\",\
-            \"terminal\":\"9315785634123303\",\"address\":{\"id\":\"12345678\",\"manufacturer\":\
+        let expected = "{\"schema\":\"kenshin.record/1\",\"id\":\"676173776f726b73-\
+            9315785634123303-01a220630c00-11223344-0\",\"revision\":1,\
+            \"utility\":\"676173776f726b73\",\
+            \"terminal\":\"9315785634123303\",\"address\":{\"id\":\"12345678\",\
+            \"manufacturer\":\
             \"ELS\",\"version\":51,\"device_type\":3},\"lane\":\"bulk\",\"kind\":\"meter_data\",\
-            \"gateway\":\"roof\",\"carriage\":\"tcp\",\"custody\":\"acknowledged\",\"rssi_dbm\":-87,\
+            \"gateway\":\"roof\",\"carriage\":\"tcp\",\"custody\":\"acknowledged\",\
+            \"rssi_dbm\":-87,\
             \"heard_at\":\"2026-11-28T04:21:30Z\",\"received_at\":\"2026-11-28T04:21:31Z\",\
             \"protocol\":\"mbus\",\"security_mode\":7,\"verified\":\"mac\",\"counter\":16909060,\
             \"access_number\":42,\"status\":4,\"flags\":[],\"value\":{\"records\":[{\
-            \"quantity\":\"volume\",\"unit\":\"m3\",\"value\":\"28504.27\",\"storage\":0,\"tariff\":0,\
-            \"subunit\":0,\"function\":\"instantaneous\"}],\"opaque\":[]},\"raw\":\"7afd0b27048502\",\"position\":7,\
+            \"quantity\":\"volume\",\"unit\":\"m3\",\"value\":\"28504.27\",\
+            \"storage\":0,\"tariff\":0,\
+            \"subunit\":0,\"function\":\"instantaneous\"}],\"opaque\":[]},\
+            \"raw\":\"7afd0b27048502\",\"position\":7,\
             \"decoder\":1}";
         let text = text(&told());
         serde_json::from_str::<serde_json::Value>(&text).unwrap();

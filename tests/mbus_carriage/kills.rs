@@ -1,5 +1,5 @@
-//! A server that is killed at any moment: nothing that was answered OK is lost, and nothing is there
-//! twice, however often a gateway sends it again.
+//! A server that is killed at any moment: nothing that was answered OK is lost, and nothing is
+//! there twice, however often a gateway sends it again.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};

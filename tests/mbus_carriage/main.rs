@@ -1,6 +1,6 @@
 //! The carriage of M-Bus telegrams: from a gateway's line or datagram to a frame of the log, and
-//! back to its answer. Sockets, log and state are the real ones; whoever opens telegrams and whoever
-//! knows gateways are stand-ins, so that nothing here depends on keys.
+//! back to its answer. Sockets, log and state are the real ones; whoever opens telegrams and
+//! whoever knows gateways are stand-ins, so that nothing here depends on keys.
 
 #![allow(
     clippy::unwrap_used,

@@ -26,8 +26,8 @@ pub(super) struct Settled {
     pub(super) is_durable: bool,
 }
 
-/// Two threads that wait: frames of one lane are settled in the order in which they were queued, and
-/// an alarm does not wait for a reading. How many wait is bounded by the queues of the log.
+/// Two threads that wait: frames of one lane are settled in the order in which they were queued,
+/// and an alarm does not wait for a reading. How many wait is bounded by the queues of the log.
 #[derive(Debug)]
 pub(super) struct Committer {
     alarm: Option<Sender<Waiting>>,

@@ -1,8 +1,8 @@
 //! Looking in the log for a telegram whose counter was used.
 //!
-//! A gateway that was away for days sends again what others have sent meanwhile: more than the table
-//! of meters has digests for. Whether such a telegram is durable, the log alone knows. Only what
-//! verified is looked for, by one thread.
+//! A gateway that was away for days sends again what others have sent meanwhile: more than the
+//! table of meters has digests for. Whether such a telegram is durable, the log alone knows. Only
+//! what verified is looked for, by one thread.
 
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};

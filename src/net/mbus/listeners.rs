@@ -40,7 +40,8 @@ pub struct MbusNetOptions {
     pub tls: Option<(SocketAddr, TlsAcceptor)>,
     /// Connections at once.
     pub connections_max: usize,
-    /// Milliseconds until a gateway has to be known, and from the first octet of a line to its last.
+    /// Milliseconds until a gateway has to be known, and from the first octet of a line to its
+    /// last.
     pub line_ms: u64,
     /// Milliseconds of silence after which a connection ends.
     pub silence_ms: u64,

@@ -1,4 +1,5 @@
-//! What is known of M-Bus meters: which telegrams are durable already, and when each was last heard.
+//! What is known of M-Bus meters: which telegrams are durable already, and when each was last
+//! heard.
 //!
 //! It is what the frames of telegrams add up to, and nothing else. A telegram that is verified is
 //! asked for here before it is appended, and moves the window only once it is durable.
@@ -12,10 +13,10 @@
 //!
 //! # Counters
 //!
-//! Each version of each key has a sliding window, [`ReplayWindow`]. A counter that is in it and
-//! was not seen is new, however late it comes. One that was seen in a telegram whose digest is not
-//! kept any more, and one before the window, is not: whoever asks then looks in the log whether it is
-//! a copy, and refuses it if it is none.
+//! Each version of each key has a sliding window, [`ReplayWindow`]. A counter that is in it and was
+//! not seen is new, however late it comes. One that was seen in a telegram whose digest is not kept
+//! any more, and one before the window, is not: whoever asks then looks in the log whether it is a
+//! copy, and refuses it if it is none.
 
 use std::collections::{HashMap, VecDeque};
 
