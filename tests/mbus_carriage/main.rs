@@ -10,11 +10,15 @@
     reason = "a test stops at the first surprise"
 )]
 
+#[path = "../support/running.rs"]
+#[allow(dead_code, reason = "each test crate uses a part of it")]
+mod running;
+
+mod binary;
 mod connections;
 mod copies;
 mod datagrams;
 mod kills;
-mod off;
 mod room;
 mod tls;
 mod world;
