@@ -191,8 +191,9 @@ impl Prepared {
         let keeper = Keeper::new(keeper_options(config), &booted, Arc::clone(&load));
         keeper.look();
         let (followers, records) = self.attached.start(config, &booted, clock)?;
-        let handler = Arc::<Intake>::clone(&intake);
-        let listeners = self.bound.start(handler, Arc::clone(clock), runtime)?;
+        let listeners = self
+            .bound
+            .start(intake.clone(), Arc::clone(clock), runtime)?;
         let around = Around::new(&booted, &load, clock, &self.metrics);
         let gateways = Gateways::start(self.gateways, config, &around, runtime)?;
         let stopping = CancellationToken::new();
@@ -203,9 +204,8 @@ impl Prepared {
             stopping: stopping.clone(),
         });
         let reader = folded_reader_of(config, &booted);
-        let sinks = Arc::clone(followers.sinks());
-        let desk = desk_of(config, &booted, sinks, reader.clone());
-        let desk = desk.with_caller(Arc::<Calls>::clone(&calls));
+        let desk = desk_of(config, &booted, followers.sinks().clone(), reader.clone());
+        let desk = desk.with_caller(calls.clone());
         let admin = AdminServer::start(self.socket, Arc::new(desk), runtime)?;
         let folder = reader.map(|reader| folder_of(config, &booted, clock, reader));
         let folder = folder.transpose().map_err(StartError::Folder)?;
@@ -225,10 +225,12 @@ impl Prepared {
             snapshot_time: Arc::clone(house.snapshot_time()),
             stopping: stopping.clone(),
         };
-        let http_local = self.http.as_ref().map(|http| http.local);
-        let mbus_local = gateways.as_ref().map(Gateways::local_addrs);
-        let local = (listeners.local_addrs(), mbus_local.unwrap_or_default());
-        let addresses = Addresses::of(local, http_local);
+        let mbus_local = gateways
+            .as_ref()
+            .map(Gateways::local_addrs)
+            .unwrap_or_default();
+        let local = (listeners.local_addrs(), mbus_local);
+        let addresses = Addresses::of(local, self.http.as_ref().map(|http| http.local));
         let router = ops::router(Arc::new(health), self.metrics).merge(records);
         let http = self.http.map(|http| http.serve(config, router, runtime));
         Ok(Server {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -54,15 +54,14 @@ fn serve(config: &Path, address: SocketAddr) -> Running {
     panic!("the server does not listen within 20 s");
 }
 
-#[test]
-fn the_published_telegram_of_a_gas_meter_reaches_the_sink_once_with_its_value() {
-    let dir = tempfile::tempdir().unwrap();
+/// Writes the meter's key and a configuration. Gives where it is, and where gateways connect.
+fn configure(dir: &Path) -> (PathBuf, SocketAddr) {
     let (tcp, udp) = {
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
         (tcp.local_addr().unwrap(), udp.local_addr().unwrap())
     };
-    let at = |name: &str| dir.path().join(name);
+    let at = |name: &str| dir.join(name);
     let meters = format!("meter,utility,key\nELS-12345678-33-03,{GAS},{KEY}\n");
     private(&at("meters.csv"), &meters);
     let config = at("kenshin.toml");
@@ -77,6 +76,30 @@ fn the_published_telegram_of_a_gas_meter_reaches_the_sink_once_with_its_value() 
         sink = at("sink").display(),
     );
     fs::write(&config, text).unwrap();
+    (config, tcp)
+}
+
+/// All records of the sink.
+fn delivered(sink: &Path) -> Vec<Value> {
+    let mut records: Vec<Value> = Vec::new();
+    for file in fs::read_dir(sink).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_file() {
+            let text = fs::read_to_string(path).unwrap();
+            records.extend(
+                text.lines()
+                    .map(|line| serde_json::from_str::<Value>(line).unwrap()),
+            );
+        }
+    }
+    records
+}
+
+#[test]
+fn the_published_telegram_of_a_gas_meter_reaches_the_sink_once_with_its_value() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, tcp) = configure(dir.path());
+    let at = |name: &str| dir.path().join(name);
     kenshin(&config, &["utility", "put", GAS, "--name", "Gas"]);
     let token = at("roof.token").display().to_string();
     let put = [
@@ -111,17 +134,7 @@ fn the_published_telegram_of_a_gas_meter_reaches_the_sink_once_with_its_value() 
     assert_eq!([roof.hear(), roof.hear()], ["OK 0", "OK 1 duplicate"]);
     drop(roof);
     assert_eq!(terminate(server), Some(0));
-    let mut records: Vec<Value> = Vec::new();
-    for file in fs::read_dir(at("sink")).unwrap() {
-        let path = file.unwrap().path();
-        if path.is_file() {
-            let text = fs::read_to_string(path).unwrap();
-            records.extend(
-                text.lines()
-                    .map(|line| serde_json::from_str::<Value>(line).unwrap()),
-            );
-        }
-    }
+    let records = delivered(&at("sink"));
     let ids: std::collections::BTreeSet<_> = records
         .iter()
         .map(|record| record["id"].to_string())

@@ -7,7 +7,9 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test stops at the first surprise"
+    clippy::string_slice,
+    clippy::disallowed_methods,
+    reason = "a test stops at the first surprise, and reads clocks"
 )]
 
 #[path = "../support/running.rs"]
