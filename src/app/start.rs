@@ -21,7 +21,7 @@ use crate::ingest::intake::{Intake, Parts};
 use crate::ingest::load::Load;
 use crate::model::Zone;
 use crate::net::mbus::MbusBound;
-use crate::net::{BindError, Bound, bind};
+use crate::net::{BindError, Bound, Listeners, bind};
 use crate::session::otl::machine::{NoCommands, NoSigner};
 use crate::store::fs::LockError;
 use crate::store::log::{AppendError, OpenError, PoisonReason, Refused};
@@ -197,12 +197,7 @@ impl Prepared {
         let around = Around::new(&booted, &load, clock, &self.metrics);
         let gateways = Gateways::start(self.gateways, config, &around, runtime)?;
         let stopping = CancellationToken::new();
-        let calls = Arc::new(Calls {
-            intake: Arc::clone(&intake),
-            outbound: listeners.outbound(),
-            clock: Arc::clone(clock),
-            stopping: stopping.clone(),
-        });
+        let calls = calls_of(&intake, &listeners, clock, &stopping);
         let reader = folded_reader_of(config, &booted);
         let desk = desk_of(config, &booted, followers.sinks().clone(), reader.clone());
         let desk = desk.with_caller(calls.clone());
@@ -277,6 +272,20 @@ impl HttpSocket {
             stop: stop.drop_guard(),
         }
     }
+}
+
+fn calls_of(
+    intake: &Arc<Intake>,
+    listeners: &Listeners,
+    clock: &Arc<dyn Clock>,
+    stopping: &CancellationToken,
+) -> Arc<Calls> {
+    Arc::new(Calls {
+        intake: Arc::clone(intake),
+        outbound: listeners.outbound(),
+        clock: Arc::clone(clock),
+        stopping: stopping.clone(),
+    })
 }
 
 /// Has the intake take up the mark of server nonces later, if there was no room for it.
