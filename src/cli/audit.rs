@@ -13,8 +13,8 @@ use crate::store::state::sqlite::AuditFilter;
 /// What `--help` says after the arguments.
 const HELP: &str = "\
 What operators changed of utilities, terminals, gateways, keys and sinks, which key versions and
-modes terminals proved, and what the server noticed: copies of terminals, signs of rollback, frames that
-it cannot fold. It is folded out of the log, and the position says up to where.
+modes terminals proved, and what the server noticed: copies of terminals, signs of rollback, frames
+that it cannot fold. It is folded out of the log, and the position says up to where.
 
 An entry has no time of its own. The time that is shown is the receipt of the last frame of a
 terminal before it: it is not older than that. The log does not know which person an operator is:

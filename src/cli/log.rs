@@ -10,10 +10,10 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::output::{fail, show};
-use crate::model::{Event, Lanes, Lsn, SessionStep};
+use crate::model::{Event, Lanes, Lsn, SessionStep, Telegram};
 use crate::store::fs::RealFs;
 use crate::store::log::{DIRECTORY, Damage, FrameRef, Survey, SurveyError, survey};
-use crate::store::state::fold::{KIND_EVENT, KIND_STEP};
+use crate::store::state::fold::{KIND_EVENT, KIND_STEP, KIND_TELEGRAM};
 
 /// What `--help` says after the arguments.
 const AFTER_HELP: &str = "\
@@ -221,6 +221,10 @@ fn content_of(frame: &FrameRef<'_>) -> (&'static str, Value) {
             Ok(event) => ("event", json!(event)),
             Err(error) => ("event", json!({ "error": error.to_string() })),
         },
+        KIND_TELEGRAM => match Telegram::decode(frame.payload) {
+            Ok(telegram) => ("telegram", json_of_telegram(&telegram)),
+            Err(error) => ("telegram", json!({ "error": error.to_string() })),
+        },
         _ => ("unknown", Value::Null),
     }
 }
@@ -242,6 +246,27 @@ fn json_of_step(step: &SessionStep<'_>) -> Value {
         "decoder": step.decoder,
         "entries": entries.collect::<Vec<_>>(),
         "plaintext_octets": step.plaintext.len(),
+    })
+}
+
+fn json_of_telegram(telegram: &Telegram<'_>) -> Value {
+    let key = telegram.security.key;
+    json!({
+        "utility": telegram.utility.to_string(),
+        "meter": telegram.meter.to_string(),
+        "gateway": telegram.gateway,
+        "carriage": telegram.carriage.id(),
+        "received_utc_ms": telegram.received_utc_ms,
+        "heard_utc_ms": telegram.heard_utc_ms,
+        "rssi_dbm": telegram.rssi_dbm,
+        "security_mode": telegram.security.mode,
+        "verified": telegram.security.verified.id(),
+        "key": key.map(|key| json!({ "id": key.id.0, "version": key.version.0 })),
+        "counter": telegram.security.counter,
+        "ci": format!("{:02x}", telegram.ci),
+        "digest": format!("{:016x}", telegram.digest),
+        "decoder": telegram.decoder,
+        "payload_octets": telegram.payload.len(),
     })
 }
 

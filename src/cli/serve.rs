@@ -69,6 +69,10 @@ async fn run_until_stopped(
     runtime.spawn(async move { watched.watch_signals().await });
     let stop = shutdown.token();
     let meters = Arc::new(link_ring::load_meters(&config.keys)?);
+    if meters.key_count() > 0 {
+        let (count, keys) = (meters.meter_count(), meters.key_count());
+        tracing::info!(meters = count, keys, "Took up the keys of M-Bus meters.");
+    }
     let server = loop {
         let keys = Rings {
             link: link_ring::load(&config.keys)?,

@@ -15,7 +15,8 @@ use crate::registry::parse_terminal;
 /// The arguments of both.
 #[derive(Debug, Args)]
 pub struct RecordsArgs {
-    /// The terminal: 16 hexadecimal digits, or maker:serial in decimal.
+    /// The terminal: 16 hexadecimal digits, or maker:serial in decimal. An M-Bus meter: its address
+    /// in the order of the link, 16 hexadecimal digits.
     #[arg(value_parser = parse_terminal)]
     pub terminal: TerminalId,
 
