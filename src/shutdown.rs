@@ -66,7 +66,8 @@ impl Shutdown {
         }
     }
 
-    /// Turns each TERM and INT of the process into a request, until the second request.
+    /// Turns each TERM, INT and HUP of the process into a request, until the second request. HUP is
+    /// what a closed terminal window sends; to end without stages for that would help nobody.
     ///
     /// # Errors
     ///
@@ -74,10 +75,12 @@ impl Shutdown {
     pub async fn watch_signals(&self) -> io::Result<()> {
         let mut term = signal(SignalKind::terminate())?;
         let mut int = signal(SignalKind::interrupt())?;
+        let mut hup = signal(SignalKind::hangup())?;
         while !self.at_once.is_cancelled() {
             tokio::select! {
                 _ = term.recv() => self.request("SIGTERM"),
                 _ = int.recv() => self.request("SIGINT"),
+                _ = hup.recv() => self.request("SIGHUP"),
                 () = self.at_once.cancelled() => {}
             }
         }

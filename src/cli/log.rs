@@ -44,8 +44,8 @@ pub enum LogCommand {
 /// The arguments of `kenshin log verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// The data directory.
-    #[arg(long, value_name = "DIR")]
+    /// The data folder.
+    #[arg(long, value_name = "DIR", alias = "data-dir")]
     pub data: PathBuf,
 
     /// Show the outcome as one JSON object.
@@ -56,8 +56,8 @@ pub struct VerifyArgs {
 /// The arguments of `kenshin log inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The data directory.
-    #[arg(long, value_name = "DIR")]
+    /// The data folder.
+    #[arg(long, value_name = "DIR", alias = "data-dir")]
     pub data: PathBuf,
 
     /// Begin at this position of the log.

@@ -81,6 +81,15 @@ pub enum OperatorError {
     /// It was answered, and is not done.
     #[error(transparent)]
     Trouble(#[from] Trouble),
+    /// The time that is asked for has no second.
+    #[error("--from is not before --to: nothing can be between them")]
+    EmptySpan,
+    /// Nobody can tell whether a sink is in use.
+    #[error(
+        "no server runs, and without --config nobody can tell whether the sink is still in use: \
+         name the server's configuration"
+    )]
+    NoConfig,
     /// The answer is one to another question: a bug of the server.
     #[error("the server answered something else than what was asked")]
     OtherAnswer,
@@ -259,6 +268,18 @@ pub fn show_error(place: &Place, error: &OperatorError) -> ExitCode {
     // A failure to say why has no place to be said.
     io::stderr().write_all(text.as_bytes()).ok();
     code
+}
+
+/// Refuses a span of time that holds nothing.
+///
+/// # Errors
+///
+/// [`OperatorError::EmptySpan`].
+pub fn check_span(from: Option<u32>, to: Option<u32>) -> Result<(), OperatorError> {
+    match (from, to) {
+        (Some(from), Some(to)) if from >= to => Err(OperatorError::EmptySpan),
+        _ => Ok(()),
+    }
 }
 
 /// What a command did, as a word.
