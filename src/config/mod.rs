@@ -146,8 +146,8 @@ impl Config {
             ));
         }
         if self.keys.link_file.is_none() {
-            let text = "keys.link_file: there is no link ring, so no terminal of modes 1 to 3 can be \
-                        served";
+            let text =
+                "keys.link_file: without a link ring no terminal of modes 1 to 3 can be served";
             warnings.push(text.to_owned());
         }
         if self.keys.allow_clear_keys {
