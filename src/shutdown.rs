@@ -18,6 +18,9 @@ use crate::telemetry::events;
 /// The exit code of a process that was asked twice.
 pub const EXIT_AT_ONCE: u8 = 3;
 
+/// Signals that come together are one wish: a supervisor that ends a group signals a process twice.
+const ONE_WISH: Duration = Duration::from_millis(200);
+
 /// How a stage ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum StageEnd {
@@ -77,11 +80,22 @@ impl Shutdown {
         let mut int = signal(SignalKind::interrupt())?;
         let mut hup = signal(SignalKind::hangup())?;
         while !self.at_once.is_cancelled() {
-            tokio::select! {
-                _ = term.recv() => self.request("SIGTERM"),
-                _ = int.recv() => self.request("SIGINT"),
-                _ = hup.recv() => self.request("SIGHUP"),
-                () = self.at_once.cancelled() => {}
+            let cause = tokio::select! {
+                _ = term.recv() => "SIGTERM",
+                _ = int.recv() => "SIGINT",
+                _ = hup.recv() => "SIGHUP",
+                () = self.at_once.cancelled() => return Ok(()),
+            };
+            self.request(cause);
+            let over = time::sleep(ONE_WISH);
+            tokio::pin!(over);
+            loop {
+                tokio::select! {
+                    () = &mut over => break,
+                    _ = term.recv() => {}
+                    _ = int.recv() => {}
+                    _ = hup.recv() => {}
+                }
             }
         }
         Ok(())

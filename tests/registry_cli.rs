@@ -461,6 +461,17 @@ fn a_sink_skips_only_if_that_is_meant_and_the_log_keeps_the_range() {
             .unwrap()
             .contains("in use")
     );
+    let empty = tempfile::tempdir().unwrap();
+    let mut elsewhere = Command::new(env!("CARGO_BIN_EXE_kenshin"));
+    elsewhere
+        .args(["terminal", "list", "--data-dir"])
+        .arg(empty.path());
+    assert_eq!(elsewhere.output().unwrap().status.code(), Some(2));
+    assert_eq!(
+        std::fs::read_dir(empty.path()).unwrap().count(),
+        0,
+        "nothing is made"
+    );
     let blind = world.without_config(&["sink", "remove", "slow", "--yes"]);
     assert!(blind.contains("name the server's configuration"), "{blind}");
     let listed = world.json(0, &["sink", "list"]);

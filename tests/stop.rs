@@ -158,6 +158,17 @@ fn a_sink_that_hangs_gets_everything_once_it_goes_on() {
 }
 
 #[test]
+fn signals_that_come_together_are_one_wish() {
+    let (_world, mut server, _pipe) = with_hung_sink();
+    server.signal(Signal::SIGTERM);
+    server.signal(Signal::SIGTERM);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(server.try_wait().unwrap(), None, "it waits for the sink");
+    server.signal(Signal::SIGTERM);
+    assert_eq!(wait(&mut server).0, Some(3));
+}
+
+#[test]
 fn a_terminal_window_that_is_closed_stops_it_in_order() {
     let plan = FleetPlan {
         seed: 23,

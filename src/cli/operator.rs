@@ -15,6 +15,7 @@ use crate::app::direct::DirectError;
 use crate::config::{Config, Log, LogFormat, LogLevel};
 use crate::registry::Change;
 use crate::store::fs::LockError;
+use crate::store::log::DIRECTORY;
 use crate::telemetry::init_logs;
 
 use super::config::LoadConfigError;
@@ -55,7 +56,7 @@ pub enum OperatorError {
     #[error(transparent)]
     Config(#[from] LoadConfigError),
     /// There is no data folder, and nothing that would fill one is asked.
-    #[error("there is no data folder {}: name it with --data-dir or --config", .0.display())]
+    #[error("{} is no data folder: name it with --data-dir or --config", .0.display())]
     NoData(PathBuf),
     /// Somebody has the data folder and does not answer.
     #[error(
@@ -154,8 +155,13 @@ impl Link {
         only_reads: bool,
     ) -> Result<Self, OperatorError> {
         let data_dir = &config.data_dir;
-        if only_reads && !data_dir.exists() {
+        if only_reads && !data_dir.join(DIRECTORY).exists() {
             return Err(OperatorError::NoData(data_dir.clone()));
+        }
+        if !data_dir.join(DIRECTORY).exists() {
+            let text = format!("kenshin: {} is a new data folder\n", data_dir.display());
+            // A failure to say so has no place to be said.
+            io::stderr().write_all(text.as_bytes()).ok();
         }
         let keys = link_ring::load(&config.keys)?;
         tell_what_is_taken_up(config);

@@ -27,7 +27,9 @@ pub enum SinkCommand {
     /// Show how all sinks and consumers stand.
     #[command(after_long_help = AFTER_HELP)]
     List(ListArgs),
-    /// Let one skip what it was not given: those records never reach it. The range is logged.
+    /// Let one skip what it was not given: it goes on behind that. The range is logged. Only a
+    /// consumer that asks with a cursor of its own from before can still read it back, as long as
+    /// the log keeps it.
     #[command(after_long_help = AFTER_HELP)]
     Skip(SkipArgs),
     /// Forget one that the configuration no longer names, so that it holds the log no longer.
