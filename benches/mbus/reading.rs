@@ -81,22 +81,10 @@ fn kind(
     ours: &dyn Fn(&[u8]),
     peer: &dyn Fn(&[u8]),
 ) {
-    let contender = |name, read: &'_ dyn Fn(&[u8])| -> Contender<'_> {
-        // One lifetime for both: they live as long as this call.
-        let read: &dyn Fn(&[u8]) = read;
-        Contender {
-            name,
-            telegrams: frames.len() * PASSES,
-            pass: Box::new(move || {
-                for _ in 0..PASSES {
-                    for frame in frames {
-                        read(frame);
-                    }
-                }
-            }),
-        }
-    };
-    let mut contenders = [contender("kenshin", ours), contender("m-bus-parser", peer)];
+    let mut contenders = [
+        contender("kenshin", frames, ours),
+        contender("m-bus-parser", frames, peer),
+    ];
     let costs = measure(&mut contenders, Extent::of(is_test));
     let (at_median, worst) = ratio(&costs[0], &costs[1]);
     for (contender, costs) in contenders.iter().zip(&costs) {
@@ -117,9 +105,26 @@ fn kind(
     println!("{line}");
 }
 
+/// Some passes over all telegrams.
+fn contender<'a>(
+    name: &'static str,
+    frames: &'a [Vec<u8>],
+    read: &'a dyn Fn(&[u8]),
+) -> Contender<'a> {
+    Contender {
+        name,
+        telegrams: frames.len() * PASSES,
+        pass: Box::new(move || {
+            for _ in 0..PASSES {
+                frames.iter().for_each(|frame| read(frame));
+            }
+        }),
+    }
+}
+
 /// Whether both sides read all records of a telegram.
 fn is_common(frame: &[u8]) -> bool {
-    let Ok(parsed) = MbusData::<WiredFrame>::try_from(frame) else {
+    let Ok(parsed) = MbusData::<WiredFrame<'_>>::try_from(frame) else {
         return false;
     };
     let Some(records) = parsed.data_records else {
@@ -174,7 +179,7 @@ fn walk(frame: &[u8]) -> usize {
 
 /// The peer's lazily, as its own bench does it.
 fn peer_walk(frame: &[u8]) -> usize {
-    let parsed = MbusData::<WiredFrame>::try_from(frame).unwrap();
+    let parsed = MbusData::<WiredFrame<'_>>::try_from(frame).unwrap();
     let mut count = 0;
     for record in parsed.data_records.into_iter().flatten().flatten() {
         if let Some(info) = record.value_information() {

@@ -3,7 +3,7 @@
 
 use kenshin::session::mbus::keys::NoKeys;
 use kenshin::session::mbus::{Fragments, Scratch, Step, open};
-use kenshin::wire::mbus::link::Carriage;
+use kenshin::wire::mbus::link::{self, Carriage, Format};
 
 /// Fragments at most.
 const PARTS_MAX: usize = 6;
@@ -23,6 +23,15 @@ pub fn run(data: &[u8]) {
         .enumerate()
         .map(|(index, part)| telegram(index, message.chunks(len).len(), message.len(), part))
         .collect();
+    // The last octets of a telegram may happen to be the CRC of the others, as format B has it.
+    let is_plain = |telegram: &Vec<u8>| {
+        let mut scratch = Vec::new();
+        let link = link::read(telegram, Carriage::Auto, &mut scratch);
+        link.is_ok_and(|link| link.format == Format::WirelessPlain)
+    };
+    if !telegrams.iter().all(is_plain) {
+        return;
+    }
     let order = permutation(usize::from(*order), telegrams.len());
     let mut fragments = Fragments::default();
     let mut scratch = Scratch::default();

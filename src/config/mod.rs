@@ -153,6 +153,11 @@ impl Config {
                 "{key}: {address} can be reached from other machines{more}"
             ));
         }
+        if self.keys.link_file.is_none() {
+            let text =
+                "keys.link_file: without a link ring no terminal of modes 1 to 3 can be served";
+            warnings.push(text.to_owned());
+        }
         if self.keys.allow_clear_keys {
             let text =
                 "keys.allow_clear_keys: keys may lie unsealed on the disk; never with meters";

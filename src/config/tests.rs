@@ -70,7 +70,7 @@ fn defaults_listen_on_loopback_only() {
     for address in addresses {
         assert!(address.unwrap().ip().is_loopback());
     }
-    assert_eq!(config.warnings().len(), 1, "no sink");
+    assert_eq!(config.warnings().len(), 2, "no link ring, no sink");
 }
 
 #[test]

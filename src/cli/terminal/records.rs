@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::Value;
 
-use super::super::operator::{Link, OperatorError, Place, show_answer, show_error};
+use super::super::operator::{Link, OperatorError, Place, check_span, show_answer, show_error};
 use super::super::output::{parse_instant, table};
 use crate::admin::query::{Question, RECORDS_MAX, Reply};
 use crate::admin::{Answer, Ask};
@@ -54,6 +54,7 @@ pub(super) fn run(args: &RecordsArgs, lane: Lane) -> ExitCode {
 /// Asks until there is something to show, or nothing to look through: an answer looks through a
 /// part of the log only.
 fn ask(args: &RecordsArgs, lane: Lane) -> Result<Answer, OperatorError> {
+    check_span(Some(args.from), Some(args.to))?;
     let mut link = Link::open(&args.place, true)?;
     let mut before = args.before.map(Lsn::new);
     loop {

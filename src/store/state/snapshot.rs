@@ -184,6 +184,16 @@ pub fn oldest_kept(dir: &Path, fs: &dyn Fs) -> io::Result<Option<Lsn>> {
     Ok(positions(dir, fs)?.last().copied())
 }
 
+/// The position of the newest snapshot: the log was durable up to there. None if there is none, or
+/// no folder of snapshots.
+///
+/// # Errors
+///
+/// If the folder cannot be read.
+pub fn newest_kept(dir: &Path, fs: &dyn Fs) -> io::Result<Option<Lsn>> {
+    Ok(positions(dir, fs)?.first().copied())
+}
+
 /// Whether the disk has room for a snapshot beside `reserve_octets`. A disk that does not tell its
 /// room is taken to have it.
 ///
