@@ -8,6 +8,8 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::cast_precision_loss,
+    clippy::disallowed_methods,
+    clippy::string_slice,
     reason = "a bench stops at the first surprise"
 )]
 

@@ -238,6 +238,8 @@ fn note_transport(layers: &mut Layers, header: &Header) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::arithmetic_side_effects, reason = "tests")]
+
     use hex_literal::hex;
 
     use super::*;

@@ -1,3 +1,5 @@
+#![allow(clippy::string_slice, reason = "tests")]
+
 use hex_literal::hex;
 use proptest::prelude::*;
 
