@@ -18,6 +18,9 @@ use crate::telemetry::events;
 /// The exit code of a process that was asked twice.
 pub const EXIT_AT_ONCE: u8 = 3;
 
+/// Signals that come together are one wish: a supervisor that ends a group signals a process twice.
+const ONE_WISH: Duration = Duration::from_millis(200);
+
 /// How a stage ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum StageEnd {
@@ -66,7 +69,8 @@ impl Shutdown {
         }
     }
 
-    /// Turns each TERM and INT of the process into a request, until the second request.
+    /// Turns each TERM, INT and HUP of the process into a request, until the second request. HUP is
+    /// what a closed terminal window sends; to end without stages for that would help nobody.
     ///
     /// # Errors
     ///
@@ -74,11 +78,24 @@ impl Shutdown {
     pub async fn watch_signals(&self) -> io::Result<()> {
         let mut term = signal(SignalKind::terminate())?;
         let mut int = signal(SignalKind::interrupt())?;
+        let mut hup = signal(SignalKind::hangup())?;
         while !self.at_once.is_cancelled() {
-            tokio::select! {
-                _ = term.recv() => self.request("SIGTERM"),
-                _ = int.recv() => self.request("SIGINT"),
-                () = self.at_once.cancelled() => {}
+            let cause = tokio::select! {
+                _ = term.recv() => "SIGTERM",
+                _ = int.recv() => "SIGINT",
+                _ = hup.recv() => "SIGHUP",
+                () = self.at_once.cancelled() => return Ok(()),
+            };
+            self.request(cause);
+            let over = time::sleep(ONE_WISH);
+            tokio::pin!(over);
+            loop {
+                tokio::select! {
+                    () = &mut over => break,
+                    _ = term.recv() => {}
+                    _ = int.recv() => {}
+                    _ = hup.recv() => {}
+                }
             }
         }
         Ok(())

@@ -55,6 +55,11 @@ pub trait Clock: fmt::Debug + Send + Sync {
     /// Wall time now. May jump in both directions between two calls.
     fn utc_seconds(&self) -> UtcSeconds;
 
+    /// The same wall time in milliseconds since 1970-01-01T00:00:00Z.
+    fn utc_ms(&self) -> u64 {
+        u64::from(self.utc_seconds().get()).saturating_mul(1_000)
+    }
+
     /// Milliseconds since some fixed instant of this process. Never goes back.
     fn monotonic_ms(&self) -> u64;
 
@@ -102,6 +107,18 @@ impl Clock for SystemClock {
             .duration_since(UNIX_EPOCH)
             .map_or(0, |elapsed| elapsed.as_secs());
         UtcSeconds(u32::try_from(since_1970_s).unwrap_or(u32::MAX))
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the module that reads clocks"
+    )]
+    fn utc_ms(&self) -> u64 {
+        let since_1970_ms = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |elapsed| elapsed.as_millis());
+        let last_ms = u64::from(u32::MAX).saturating_mul(1_000);
+        u64::try_from(since_1970_ms).map_or(last_ms, |now_ms| now_ms.min(last_ms))
     }
 
     fn monotonic_ms(&self) -> u64 {

@@ -105,7 +105,7 @@ fn the_environment_is_checked_too() {
 
 #[cfg(unix)]
 #[test]
-fn a_secret_that_others_can_read_is_refused() {
+fn a_secret_that_others_can_read_or_that_is_none_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let token = folder.path().join("token");
     fs::write(&token, "t").unwrap();
@@ -124,6 +124,11 @@ fn a_secret_that_others_can_read_is_refused() {
     );
     assert!(told.contains("chmod 600"), "{told}");
     restrict(&token, 0o600);
+    let checked = check(&path, &[]);
+    assert_eq!(checked.status.code(), Some(1));
+    let told = text(&checked.stdout);
+    assert!(told.contains("the consumer c holds no token"), "{told}");
+    fs::write(&token, "a-token-of-more-than-24-characters\n").unwrap();
     assert_eq!(check(&path, &[]).status.code(), Some(0));
 }
 

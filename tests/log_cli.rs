@@ -139,6 +139,25 @@ fn a_torn_end_is_no_damage() {
 }
 
 #[test]
+fn a_log_that_ends_before_what_a_snapshot_knows_is_damaged() {
+    let data = tempfile::tempdir().unwrap();
+    let log = open(data.path());
+    fill(&log);
+    let end = log.durable_end().get();
+    log.close().unwrap();
+    let state = data.path().join("state");
+    fs::create_dir(&state).unwrap();
+    fs::write(state.join(format!("hot-{end:020}.snap")), "").unwrap();
+    assert_eq!(kenshin("verify", data.path(), &[]).status.code(), Some(0));
+    let last = segments(data.path()).pop().unwrap();
+    let octets = fs::read(&last).unwrap();
+    fs::write(&last, &octets[..octets.len() - 5]).unwrap();
+    let verified = kenshin("verify", data.path(), &["--json"]);
+    assert_eq!(verified.status.code(), Some(1));
+    assert_eq!(json(&verified)["damage"][0]["to"], end);
+}
+
+#[test]
 fn what_is_no_log_cannot_be_read() {
     let data = tempfile::tempdir().unwrap();
     for action in ["verify", "inspect"] {

@@ -95,6 +95,16 @@ impl World {
         serde_json::from_str(&told).unwrap()
     }
 
+    /// What a command that is refused says when it knows the data folder and no configuration.
+    fn without_config(&self, args: &[&str]) -> String {
+        let data = self.site.dir.join("data");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kenshin"));
+        let output = command.args(args).arg("--data-dir").arg(data).output();
+        let output = output.unwrap();
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
     fn put_gas(&self) {
         let put = ["utility", "put", GAS, "--name", "Gas Works"];
         assert_eq!(self.json(0, &put)["change"], "added");
@@ -451,6 +461,19 @@ fn a_sink_skips_only_if_that_is_meant_and_the_log_keeps_the_range() {
             .unwrap()
             .contains("in use")
     );
+    let empty = tempfile::tempdir().unwrap();
+    let mut elsewhere = Command::new(env!("CARGO_BIN_EXE_kenshin"));
+    elsewhere
+        .args(["terminal", "list", "--data-dir"])
+        .arg(empty.path());
+    assert_eq!(elsewhere.output().unwrap().status.code(), Some(2));
+    assert_eq!(
+        std::fs::read_dir(empty.path()).unwrap().count(),
+        0,
+        "nothing is made"
+    );
+    let blind = world.without_config(&["sink", "remove", "slow", "--yes"]);
+    assert!(blind.contains("name the server's configuration"), "{blind}");
     let listed = world.json(0, &["sink", "list"]);
     assert_eq!(listed["sinks"][0]["kind"], "ndjson");
     assert_eq!(listed["sinks"][1]["reached"]["bulk"], *to);
@@ -579,7 +602,7 @@ fn an_operator_calls_a_terminal_through_the_server_and_through_nothing_else() {
     world.json(0, &add);
     let silent = world.json(1, &call);
     let message = silent["error"]["message"].as_str().unwrap();
-    assert!(message.contains("never called"), "{message}");
+    assert!(message.contains("has not called yet"), "{message}");
     stop(server);
 }
 

@@ -156,3 +156,29 @@ fn a_sink_that_hangs_gets_everything_once_it_goes_on() {
     assert_delivered(&world.site, &[&taken_away], &world.caller.safe_ids());
     assert_eq!(terminate(server), Some(0));
 }
+
+#[test]
+fn signals_that_come_together_are_one_wish() {
+    let (_world, mut server, _pipe) = with_hung_sink();
+    server.signal(Signal::SIGTERM);
+    server.signal(Signal::SIGTERM);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(server.try_wait().unwrap(), None, "it waits for the sink");
+    server.signal(Signal::SIGTERM);
+    assert_eq!(wait(&mut server).0, Some(3));
+}
+
+#[test]
+fn a_terminal_window_that_is_closed_stops_it_in_order() {
+    let plan = FleetPlan {
+        seed: 23,
+        terminals: 1,
+        utilities: 1,
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let site = Site::new(dir.path(), &registered(&plan), "");
+    let mut server = start(&site);
+    server.signal(Signal::SIGHUP);
+    assert_eq!(wait(&mut server).0, Some(0));
+    assert!(!site.dir.join("data/admin.sock").exists());
+}

@@ -12,6 +12,7 @@ use std::path::Path;
 use kenshin::wire::otl::frame::Frame;
 use kenshin::wire::otl::header::{Header, Mode};
 use kenshin_fuzz::keys::{self, Cipher};
+use serde_json::Value as Json;
 use toml::{Table, Value};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -48,7 +49,12 @@ fn main() -> Outcome<()> {
         }
         seeds.stream(&stream);
     }
+    mbus(&root.join("../protocol-spec/vectors/mbus"), &mut seeds)?;
     for name in [
+        "mbus_link",
+        "mbus_afl",
+        "mbus_app",
+        "mbus_open",
         "otl_framer",
         "otl_frame",
         "otl_records",
@@ -59,6 +65,30 @@ fn main() -> Outcome<()> {
         fs::create_dir_all(&folder)?;
         for octets in seeds.of(name) {
             fs::write(folder.join(file_name(octets)), octets)?;
+        }
+    }
+    Ok(())
+}
+
+/// The telegrams and application data of the M-Bus vectors.
+fn mbus(vectors: &Path, seeds: &mut Seeds) -> Outcome<()> {
+    let security: Json = serde_json::from_str(&fs::read_to_string(vectors.join("security.json"))?)?;
+    for vector in security["vectors"].as_array().into_iter().flatten() {
+        let telegram = octets(vector["telegram"].as_str().unwrap_or(""))?;
+        seeds.telegrams.insert(telegram);
+    }
+    let records: Json = serde_json::from_str(&fs::read_to_string(vectors.join("records.json"))?)?;
+    for vector in records.as_array().into_iter().flatten() {
+        let payload = octets(vector["payload"].as_str().unwrap_or(""))?;
+        let ci = u8::try_from(vector["ci"].as_u64().unwrap_or(0))?;
+        let wired = u8::from(vector["wired"].as_bool().unwrap_or(false));
+        seeds
+            .applications
+            .insert([&[ci, wired], payload.as_slice()].concat());
+        for (parts, order) in [(1, 0), (3, 0), (3, 1)] {
+            seeds
+                .messages
+                .insert([&[parts, order], payload.as_slice()].concat());
         }
     }
     Ok(())
@@ -89,6 +119,9 @@ fn file_name(octets: &[u8]) -> String {
 /// Inputs by target.
 #[derive(Default)]
 struct Seeds {
+    telegrams: BTreeSet<Vec<u8>>,
+    messages: BTreeSet<Vec<u8>>,
+    applications: BTreeSet<Vec<u8>>,
     frames: BTreeSet<Vec<u8>>,
     streams: BTreeSet<Vec<u8>>,
     uplinks: BTreeSet<Vec<u8>>,
@@ -100,6 +133,9 @@ struct Seeds {
 impl Seeds {
     fn of(&self, target: &str) -> &BTreeSet<Vec<u8>> {
         match target {
+            "mbus_link" | "mbus_open" => &self.telegrams,
+            "mbus_afl" => &self.messages,
+            "mbus_app" => &self.applications,
             "otl_framer" => &self.streams,
             "otl_frame" => &self.frames,
             "otl_records" => &self.uplinks,

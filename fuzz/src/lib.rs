@@ -9,6 +9,10 @@
 
 mod content;
 pub mod keys;
+pub mod mbus_afl;
+pub mod mbus_app;
+pub mod mbus_link;
+pub mod mbus_open;
 pub mod otl_frame;
 pub mod otl_framer;
 pub mod otl_open;
@@ -25,7 +29,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 9] = [
     Target {
         name: "otl_framer",
         run: otl_framer::run,
@@ -45,5 +49,21 @@ pub const TARGETS: [Target; 5] = [
     Target {
         name: "otl_open",
         run: otl_open::run,
+    },
+    Target {
+        name: "mbus_link",
+        run: mbus_link::run,
+    },
+    Target {
+        name: "mbus_afl",
+        run: mbus_afl::run,
+    },
+    Target {
+        name: "mbus_app",
+        run: mbus_app::run,
+    },
+    Target {
+        name: "mbus_open",
+        run: mbus_open::run,
     },
 ];

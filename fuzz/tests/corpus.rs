@@ -95,3 +95,23 @@ fn each_target_has_a_small_corpus_and_there_is_no_other() {
         assert!(octets <= OCTETS_MAX, "{name}: {octets} octets");
     }
 }
+
+#[test]
+fn any_octets_are_a_telegram_or_refused_and_each_octet_has_a_name() {
+    replay("mbus_link");
+}
+
+#[test]
+fn fragments_make_a_message_in_their_order_alone() {
+    replay("mbus_afl");
+}
+
+#[test]
+fn any_application_data_is_walked_shown_and_taught() {
+    replay("mbus_app");
+}
+
+#[test]
+fn any_telegram_is_opened_or_refused_with_and_without_keys() {
+    replay("mbus_open");
+}

@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::ids::Lane;
+use crate::model::telegram_record::write_telegram_json;
 use crate::model::{Lsn, TerminalId, Zone};
 use crate::registry::MeterView;
 use crate::store::log::CommitLog;
-use crate::store::records::{self, RecordQuery, records_over_time};
+use crate::store::records::{self, RecordQuery, records_over_time, telegrams_over_time};
 use crate::store::state::State;
 use crate::store::state::sqlite::{
     AlarmKey, AlarmRow, AuditFilter, AuditKey, AuditRow, FoldedReader, HealthCells, HealthRow,
@@ -43,9 +44,9 @@ pub enum Question {
         /// Which.
         terminal: TerminalId,
     },
-    /// The records of a terminal, newest first.
+    /// The records of a terminal or of an M-Bus meter, newest first.
     Records {
-        /// Which.
+        /// Which; a meter by its address in the order of the link.
         terminal: TerminalId,
         /// Alarm notices, or everything else.
         lane: Lane,
@@ -248,13 +249,24 @@ impl Archive {
         let mut records = Vec::new();
         let mut line = Vec::new();
         let mut octets = 0_usize;
-        let page = records_over_time(&self.log, &self.state, query, self.zone, |record| {
+        let mut take = |write: &dyn Fn(&mut Vec<u8>)| {
             line.clear();
-            record.write_json(&mut line);
+            write(&mut line);
             octets = octets.saturating_add(line.len());
             // What this server writes it reads.
             records.push(serde_json::from_slice(&line).unwrap_or_default());
-        });
+        };
+        let (log, state) = (&self.log, &self.state);
+        let is_terminal = state.table.with(query.terminal, |_| ()).is_some();
+        let page = if is_terminal || !state.meters.knows(query.terminal) {
+            records_over_time(log, state, query, self.zone, |record| {
+                take(&|line| record.write_json(line));
+            })
+        } else {
+            telegrams_over_time(log, state, query, |position, telegram| {
+                take(&|line| write_telegram_json(position, telegram, line));
+            })
+        };
         let page = page.map_err(unavailable)?;
         if octets > RECORD_OCTETS {
             let message = "so many records do not fit an answer: ask for fewer with --limit";

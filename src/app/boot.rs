@@ -154,8 +154,8 @@ fn tell_boot(booted: &Booted) {
     if let Some(torn) = booted.log.torn_end() {
         events::torn_end_cut(torn.from, torn.to);
     }
-    let frames = booted.replayed_frames;
-    tracing::info!(frames, "Took up what is durable.");
+    let frames_after_snapshot = booted.replayed_frames;
+    tracing::info!(frames_after_snapshot, "Took up what is durable.");
 }
 
 /// Takes up what is durable in a data folder, whose lock the caller holds. `owners` is how many

@@ -21,7 +21,8 @@ const CONNECTIONS_LEAST: u64 = 64;
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
     "the limit of open files is {limit}, and {wanted} are wanted: raise the hard limit \
-     (LimitNOFILE= of systemd, `ulimit -Hn`), or lower tcp.max_connections and api.max_connections"
+     (LimitNOFILE= of systemd, `ulimit -Hn`), or lower tcp.max_connections, \
+     api.max_connections and mbus.max_connections"
 )]
 pub struct TooFewFiles {
     /// What the system allows.
@@ -72,6 +73,7 @@ fn others(config: &Config, workers: u16) -> u64 {
     };
     FILES
         .saturating_add(http)
+        .saturating_add(config.mbus.connections())
         .saturating_add(followers.saturating_mul(FOLLOWER_FILES))
         .saturating_add(u64::from(workers).saturating_mul(WORKER_FILES))
 }

@@ -67,7 +67,10 @@ impl Caller for Calls {
         let called = self.call_now(terminal).map_err(|error| {
             let message = match error {
                 KeyError::UnknownKeyVersion => {
-                    format!("{terminal} never called under a key that is in use: {error}")
+                    format!(
+                        "{terminal} has not called yet under a key that is in use, so there is \
+                         none to call it with: {error}"
+                    )
                 }
                 error => format!("{terminal} cannot be called: {error}"),
             };

@@ -45,7 +45,7 @@ pub enum FollowError {
         cause: io::Error,
     },
     /// The token file of a consumer holds none.
-    #[error("the token file of the consumer {name} holds no token")]
+    #[error("the token file of the consumer {name} holds no token: {cause}")]
     Token {
         /// Its name.
         name: String,
@@ -207,7 +207,11 @@ pub fn known_durable(config: &Config, fs: &dyn Fs) -> Lsn {
 }
 
 /// The tokens of consumers, each its own.
-fn tokens_of(consumers: &[ConsumerConfig]) -> Result<Vec<Token>, FollowError> {
+///
+/// # Errors
+///
+/// [`FollowError`]: the first file that cannot be read, holds no token or one that another has.
+pub fn tokens_of(consumers: &[ConsumerConfig]) -> Result<Vec<Token>, FollowError> {
     let mut tokens: Vec<Token> = Vec::new();
     for consumer in consumers {
         let name = || consumer.name.clone();

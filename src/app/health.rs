@@ -10,6 +10,7 @@ use crate::ingest::intake::Intake;
 use crate::ingest::load::Load;
 use crate::model::Lsn;
 use crate::net::counters::NetCounters;
+use crate::net::mbus::counters::MbusCounters;
 use crate::store::log::{CommitLog, TornEnd};
 use crate::store::state::State;
 use crate::telemetry::{DiskLevel, FollowerLevels, Levels};
@@ -25,6 +26,7 @@ pub(super) struct Health {
     pub(super) log: Arc<CommitLog>,
     pub(super) load: Arc<Load>,
     pub(super) net: Arc<NetCounters>,
+    pub(super) mbus: Option<Arc<MbusCounters>>,
     pub(super) folding: Option<Arc<Folding>>,
     pub(super) sinks: Arc<Sinks>,
     pub(super) snapshot_time: Arc<SnapshotTime>,
@@ -67,6 +69,12 @@ impl HealthSource for Health {
             hot_terminals: count(self.state.table.len()),
             live_sessions: count(self.intake.live_machines()),
             net: self.net.totals(),
+            mbus: self
+                .mbus
+                .as_ref()
+                .map(|mbus| mbus.totals())
+                .unwrap_or_default(),
+            mbus_meters: count(self.state.meters.len()),
             followers: self.sinks.list().into_iter().map(followed(end)).collect(),
             sqlite_lag_bytes: self.folding.as_ref().map_or(0, |folding| {
                 status.durable_end.saturating_since(folding.position())

@@ -7,6 +7,7 @@ mod desk;
 pub mod direct;
 pub mod folder;
 pub mod followers;
+pub mod gateways;
 mod health;
 mod house;
 pub mod keeper;

@@ -1,9 +1,13 @@
 //! What a configuration says, in the terms of the components.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+
+use tokio_rustls::TlsAcceptor;
 
 use crate::config::Config;
 use crate::net::admission::AdmissionLimits;
+use crate::net::mbus::MbusNetOptions;
 use crate::net::{ListenerOptions, StreamLimits};
 use crate::store::log::LogOptions;
 use crate::store::state::table::SLOTS;
@@ -89,14 +93,35 @@ pub(super) fn listener_options(config: &Config, workers: u16, connections: u64) 
             silence_ms: milliseconds(config.tcp.idle_timeout_s),
             ..StreamLimits::default()
         },
-        admission: AdmissionLimits {
-            failure_burst: config.admission.burst,
-            failures_per_s: config.admission.failed_per_address_per_s,
-            // Those who are known to fail wait first.
-            failures_per_s_total: (config.admission.failed_per_port_per_s / 2).max(1),
-            failures_per_s_port: config.admission.failed_per_port_per_s,
-            addresses_max: usize::try_from(config.admission.addresses_max).unwrap_or(usize::MAX),
-            ..AdmissionLimits::default()
-        },
+        admission: admission_limits(config),
+    }
+}
+
+fn admission_limits(config: &Config) -> AdmissionLimits {
+    AdmissionLimits {
+        failure_burst: config.admission.burst,
+        failures_per_s: config.admission.failed_per_address_per_s,
+        // Those who are known to fail wait first.
+        failures_per_s_total: (config.admission.failed_per_port_per_s / 2).max(1),
+        failures_per_s_port: config.admission.failed_per_port_per_s,
+        addresses_max: usize::try_from(config.admission.addresses_max).unwrap_or(usize::MAX),
+        ..AdmissionLimits::default()
+    }
+}
+
+/// Where a configuration listens for M-Bus gateways, with what makes TLS.
+pub(super) fn mbus_net_options(
+    config: &Config,
+    tls: Option<(SocketAddr, TlsAcceptor)>,
+) -> MbusNetOptions {
+    let milliseconds = |seconds: u32| u64::from(seconds).saturating_mul(1_000);
+    MbusNetOptions {
+        udp: config.mbus.udp,
+        tcp: config.mbus.tcp,
+        tls,
+        connections_max: usize::try_from(config.mbus.max_connections).unwrap_or(usize::MAX),
+        line_ms: milliseconds(config.mbus.line_timeout_s),
+        silence_ms: milliseconds(config.mbus.idle_timeout_s),
+        admission: admission_limits(config),
     }
 }

@@ -13,10 +13,11 @@ use std::sync::Arc;
 
 use super::boot::{Booted, STATE_DIRECTORY};
 use super::folder::Folding;
+use crate::model::telegram::Telegram;
 use crate::model::{Event, Lsn, SessionStep};
 use crate::store::fs::Fs;
 use crate::store::log::{CommitLog, RetainError};
-use crate::store::state::fold::{KIND_EVENT, KIND_STEP};
+use crate::store::state::fold::{KIND_EVENT, KIND_STEP, KIND_TELEGRAM};
 use crate::store::state::{State, snapshot, sqlite};
 use crate::time::Clock;
 
@@ -165,6 +166,10 @@ impl Retention {
             KIND_STEP => {
                 let step = SessionStep::decode(frame.payload).ok()?;
                 Some(step.received_utc_s)
+            }
+            KIND_TELEGRAM => {
+                let telegram = Telegram::decode(frame.payload).ok()?;
+                u32::try_from(telegram.received_utc_ms / 1_000).ok()
             }
             KIND_EVENT => match Event::decode(frame.payload).ok()? {
                 Event::NonceMark { mark_utc_s, .. } => Some(mark_utc_s),

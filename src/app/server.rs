@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::ingest::intake::Intake;
 use crate::keyring::KeyError;
 use crate::model::TerminalId;
+use crate::net::mbus::MbusLocalAddrs;
 use crate::net::{Listeners, LocalAddrs};
 use crate::shutdown::Shutdown;
 use crate::telemetry::events;
@@ -24,6 +25,7 @@ use super::closing::Closing;
 use super::desk::Calls;
 use super::folder::{Folder, Folding};
 use super::followers::{FILES, Followers};
+use super::gateways::Gateways;
 use super::house::House;
 use super::start::{self, StartError};
 
@@ -38,15 +40,21 @@ pub struct Addresses {
     pub stream: Option<SocketAddr>,
     /// HTTP: health, metrics, records.
     pub http: Option<SocketAddr>,
+    /// Sockets of M-Bus gateways.
+    pub mbus: MbusLocalAddrs,
 }
 
 impl Addresses {
-    pub(super) const fn of(local: LocalAddrs, http: Option<SocketAddr>) -> Self {
+    pub(super) const fn of(
+        (local, mbus): (LocalAddrs, MbusLocalAddrs),
+        http: Option<SocketAddr>,
+    ) -> Self {
         Self {
             reading: local.reading,
             alarm: local.alarm,
             stream: local.stream,
             http,
+            mbus,
         }
     }
 }
@@ -68,6 +76,7 @@ pub struct Server {
     pub(super) intake: Arc<Intake>,
     pub(super) calls: Arc<Calls>,
     pub(super) listeners: Option<Listeners>,
+    pub(super) gateways: Option<Gateways>,
     pub(super) http: Option<Http>,
     pub(super) admin: AdminServer,
     pub(super) followers: Option<Followers>,
@@ -147,12 +156,16 @@ impl Server {
             alarm,
             stream,
             http,
+            mbus,
         } = self.addresses;
         let all = [
             ("udp", reading),
             ("udp alarms", alarm),
             ("tcp", stream),
             ("http", http),
+            ("mbus udp", mbus.udp),
+            ("mbus tcp", mbus.tcp),
+            ("mbus tls", mbus.tls),
         ];
         for (what, address) in all {
             if let Some(address) = address {
@@ -170,6 +183,7 @@ impl Server {
         let sessions = Duration::from_secs(u64::from(config.shutdown.sessions_s));
         let store = Duration::from_secs(u64::from(config.shutdown.store_s));
         self.stopping.cancel();
+        let gateways = self.gateways.take();
         if let Some(listeners) = self.listeners.take() {
             let outbound = listeners.outbound();
             let intake = Arc::clone(&self.intake);
@@ -179,7 +193,8 @@ impl Server {
                 let mut out = Vec::new();
                 intake.drain(&mut out);
                 outbound.send_all(&mut out, now_ms);
-                let drained = listeners.drain(sessions).await;
+                let gateways = Gateways::drain(gateways, sessions);
+                let (drained, ()) = tokio::join!(listeners.drain(sessions), gateways);
                 let cut = drained.connections_cut;
                 tracing::info!(complete = drained.is_complete, cut, "Sessions have ended.");
             };

@@ -20,7 +20,8 @@ use crate::forward::SinkError;
 use crate::ingest::intake::{Intake, Parts};
 use crate::ingest::load::Load;
 use crate::model::Zone;
-use crate::net::{BindError, Bound, bind};
+use crate::net::mbus::MbusBound;
+use crate::net::{BindError, Bound, Listeners, bind};
 use crate::session::otl::machine::{NoCommands, NoSigner};
 use crate::store::fs::LockError;
 use crate::store::log::{AppendError, OpenError, PoisonReason, Refused};
@@ -34,6 +35,7 @@ use super::descriptors::{self, TooFewFiles};
 use super::desk::{Calls, desk_of, folded_reader_of};
 use super::folder::{Folder, Folding};
 use super::followers::{Attached, FollowError};
+use super::gateways::{self, Around, Gateways, GatewaysError};
 use super::health::Health;
 use super::house::House;
 use super::keeper::Keeper;
@@ -59,6 +61,9 @@ pub enum StartError {
     /// A terminal port cannot be opened.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// Gateways cannot be served.
+    #[error(transparent)]
+    Gateways(#[from] GatewaysError),
     /// A sink or a consumer cannot be set up.
     #[error(transparent)]
     Follow(#[from] FollowError),
@@ -118,6 +123,7 @@ struct Prepared {
     is_mark_taken_up: bool,
     socket: Socket,
     bound: Bound,
+    gateways: Option<MbusBound>,
     http: Option<HttpSocket>,
     attached: Attached,
 }
@@ -155,6 +161,7 @@ impl Prepared {
         // Before terminals can call, so that whoever sees the server up finds the socket too.
         let socket = Socket::bind(&config.admin_socket())?;
         let bound = bind(&listener_options(config, workers, connections))?;
+        let gateways = gateways::bind(config)?;
         let http = config.api.listen.map(|at| HttpSocket::bind(at, runtime));
         let http = http.transpose()?;
         let attached = Attached::new(config, &booted)?;
@@ -164,6 +171,7 @@ impl Prepared {
             is_mark_taken_up,
             socket,
             bound,
+            gateways,
             http,
             attached,
         })
@@ -179,26 +187,20 @@ impl Prepared {
         booted.completions.set_wakers(self.bound.wakers());
         let load = Arc::new(Load::default());
         let intake = Arc::new(intake_of(config, &booted, &load, clock, &self.metrics));
-        if !self.is_mark_taken_up {
-            intake.take_up_mark_later();
-            tracing::error!("The disk is full: nothing is taken until there is room.");
-        }
+        note_mark(&intake, self.is_mark_taken_up);
         let keeper = Keeper::new(keeper_options(config), &booted, Arc::clone(&load));
         keeper.look();
         let (followers, records) = self.attached.start(config, &booted, clock)?;
-        let handler = Arc::<Intake>::clone(&intake);
-        let listeners = self.bound.start(handler, Arc::clone(clock), runtime)?;
+        let listeners = self
+            .bound
+            .start(intake.clone(), Arc::clone(clock), runtime)?;
+        let around = Around::new(&booted, &load, clock, &self.metrics);
+        let gateways = Gateways::start(self.gateways, config, &around, runtime)?;
         let stopping = CancellationToken::new();
-        let calls = Arc::new(Calls {
-            intake: Arc::clone(&intake),
-            outbound: listeners.outbound(),
-            clock: Arc::clone(clock),
-            stopping: stopping.clone(),
-        });
+        let calls = calls_of(&intake, &listeners, clock, &stopping);
         let reader = folded_reader_of(config, &booted);
-        let sinks = Arc::clone(followers.sinks());
-        let desk = desk_of(config, &booted, sinks, reader.clone());
-        let desk = desk.with_caller(Arc::<Calls>::clone(&calls));
+        let desk = desk_of(config, &booted, followers.sinks().clone(), reader.clone());
+        let desk = desk.with_caller(calls.clone());
         let admin = AdminServer::start(self.socket, Arc::new(desk), runtime)?;
         let folder = reader.map(|reader| folder_of(config, &booted, clock, reader));
         let folder = folder.transpose().map_err(StartError::Folder)?;
@@ -212,13 +214,18 @@ impl Prepared {
             log: Arc::clone(&booted.log),
             load,
             net: listeners.counters(),
+            mbus: gateways.as_ref().map(Gateways::counters),
             folding,
             sinks: Arc::clone(followers.sinks()),
             snapshot_time: Arc::clone(house.snapshot_time()),
             stopping: stopping.clone(),
         };
-        let http_local = self.http.as_ref().map(|http| http.local);
-        let addresses = Addresses::of(listeners.local_addrs(), http_local);
+        let mbus_local = gateways
+            .as_ref()
+            .map(Gateways::local_addrs)
+            .unwrap_or_default();
+        let local = (listeners.local_addrs(), mbus_local);
+        let addresses = Addresses::of(local, self.http.as_ref().map(|http| http.local));
         let router = ops::router(Arc::new(health), self.metrics).merge(records);
         let http = self.http.map(|http| http.serve(config, router, runtime));
         Ok(Server {
@@ -227,6 +234,7 @@ impl Prepared {
             intake,
             calls,
             listeners: Some(listeners),
+            gateways,
             http,
             admin,
             followers: Some(followers),
@@ -263,6 +271,28 @@ impl HttpSocket {
             task: runtime.spawn(serving),
             stop: stop.drop_guard(),
         }
+    }
+}
+
+fn calls_of(
+    intake: &Arc<Intake>,
+    listeners: &Listeners,
+    clock: &Arc<dyn Clock>,
+    stopping: &CancellationToken,
+) -> Arc<Calls> {
+    Arc::new(Calls {
+        intake: Arc::clone(intake),
+        outbound: listeners.outbound(),
+        clock: Arc::clone(clock),
+        stopping: stopping.clone(),
+    })
+}
+
+/// Has the intake take up the mark of server nonces later, if there was no room for it.
+fn note_mark(intake: &Intake, is_taken_up: bool) {
+    if !is_taken_up {
+        intake.take_up_mark_later();
+        tracing::error!("The disk is full: nothing is taken until there is room.");
     }
 }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::operator::{Place, ask_and_show};
+use super::operator::{Place, ask_and_show, check_span, show_error};
 use super::output::{instant, or_dash, parse_instant, table};
 use crate::admin::query::{AUDIT_MAX, AuditView, Question, Reply};
 use crate::admin::{Answer, Ask};
@@ -13,8 +13,8 @@ use crate::store::state::sqlite::AuditFilter;
 /// What `--help` says after the arguments.
 const HELP: &str = "\
 What operators changed of utilities, terminals, gateways, keys and sinks, which key versions and
-modes terminals proved, and what the server noticed: copies of terminals, signs of rollback, frames that
-it cannot fold. It is folded out of the log, and the position says up to where.
+modes terminals proved, and what the server noticed: copies of terminals, signs of rollback, frames
+that it cannot fold. It is folded out of the log, and the position says up to where.
 
 An entry has no time of its own. The time that is shown is the receipt of the last frame of a
 terminal before it: it is not older than that. The log does not know which person an operator is:
@@ -25,13 +25,32 @@ Exit status:
   1  the arguments name no place of the list
   2  the arguments are wrong, or it could not be done at all";
 
+/// Kinds of entries: events of the log that people care about, and what is noted beside them.
+const KINDS: [&str; 16] = [
+    "utility_put",
+    "terminals_put",
+    "terminal_removed",
+    "key_state",
+    "key_readmitted",
+    "counter_cloned",
+    "promoted",
+    "rollback_suspected",
+    "commands_released",
+    "gateway_put",
+    "gateway_removed",
+    "meter_counter_reserved",
+    "sink_created",
+    "sink_skipped",
+    "sink_removed",
+    "not_folded",
+];
+
 /// The arguments of `kenshin audit`.
 #[derive(Debug, Args)]
 #[command(after_long_help = HELP)]
 pub struct AuditArgs {
-    /// Only what is of this kind, such as utility_put, terminals_put, terminal_removed, key_state,
-    /// key_readmitted, gateway_put, sink_skipped, promoted, rollback_suspected.
-    #[arg(long)]
+    /// Only what is of this kind.
+    #[arg(long, value_parser = KINDS)]
     pub kind: Option<String>,
 
     /// Only what is about this terminal or utility, 16 hexadecimal digits, or this sink or gateway.
@@ -64,6 +83,9 @@ pub struct AuditArgs {
 /// Shows what was done, the newest first.
 #[must_use]
 pub fn run(args: &AuditArgs) -> ExitCode {
+    if let Err(error) = check_span(args.from, args.to) {
+        return show_error(&args.place, &error);
+    }
     let question = Question::Audit {
         wanted: AuditFilter {
             kind: args.kind.clone(),

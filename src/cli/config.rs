@@ -10,8 +10,11 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::key::master;
+use super::link_ring;
 use super::output::{fail, show};
+use crate::app::followers::tokens_of;
 use crate::config::{Config, ConfigErrors, ConfigProblem, Place, TEMPLATE};
+use crate::telemetry::chain;
 
 /// The longest configuration that is read, in octets.
 const CONFIG_FILE_MAX: u64 = 1_024 * 1_024;
@@ -157,8 +160,36 @@ fn problem_of_secret(key: String, path: &Path) -> Option<ConfigProblem> {
     })
 }
 
+/// What a server would refuse of the files that a configuration names: they are there, and hold
+/// something else than they should.
+fn problems_of_contents(config: &Config) -> Vec<ConfigProblem> {
+    let problem = |key: &str, wrong: String, remedy: &str| ConfigProblem {
+        place: Place::Whole,
+        key: key.to_owned(),
+        wrong,
+        remedy: remedy.to_owned(),
+    };
+    let keys = link_ring::load(&config.keys).err().map(|error| {
+        let remedy = "name the sealed link ring and the master key that it was sealed with";
+        problem("keys.link_file", chain(&error), remedy)
+    });
+    let tokens = tokens_of(&config.consumers).err().map(|error| {
+        let remedy =
+            "write one token into each file, as `head -c 24 /dev/urandom | base64` makes it";
+        problem("consumer.token_file", chain(&error), remedy)
+    });
+    keys.into_iter().chain(tokens).collect()
+}
+
 fn check(args: &CheckArgs) -> ExitCode {
-    let loaded = load(args.config.as_deref());
+    let loaded = load(args.config.as_deref()).and_then(|config| {
+        let problems = problems_of_contents(&config);
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(LoadConfigError::Invalid(ConfigErrors(problems)))
+        }
+    });
     match (loaded, args.json) {
         (Ok(config), true) => show(&format!("{}\n", json_of(&config)), ExitCode::SUCCESS),
         (Ok(config), false) => show(&text_of(&config), ExitCode::SUCCESS),

@@ -210,6 +210,8 @@ fn is_refused(error: &OperatorError) -> bool {
         OperatorError::Config(_)
         | OperatorError::NoData(_)
         | OperatorError::Locked { .. }
+        | OperatorError::EmptySpan
+        | OperatorError::NoConfig
         | OperatorError::Keys(_) => true,
     }
 }

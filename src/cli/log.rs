@@ -3,17 +3,19 @@
 
 use std::io::{self, Write as _};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::output::{fail, show};
-use crate::model::{Event, Lanes, Lsn, SessionStep};
+use crate::app::boot::STATE_DIRECTORY;
+use crate::model::{Event, Lanes, Lsn, SessionStep, Telegram};
 use crate::store::fs::RealFs;
 use crate::store::log::{DIRECTORY, Damage, FrameRef, Survey, SurveyError, survey};
-use crate::store::state::fold::{KIND_EVENT, KIND_STEP};
+use crate::store::state::fold::{KIND_EVENT, KIND_STEP, KIND_TELEGRAM};
+use crate::store::state::snapshot;
 
 /// What `--help` says after the arguments.
 const AFTER_HELP: &str = "\
@@ -44,8 +46,8 @@ pub enum LogCommand {
 /// The arguments of `kenshin log verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// The data directory.
-    #[arg(long, value_name = "DIR")]
+    /// The data folder.
+    #[arg(long, value_name = "DIR", alias = "data-dir")]
     pub data: PathBuf,
 
     /// Show the outcome as one JSON object.
@@ -56,8 +58,8 @@ pub struct VerifyArgs {
 /// The arguments of `kenshin log inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The data directory.
-    #[arg(long, value_name = "DIR")]
+    /// The data folder.
+    #[arg(long, value_name = "DIR", alias = "data-dir")]
     pub data: PathBuf,
 
     /// Begin at this position of the log.
@@ -115,13 +117,30 @@ fn written(result: io::Result<()>) -> Result<(), LogError> {
 
 fn verify(args: &VerifyArgs) -> Result<ExitCode, LogError> {
     let dir = args.data.join(DIRECTORY);
-    let found = survey(&RealFs, &dir, Lsn::ZERO, &mut |_| ControlFlow::Continue(()))?;
+    let mut found = survey(&RealFs, &dir, Lsn::ZERO, &mut |_| ControlFlow::Continue(()))?;
+    // A folder that cannot be read tells nothing of the log.
+    let snapshots = args.data.join(STATE_DIRECTORY);
+    let known = snapshot::newest_kept(&snapshots, &RealFs).ok().flatten();
+    found
+        .damage
+        .extend(known.and_then(|known| cut_off(&found, &dir, known)));
     let text = if args.json {
         format!("{}\n", json_of(&found))
     } else {
         text_of(&found)
     };
     Ok(show(&text, code_of(&found)))
+}
+
+/// The damage of a log that ends before a position which a snapshot knows to have been durable.
+fn cut_off(found: &Survey, dir: &Path, known: Lsn) -> Option<Damage> {
+    let end = found.segments.last().map_or(Lsn::ZERO, |last| last.end);
+    (end < known).then(|| Damage {
+        path: dir.to_owned(),
+        from: end,
+        to: known,
+        what: "it is missing, and a snapshot of the state knows that it was durable",
+    })
 }
 
 fn frames_of(survey: &Survey) -> u64 {
@@ -162,7 +181,7 @@ fn text_of(survey: &Survey) -> String {
     text.push_str(&format!(
         "{frames} frames in {segments} segments, positions {first} to {end}\n"
     ));
-    if survey.torn_octets > 0 {
+    if survey.torn_octets > 0 && survey.damage.is_empty() {
         text.push_str(&format!(
             "{} octets at the end are of a batch that is being written, or was torn; the next \
              start cuts them\n",
@@ -221,6 +240,10 @@ fn content_of(frame: &FrameRef<'_>) -> (&'static str, Value) {
             Ok(event) => ("event", json!(event)),
             Err(error) => ("event", json!({ "error": error.to_string() })),
         },
+        KIND_TELEGRAM => match Telegram::decode(frame.payload) {
+            Ok(telegram) => ("telegram", json_of_telegram(&telegram)),
+            Err(error) => ("telegram", json!({ "error": error.to_string() })),
+        },
         _ => ("unknown", Value::Null),
     }
 }
@@ -242,6 +265,27 @@ fn json_of_step(step: &SessionStep<'_>) -> Value {
         "decoder": step.decoder,
         "entries": entries.collect::<Vec<_>>(),
         "plaintext_octets": step.plaintext.len(),
+    })
+}
+
+fn json_of_telegram(telegram: &Telegram<'_>) -> Value {
+    let key = telegram.security.key;
+    json!({
+        "utility": telegram.utility.to_string(),
+        "meter": telegram.meter.to_string(),
+        "gateway": telegram.gateway,
+        "carriage": telegram.carriage.id(),
+        "received_utc_ms": telegram.received_utc_ms,
+        "heard_utc_ms": telegram.heard_utc_ms,
+        "rssi_dbm": telegram.rssi_dbm,
+        "security_mode": telegram.security.mode,
+        "verified": telegram.security.verified.id(),
+        "key": key.map(|key| json!({ "id": key.id.0, "version": key.version.0 })),
+        "counter": telegram.security.counter,
+        "ci": format!("{:02x}", telegram.ci),
+        "digest": format!("{:016x}", telegram.digest),
+        "decoder": telegram.decoder,
+        "payload_octets": telegram.payload.len(),
     })
 }
 

@@ -15,6 +15,7 @@ use crate::app::direct::DirectError;
 use crate::config::{Config, Log, LogFormat, LogLevel};
 use crate::registry::Change;
 use crate::store::fs::LockError;
+use crate::store::log::DIRECTORY;
 use crate::telemetry::init_logs;
 
 use super::config::LoadConfigError;
@@ -55,7 +56,7 @@ pub enum OperatorError {
     #[error(transparent)]
     Config(#[from] LoadConfigError),
     /// There is no data folder, and nothing that would fill one is asked.
-    #[error("there is no data folder {}: name it with --data-dir or --config", .0.display())]
+    #[error("{} is no data folder: name it with --data-dir or --config", .0.display())]
     NoData(PathBuf),
     /// Somebody has the data folder and does not answer.
     #[error(
@@ -81,6 +82,15 @@ pub enum OperatorError {
     /// It was answered, and is not done.
     #[error(transparent)]
     Trouble(#[from] Trouble),
+    /// The time that is asked for has no second.
+    #[error("--from is not before --to: nothing can be between them")]
+    EmptySpan,
+    /// Nobody can tell whether a sink is in use.
+    #[error(
+        "no server runs, and without --config nobody can tell whether the sink is still in use: \
+         name the server's configuration"
+    )]
+    NoConfig,
     /// The answer is one to another question: a bug of the server.
     #[error("the server answered something else than what was asked")]
     OtherAnswer,
@@ -145,8 +155,13 @@ impl Link {
         only_reads: bool,
     ) -> Result<Self, OperatorError> {
         let data_dir = &config.data_dir;
-        if only_reads && !data_dir.exists() {
+        if only_reads && !data_dir.join(DIRECTORY).exists() {
             return Err(OperatorError::NoData(data_dir.clone()));
+        }
+        if !data_dir.join(DIRECTORY).exists() {
+            let text = format!("kenshin: {} is a new data folder\n", data_dir.display());
+            // A failure to say so has no place to be said.
+            io::stderr().write_all(text.as_bytes()).ok();
         }
         let keys = link_ring::load(&config.keys)?;
         tell_what_is_taken_up(config);
@@ -259,6 +274,18 @@ pub fn show_error(place: &Place, error: &OperatorError) -> ExitCode {
     // A failure to say why has no place to be said.
     io::stderr().write_all(text.as_bytes()).ok();
     code
+}
+
+/// Refuses a span of time that holds nothing.
+///
+/// # Errors
+///
+/// [`OperatorError::EmptySpan`].
+pub fn check_span(from: Option<u32>, to: Option<u32>) -> Result<(), OperatorError> {
+    match (from, to) {
+        (Some(from), Some(to)) if from >= to => Err(OperatorError::EmptySpan),
+        _ => Ok(()),
+    }
 }
 
 /// What a command did, as a word.

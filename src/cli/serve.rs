@@ -19,8 +19,18 @@ use crate::time::{Clock, SystemClock};
 use super::link_ring;
 use super::output::{FAILED, fail};
 
+/// What `--help` says after the arguments.
+const AFTER_HELP: &str = "\
+TERM, INT and HUP stop it in stages; a second one ends it at once.
+
+Exit status:
+  0  it was stopped, and everything ended in order
+  2  it could not start, or the log can no longer be written: start it again
+  3  it was told twice to stop, and ended at once; nothing acknowledged is lost";
+
 /// The arguments of `kenshin serve`.
 #[derive(Debug, Args)]
+#[command(after_long_help = AFTER_HELP)]
 pub struct ServeArgs {
     /// The configuration; without it every setting has its default.
     #[arg(long, value_name = "FILE")]
@@ -69,6 +79,10 @@ async fn run_until_stopped(
     runtime.spawn(async move { watched.watch_signals().await });
     let stop = shutdown.token();
     let meters = Arc::new(link_ring::load_meters(&config.keys)?);
+    if meters.key_count() > 0 {
+        let (count, keys) = (meters.meter_count(), meters.key_count());
+        tracing::info!(meters = count, keys, "Took up the keys of M-Bus meters.");
+    }
     let server = loop {
         let keys = Rings {
             link: link_ring::load(&config.keys)?,

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::operator::{AFTER_HELP, Place, ask_and_show};
+use super::operator::{
+    AFTER_HELP, Link, OperatorError, Place, ask_and_show, show_answer, show_error,
+};
 use super::output::{or_dash, table};
 use crate::admin::{Answer, Ask};
 use crate::forward::SinkStatus;
@@ -25,7 +27,9 @@ pub enum SinkCommand {
     /// Show how all sinks and consumers stand.
     #[command(after_long_help = AFTER_HELP)]
     List(ListArgs),
-    /// Let one skip what it was not given: those records never reach it. The range is logged.
+    /// Let one skip what it was not given: it goes on behind that. The range is logged. Only a
+    /// consumer that asks with a cursor of its own from before can still read it back, as long as
+    /// the log keeps it.
     #[command(after_long_help = AFTER_HELP)]
     Skip(SkipArgs),
     /// Forget one that the configuration no longer names, so that it holds the log no longer.
@@ -96,7 +100,22 @@ pub fn run(args: &SinkArgs) -> ExitCode {
             (&args.place, command)
         }
     };
+    if matches!(command, Command::Remove { .. }) && place.config.is_none() {
+        return remove_without_configuration(place, command);
+    }
     ask_and_show(place, Ask::Sink(command), text)
+}
+
+/// The server knows what it delivers to. Where none runs only its configuration does.
+fn remove_without_configuration(place: &Place, command: Command) -> ExitCode {
+    let answer = Link::open(place, false).and_then(|mut link| match link {
+        Link::Served(_) => link.ask(Ask::Sink(command)),
+        Link::Direct(_) => link.close().and(Err(OperatorError::NoConfig)),
+    });
+    match answer {
+        Ok(answer) => show_answer(place, &answer, text),
+        Err(error) => show_error(place, &error),
+    }
 }
 
 fn text(answer: &Answer) -> Option<String> {

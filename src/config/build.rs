@@ -10,7 +10,8 @@ use super::Config;
 use super::error::{ConfigErrors, Place};
 use super::reader::{Reader, Scope, Wrong};
 use super::sections::{
-    Admin, Admission, Api, Consumer, Disk, Keys, Listen, Log, Sessions, Shutdown, Sink, Store, Tcp,
+    Admin, Admission, Api, Consumer, Disk, Keys, Listen, Log, Mbus, Sessions, Shutdown, Sink,
+    Store, Tcp,
 };
 use super::values;
 
@@ -55,6 +56,7 @@ fn sections(reader: &mut Reader<'_>, file: &mut Scope<'_, '_>) -> Config {
         listen: listen(reader, file),
         tcp: tcp(reader, file),
         admission: admission(reader, file),
+        mbus: mbus(reader, file),
         sessions: sessions(reader, file),
         store: store(reader, file),
         disk: disk(reader, file),
@@ -117,6 +119,55 @@ fn tcp(reader: &mut Reader<'_>, file: &mut Scope<'_, '_>) -> Tcp {
     };
     reader.finish(s);
     tcp
+}
+
+fn mbus(reader: &mut Reader<'_>, file: &mut Scope<'_, '_>) -> Mbus {
+    let mut scope = reader.section(file, "mbus");
+    let s = &mut scope;
+    let default = Mbus::default();
+    let mut whole = |name, range, or| reader.get(s, name, values::whole(range)).unwrap_or(or);
+    let max_connections = whole("max_connections", 1..=65_535, default.max_connections);
+    let line_timeout_s = whole("line_timeout_s", 1..=60, default.line_timeout_s);
+    let idle_timeout_s = whole("idle_timeout_s", 60..=86_400, default.idle_timeout_s);
+    let meters_max = whole("meters_max", 1..=16_777_216, default.meters_max);
+    let mbus = Mbus {
+        udp: reader.get(s, "udp", values::address).unwrap_or(default.udp),
+        tcp: reader.get(s, "tcp", values::address).unwrap_or(default.tcp),
+        tls: reader.get(s, "tls", values::address).unwrap_or(default.tls),
+        tls_cert_file: reader.get(s, "tls_cert_file", values::path),
+        tls_key_file: reader.get(s, "tls_key_file", values::path),
+        tls_client_ca_file: reader.get(s, "tls_client_ca_file", values::path),
+        max_connections,
+        line_timeout_s,
+        idle_timeout_s,
+        meters_max,
+    };
+    check_tls(reader, s, &mbus);
+    let is_port = |address: &SocketAddr| address.port() != 0;
+    if mbus.tcp.filter(is_port).is_some() && mbus.tcp == mbus.tls {
+        let wrong = Wrong::new("it is the address of mbus.tcp too", "give another port");
+        reader.push(reader.place_of(s, "tls"), s.key("tls"), wrong);
+    }
+    reader.finish(s);
+    mbus
+}
+
+/// TLS needs all of its files.
+fn check_tls(reader: &mut Reader<'_>, scope: &Scope<'_, '_>, mbus: &Mbus) {
+    if mbus.tls.is_none() {
+        return;
+    }
+    for (name, file) in [
+        ("tls_cert_file", &mbus.tls_cert_file),
+        ("tls_key_file", &mbus.tls_key_file),
+        ("tls_client_ca_file", &mbus.tls_client_ca_file),
+    ] {
+        if file.is_none() {
+            let remedy = format!("set {name}, or mbus.tls to \"off\"");
+            let wrong = Wrong::new("mbus.tls needs it, and it is missing", remedy);
+            reader.push(reader.place_of(scope, "tls"), scope.key(name), wrong);
+        }
+    }
 }
 
 fn admission(reader: &mut Reader<'_>, file: &mut Scope<'_, '_>) -> Admission {

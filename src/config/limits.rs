@@ -36,6 +36,10 @@ pub const OPERATORS_MAX: u32 = 4;
 /// meant, or the records of an answer, each as an object, and their line.
 const OPERATOR_OCTETS: u64 = 24 * 1_024 * 1_024;
 
+/// Memory of a gateway's connection in octets: its buffers, and a window of lines that wait for
+/// their answers. TLS has buffers of its own.
+const GATEWAY_OCTETS: u64 = 96 * 1_024;
+
 const MIB: u64 = 1_024 * 1_024;
 
 /// A bound on memory.
@@ -78,6 +82,11 @@ impl Config {
                 ADDRESS_OCTETS,
             ),
             bound("api.max_connections", http, HTTP_CONNECTION_OCTETS),
+            bound(
+                "mbus.max_connections",
+                self.mbus.connections(),
+                GATEWAY_OCTETS,
+            ),
             bound(
                 "sessions.live_max",
                 self.sessions.live_max.into(),

@@ -29,7 +29,7 @@ pub use error::{ConfigErrors, ConfigProblem, Place};
 pub use limits::{Bound, CONNECTION_OCTETS, LIVE_SESSION_OCTETS, OPERATORS_MAX};
 pub use sections::{
     Admin, Admission, Api, Consumer, Disk, FollowFrom, Keys, Listen, Log, LogFormat, LogLevel,
-    Sessions, Shutdown, Sink, SinkKind, Store, Tcp,
+    Mbus, Sessions, Shutdown, Sink, SinkKind, Store, Tcp,
 };
 
 /// A configuration file with every setting at its default, commented.
@@ -52,6 +52,8 @@ pub struct Config {
     pub tcp: Tcp,
     /// Bounds on senders that fail to authenticate.
     pub admission: Admission,
+    /// Where gateways hand M-Bus telegrams over.
+    pub mbus: Mbus,
     /// Bounds on sessions.
     pub sessions: Sessions,
     /// The custody log and what is folded out of it.
@@ -108,6 +110,7 @@ impl Config {
             ("keys.link_file", &self.keys.link_file),
             ("keys.mbus_file", &self.keys.mbus_file),
             ("keys.master_key_file", &self.keys.master_key_file),
+            ("mbus.tls_key_file", &self.mbus.tls_key_file),
         ];
         let of_keys = keys
             .into_iter()
@@ -132,19 +135,28 @@ impl Config {
             ("listen.udp_alarm", listen.udp_alarm),
             ("listen.tcp", listen.tcp),
             ("api.listen", self.api.listen),
+            ("mbus.udp", self.mbus.udp),
+            ("mbus.tcp", self.mbus.tcp),
+            ("mbus.tls", self.mbus.tls),
         ];
         for (key, address) in addresses {
             let Some(address) = address.filter(|address| !address.ip().is_loopback()) else {
                 continue;
             };
-            let more = if key == "api.listen" {
-                ", in clear HTTP: put a TLS proxy before it"
-            } else {
-                ""
+            let more = match key {
+                "api.listen" => ", in clear HTTP: put a TLS proxy before it",
+                "mbus.udp" => ", and whoever invents a gateway's address is taken for it",
+                "mbus.tcp" => ", and tokens of gateways travel in clear: use mbus.tls",
+                _ => "",
             };
             warnings.push(format!(
                 "{key}: {address} can be reached from other machines{more}"
             ));
+        }
+        if self.keys.link_file.is_none() {
+            let text =
+                "keys.link_file: without a link ring no terminal of modes 1 to 3 can be served";
+            warnings.push(text.to_owned());
         }
         if self.keys.allow_clear_keys {
             let text =

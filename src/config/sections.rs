@@ -108,6 +108,68 @@ impl Default for Admission {
     }
 }
 
+/// `[mbus]`: where gateways hand M-Bus telegrams over. Off unless an address is set.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Mbus {
+    /// Datagrams.
+    pub udp: Option<SocketAddr>,
+    /// Lines over connections in clear.
+    pub tcp: Option<SocketAddr>,
+    /// Lines over connections with TLS 1.3 and certificates on both sides. All three files are set
+    /// with it.
+    pub tls: Option<SocketAddr>,
+    /// The server's certificate, and those between it and its authority, in PEM.
+    pub tls_cert_file: Option<PathBuf>,
+    /// The server's private key, in PEM.
+    pub tls_key_file: Option<PathBuf>,
+    /// Who may sign certificates of gateways, in PEM.
+    pub tls_client_ca_file: Option<PathBuf>,
+    /// Connections at once, 1 to 65,535.
+    pub max_connections: u32,
+    /// Seconds until a gateway has to be known, and from the first octet of a line to its last, 1
+    /// to 60.
+    pub line_timeout_s: u32,
+    /// Seconds of silence after which a connection ends, 60 to 86,400.
+    pub idle_timeout_s: u32,
+    /// Meters that are known at once, 1 to 16,777,216.
+    pub meters_max: u32,
+}
+
+impl Mbus {
+    /// Whether anything listens.
+    #[must_use]
+    pub const fn is_on(&self) -> bool {
+        self.udp.is_some() || self.tcp.is_some() || self.tls.is_some()
+    }
+
+    /// Connections at once, none if nothing listens for them.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        if self.tcp.is_some() || self.tls.is_some() {
+            self.max_connections.into()
+        } else {
+            0
+        }
+    }
+}
+
+impl Default for Mbus {
+    fn default() -> Self {
+        Self {
+            udp: None,
+            tcp: None,
+            tls: None,
+            tls_cert_file: None,
+            tls_key_file: None,
+            tls_client_ca_file: None,
+            max_connections: 512,
+            line_timeout_s: 20,
+            idle_timeout_s: 3_900,
+            meters_max: 100_000,
+        }
+    }
+}
+
 /// `[sessions]`: bounds on sessions.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Sessions {

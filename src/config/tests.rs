@@ -59,7 +59,7 @@ fn the_examples_of_the_template_parse_too() {
     assert_eq!(config.consumers.len(), 1);
     assert_eq!(config.disk.quota_mib, Some(51_200));
     assert_eq!(config.listen.udp_workers, Some(2));
-    assert_eq!(config.secret_files().len(), 4);
+    assert_eq!(config.secret_files().len(), 5);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn defaults_listen_on_loopback_only() {
     for address in addresses {
         assert!(address.unwrap().ip().is_loopback());
     }
-    assert_eq!(config.warnings().len(), 1, "no sink");
+    assert_eq!(config.warnings().len(), 2, "no link ring, no sink");
 }
 
 #[test]
@@ -272,4 +272,39 @@ fn the_memory_of_all_bounds_fits_a_small_machine() {
 fn texts_of_mistakes_do_not_repeat_values() {
     let found = mistakes("[keys]\nlink_file = 99887766\nallow_mode0 = \"99887766\"\n");
     assert!(found.iter().all(|line| !line.contains("9988")), "{found:?}");
+}
+
+#[test]
+fn gateways_are_listened_for_only_where_an_address_is_set() {
+    let config = parse("").unwrap();
+    assert!(!config.mbus.is_on());
+    assert_eq!(config.mbus.connections(), 0);
+    let config = parse("[mbus]\nudp = \"127.0.0.1:7515\"\n").unwrap();
+    assert!(config.mbus.is_on() && config.mbus.connections() == 0);
+    let config = parse("[mbus]\ntcp = \"0.0.0.0:7515\"\nmax_connections = 7\n").unwrap();
+    assert_eq!(config.mbus.connections(), 7);
+    let warnings = config.warnings();
+    let is_about_tokens = |line: &String| line.starts_with("mbus.tcp:") && line.contains("tokens");
+    assert!(warnings.iter().any(is_about_tokens), "{warnings:?}");
+}
+
+#[test]
+fn tls_of_gateways_needs_its_files_and_an_address_of_its_own() {
+    let text = "[mbus]\ntcp = \"127.0.0.1:7515\"\ntls = \"127.0.0.1:7515\"\n\
+                tls_key_file = \"k\"\nmeters_max = 0\n";
+    let expected = [
+        "line 3: mbus.tls: it is the address of mbus.tcp too; give another port",
+        "line 3: mbus.tls_cert_file: mbus.tls needs it, and it is missing; set tls_cert_file, or ",
+        "line 3: mbus.tls_client_ca_file: mbus.tls needs it, and it is missing; set ",
+        "line 5: mbus.meters_max: it is out of range; give a whole number from 1 to 16777216",
+    ];
+    let found = mistakes(text);
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found}");
+    }
+    let files = "tls_cert_file = \"c\"\ntls_key_file = \"k\"\ntls_client_ca_file = \"a\"\n";
+    let config = parse(&format!("[mbus]\ntls = \"127.0.0.1:7516\"\n{files}")).unwrap();
+    let secrets = config.secret_files();
+    assert_eq!(secrets, [("mbus.tls_key_file".to_owned(), Path::new("k"))]);
 }

@@ -80,11 +80,17 @@ pub fn apply(sinks: &Sinks, command: Command) -> Result<Reply, CommandError> {
             name,
             confirmed: false,
             ..
+        } => {
+            sinks.check_known(&name)?;
+            Err(CommandError::Unconfirmed(name))
         }
-        | Command::Remove {
+        Command::Remove {
             name,
             confirmed: false,
-        } => Err(CommandError::Unconfirmed(name)),
+        } => {
+            sinks.check_unused(&name)?;
+            Err(CommandError::Unconfirmed(name))
+        }
         Command::Skip { name, to, .. } => {
             let (from, to) = sinks.skip(&name, to)?;
             Ok(Reply::Skipped { name, from, to })

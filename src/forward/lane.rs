@@ -6,9 +6,11 @@ use std::time::Duration;
 use crate::keyring::UtilityId;
 use crate::model::record::RecordError;
 use crate::model::step::StepError;
-use crate::model::{Lane, Lanes, Lsn, SessionStep, Zone, records_of};
+use crate::model::telegram::TelegramError;
+use crate::model::telegram_record::write_telegram_json;
+use crate::model::{Lane, Lanes, Lsn, SessionStep, Telegram, Zone, records_of};
 use crate::store::log::{CommitLog, FrameRef, LogReader, ReadError};
-use crate::store::state::fold::KIND_STEP;
+use crate::store::state::fold::{KIND_STEP, KIND_TELEGRAM};
 use crate::telemetry::chain;
 
 use super::sinks::{Sink, Sinks};
@@ -80,6 +82,15 @@ pub enum FrameError {
     /// Its records cannot be made.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The telegram cannot be read.
+    #[error("the frame at {lsn} cannot be delivered")]
+    Telegram {
+        /// Where.
+        lsn: Lsn,
+        /// Why.
+        #[source]
+        cause: TelegramError,
+    },
 }
 
 /// Why a lane does not go on. It is tried again later.
@@ -146,12 +157,15 @@ pub fn lines_of(
     wanted: Wanted,
     out: &mut Vec<u8>,
 ) -> Result<LaneCounts, FrameError> {
-    let Some(terminal) = frame.terminal.filter(|_| frame.kind == KIND_STEP) else {
-        return Ok(LaneCounts::default());
-    };
     if !frame.lanes.meets(wanted.lanes) {
         return Ok(LaneCounts::default());
     }
+    if frame.kind == KIND_TELEGRAM {
+        return line_of_telegram(frame, wanted, out);
+    }
+    let Some(terminal) = frame.terminal.filter(|_| frame.kind == KIND_STEP) else {
+        return Ok(LaneCounts::default());
+    };
     let lsn = frame.lsn;
     let decoded = SessionStep::decode(frame.payload);
     let step = decoded.map_err(|cause| FrameError::Step { lsn, cause })?;
@@ -171,6 +185,29 @@ pub fn lines_of(
         };
         *count = count.saturating_add(1);
     })?;
+    Ok(records)
+}
+
+/// The one record of a telegram.
+fn line_of_telegram(
+    frame: &FrameRef<'_>,
+    wanted: Wanted,
+    out: &mut Vec<u8>,
+) -> Result<LaneCounts, FrameError> {
+    let lsn = frame.lsn;
+    let decoded = Telegram::decode(frame.payload);
+    let telegram = decoded.map_err(|cause| FrameError::Telegram { lsn, cause })?;
+    let mut records = LaneCounts::default();
+    let is_others = |utility| utility != telegram.utility;
+    if wanted.utility.is_some_and(is_others) || !wanted.lanes.meets(telegram.lane().into()) {
+        return Ok(records);
+    }
+    write_telegram_json(lsn, &telegram, out);
+    out.push(b'\n');
+    match telegram.lane() {
+        Lane::Alarm => records.alarm = 1,
+        Lane::Bulk => records.bulk = 1,
+    }
     Ok(records)
 }
 

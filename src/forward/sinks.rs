@@ -485,6 +485,28 @@ impl Sinks {
         Ok(())
     }
 
+    /// Refuses a name that no sink has.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Unknown`].
+    pub fn check_known(&self, name: &str) -> Result<(), SinkError> {
+        self.get(name).map(|_| ())
+    }
+
+    /// Refuses a name that no sink has, and a sink that is in use.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Unknown`], [`SinkError::InUse`].
+    pub fn check_unused(&self, name: &str) -> Result<(), SinkError> {
+        let sink = self.get(name)?;
+        if sink.attachment.lock().is_some() {
+            return Err(SinkError::InUse(name.to_owned()));
+        }
+        Ok(())
+    }
+
     /// How all sinks stand, by name.
     #[must_use]
     pub fn list(&self) -> Vec<SinkStatus> {

@@ -58,6 +58,13 @@ impl Load {
         self.stopping.load(Ordering::Relaxed) != 0 || self.disk() == DiskLevel::Full
     }
 
+    /// Whether readings are taken that nobody can be told when to bring back.
+    #[must_use]
+    pub fn takes_readings(&self) -> bool {
+        let is_busy = self.queue_percent.load(Ordering::Relaxed) >= QUEUE_COME_BACK_PERCENT;
+        !self.takes_nothing() && self.disk() == DiskLevel::Plenty && !is_busy
+    }
+
     /// Whether there is room. `random` spreads the times of coming back, and is not asked for where
     /// everybody is served; without one no answer can be sealed, whatever time it would tell.
     // spec: OVL-1, OVL-4, OVL-5

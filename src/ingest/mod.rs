@@ -10,6 +10,7 @@ pub mod history;
 pub mod intake;
 pub mod live;
 pub mod load;
+pub mod mbus;
 pub mod plausibility;
 pub mod random;
 pub mod search;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::gateway::{Cidr, Fingerprint};
 use super::ids::{Lsn, TerminalId};
 use crate::keyring::UtilityId;
+use crate::keyring::mbus::{CounterKey, Reservation};
 
 /// An event of the log.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -186,6 +187,19 @@ pub struct TerminalEntry {
     /// Its opaque customer number, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<String>,
+}
+
+impl From<Reservation> for Event {
+    /// What makes a reservation durable.
+    fn from(reservation: Reservation) -> Self {
+        let CounterKey { meter, id, version } = reservation.key;
+        Self::MeterCounterReserved {
+            meter: TerminalId::new(meter.link_order()),
+            key_id: id.0,
+            key_version: version.0,
+            up_to: reservation.up_to,
+        }
+    }
 }
 
 /// Why an event of the log cannot be read.

@@ -9,9 +9,12 @@ pub mod gateway;
 pub mod ids;
 pub mod record;
 pub mod step;
+pub mod telegram;
+pub mod telegram_record;
 
 pub use event::Event;
 pub use gateway::{Cidr, Fingerprint};
 pub use ids::{Lane, Lanes, Lsn, TerminalId};
 pub use record::{OutwardRecord, Zone, records_of};
 pub use step::{RecordFlags, SessionStep, StepEntry, StepFlags};
+pub use telegram::Telegram;

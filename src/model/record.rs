@@ -20,7 +20,7 @@ use super::ids::{Lane, Lanes, Lsn, TerminalId};
 use super::step::{ALARM_NOTICE, DECODER_VERSION, RecordFlags, SessionStep, StepFlags};
 
 mod dating;
-mod json;
+pub(in crate::model) mod json;
 
 use dating::Dating;
 pub use dating::{Measured, Zone};

@@ -12,6 +12,7 @@ pub mod admission;
 mod budget;
 pub mod contract;
 pub mod counters;
+pub mod mbus;
 mod outbound;
 mod shared;
 mod sockets;

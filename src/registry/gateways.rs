@@ -126,7 +126,7 @@ impl Registry {
 
 /// The entry that a change makes of the one that is known.
 fn wanted(change: GatewayChange, known: Option<&GatewayEntry>) -> Result<GatewayEntry, Refusal> {
-    let utility = change.utility.or(known.map(|known| known.utility));
+    let utility = change.utility.or_else(|| Some(known?.utility));
     let token = known.and_then(|known| known.token_sha256);
     let token = token.filter(|_| !change.drop_token);
     let certificate = known.and_then(|known| known.certificate_sha256);

@@ -28,8 +28,9 @@ impl Registry {
             if !from.may_become(to) {
                 return Err(Refusal::Transition { version, from, to });
             }
-            if to == KeyState::Withdrawn && !confirmed {
-                self.check_withdrawal(utility, &master, &promoted)?;
+            let shuts_out = matches!(to, KeyState::Withdrawn | KeyState::Expired);
+            if shuts_out && !confirmed {
+                self.check_shutting_out(utility, &master, to, &promoted)?;
             }
             self.append(&Event::KeyState {
                 utility: utility.to_string(),
@@ -49,11 +50,13 @@ impl Registry {
         })
     }
 
-    /// Refuses what would shut terminals out, until somebody confirms it.
-    fn check_withdrawal(
+    /// Refuses what would shut terminals out, until somebody confirms it: those that call with the
+    /// version, if it is withdrawn, and those that have called with none, if it was the last.
+    fn check_shutting_out(
         &self,
         utility: UtilityId,
         master: &MasterVersion,
+        to: KeyState,
         promoted: &Promoted,
     ) -> Result<(), Refusal> {
         let version = master.version;
@@ -64,7 +67,7 @@ impl Registry {
         };
         let others = keys.masters(utility).filter(is_other).count();
         let is_last = master.state == KeyState::Active && others == 0;
-        if terminals > 0 || is_last {
+        if is_last || terminals > 0 && to == KeyState::Withdrawn {
             return Err(Refusal::Unconfirmed {
                 version,
                 terminals,

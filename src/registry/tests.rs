@@ -409,6 +409,8 @@ fn key_states_go_forward_and_reach_the_ring_that_opens_frames() {
         let found = keys.masters(GAS).find(|one| one.version == version);
         found.unwrap().state
     };
+    let last = world.refused(state_of(1, KeyState::Expired, false));
+    assert!(last.contains("0 other ACTIVE"), "{last}");
     world
         .registry
         .apply(state_of(2, KeyState::Active, false))

@@ -3,11 +3,12 @@
 
 use crate::model::record::RecordError;
 use crate::model::step::StepError;
-use crate::model::{Lane, Lsn, OutwardRecord, SessionStep, TerminalId, Zone, records_of};
+use crate::model::telegram::TelegramError;
+use crate::model::{Lane, Lsn, OutwardRecord, SessionStep, Telegram, TerminalId, Zone, records_of};
 
 use super::log::{CommitLog, ReadError, Walk};
 use super::state::State;
-use super::state::fold::KIND_STEP;
+use super::state::fold::{KIND_STEP, KIND_TELEGRAM};
 
 /// Records in one answer at most. The last frame may add what it has.
 pub const RECORDS_MAX: u32 = 1_000;
@@ -63,6 +64,15 @@ pub enum RecordsError {
         /// Why.
         #[source]
         cause: StepError,
+    },
+    /// A telegram cannot be read.
+    #[error("the telegram at {lsn} cannot be read")]
+    Telegram {
+        /// Where.
+        lsn: Lsn,
+        /// Why.
+        #[source]
+        cause: TelegramError,
     },
     /// A step gives no records.
     #[error(transparent)]
@@ -123,6 +133,61 @@ pub fn records_over_time(
                 shown = shown.saturating_add(1);
             }
         })?;
+    }
+    let next = history.cut_at();
+    Ok(Page { end, next })
+}
+
+/// Shows the telegrams of an M-Bus meter that a query asks for, whose terminal is the meter's
+/// address in the order of the link: the newest first. A telegram counts by when it was received.
+///
+/// # Errors
+///
+/// [`RecordsError`]; what was shown before is good.
+pub fn telegrams_over_time(
+    log: &CommitLog,
+    state: &State,
+    query: &RecordQuery,
+    mut show: impl FnMut(Lsn, &Telegram<'_>),
+) -> Result<Page, RecordsError> {
+    // In this order: what is before the end is in the state.
+    let end = log.durable_end().min(state.folded());
+    let last = state.meters.applied(query.terminal);
+    let before = query.before.unwrap_or(end).min(end);
+    let walk = Walk {
+        newest: last.filter(|last| *last < before),
+        segments_max: SEGMENTS_MAX,
+        ..Walk::default()
+    };
+    let limit = usize::try_from(query.limit.clamp(1, RECORDS_MAX)).unwrap_or(1);
+    let (mut shown, mut frames, mut old) = (0_usize, 0_usize, 0_usize);
+    let mut history = log.walk(query.terminal, walk).before(before);
+    for frame in history.by_ref() {
+        let frame = frame?;
+        if frame.kind != KIND_TELEGRAM {
+            continue;
+        }
+        if shown >= limit || frames >= FRAMES_MAX {
+            let next = Some(frame.next);
+            return Ok(Page { end, next });
+        }
+        frames = frames.saturating_add(1);
+        let lsn = frame.lsn;
+        let telegram = Telegram::decode(&frame.payload);
+        let telegram = telegram.map_err(|cause| RecordsError::Telegram { lsn, cause })?;
+        let at = u32::try_from(telegram.received_utc_ms / 1_000).unwrap_or(u32::MAX);
+        old = if at < query.from_utc_s {
+            old.saturating_add(1)
+        } else {
+            0
+        };
+        if old >= OLD_FRAMES {
+            return Ok(Page { end, next: None });
+        }
+        if telegram.lane() == query.lane && at >= query.from_utc_s && at < query.to_utc_s {
+            show(lsn, &telegram);
+            shown = shown.saturating_add(1);
+        }
     }
     let next = history.cut_at();
     Ok(Page { end, next })

@@ -2,6 +2,7 @@
 
 use crate::model::Lsn;
 use crate::net::counters::NetTotals;
+use crate::net::mbus::counters::MbusTotals;
 
 /// How full the disk is.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
@@ -69,6 +70,10 @@ pub struct Levels {
     pub live_sessions: u64,
     /// What the listeners counted.
     pub net: NetTotals,
+    /// What the listeners of M-Bus gateways counted.
+    pub mbus: MbusTotals,
+    /// M-Bus meters that are known.
+    pub mbus_meters: u64,
     /// The sinks and consumers.
     pub followers: Vec<FollowerLevels>,
     /// Octets of log that are not folded into SQLite yet.

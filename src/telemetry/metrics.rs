@@ -12,8 +12,10 @@ use prometheus_client::registry::{Registry, Unit};
 use super::followers::FollowersMetrics;
 use super::histogram::AtomicHistogram;
 use super::levels::Levels;
+use super::mbus::MbusMetrics;
 use super::net::NetMetrics;
 use crate::model::Lane;
+use crate::model::telegram::Carriage;
 use crate::session::otl::machine::MachineEvent;
 use crate::session::otl::refusal::Reason;
 
@@ -113,6 +115,7 @@ struct Gauges {
 pub struct Metrics {
     registry: Registry,
     net: NetMetrics,
+    mbus: MbusMetrics,
     refusals: Each<Reason, Counter>,
     events: Each<&'static str, Counter>,
     records: Each<Lane, Counter>,
@@ -143,6 +146,7 @@ impl Metrics {
         r.register_with_unit("ack_latency", help, Unit::Seconds, ack_latency.clone());
         Self {
             net: NetMetrics::register(r),
+            mbus: MbusMetrics::register(r),
             refusals: Each::register(r, refusals, "reason", reasons),
             events: Each::register(r, events, "event", ids),
             records: Each::register(r, records, "lane", LANES),
@@ -176,6 +180,16 @@ impl Metrics {
         self.plain.failed_open_alarms.inc();
     }
 
+    /// An M-Bus telegram came to this; a verdict without a series counts as `other`.
+    pub fn telegram(&self, carriage: Carriage, verdict: &str) {
+        self.mbus.came_to(carriage, verdict);
+    }
+
+    /// Somebody showed what no M-Bus gateway is known by.
+    pub fn unknown_gateway(&self, carriage: Carriage) {
+        self.mbus.unknown_gateway(carriage);
+    }
+
     /// So many new records became durable.
     pub fn records(&self, lane: Lane, records: u64) {
         self.records.add(lane, records);
@@ -206,6 +220,7 @@ impl Metrics {
     pub fn render(&self, levels: &Levels) -> Result<String, fmt::Error> {
         self.gauges.set(levels);
         self.net.set(&levels.net);
+        self.mbus.set(&levels.mbus, levels.mbus_meters);
         // Counted by the listeners, which know no reasons.
         let slow = levels
             .net

@@ -12,6 +12,7 @@ mod followers;
 mod histogram;
 mod levels;
 mod logs;
+mod mbus;
 mod metrics;
 mod net;
 #[cfg(test)]

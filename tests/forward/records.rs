@@ -1,7 +1,14 @@
 //! The outward form of records.
 
+use kenshin::forward::lane::{Wanted, lines_of};
+use kenshin::keyring::UtilityId;
 use kenshin::model::record::SCHEMA;
-use kenshin::model::{Lanes, Lsn, RecordFlags, SessionStep, StepFlags, Zone, records_of};
+use kenshin::model::telegram::{Carriage, LinkForm};
+use kenshin::model::{Lanes, Lsn, RecordFlags, SessionStep, StepFlags, Telegram, Zone, records_of};
+use kenshin::session::mbus::{Security, Verified};
+use kenshin::store::log::FrameRef;
+use kenshin::store::state::fold::KIND_TELEGRAM;
+use kenshin::wire::mbus::address::Address;
 use serde_json::Value;
 
 use super::otl;
@@ -57,9 +64,18 @@ fn breaches(schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
             | "$schema"
             | "$id"
             | "title"
-            | "description" => {}
+            | "description"
+            | "if"
+            | "then"
+            | "else" => {}
             other => panic!("the validator does not know {other}"),
         }
+    }
+    if let Some(condition) = schema.get("if") {
+        let mut unlike = Vec::new();
+        breaches(condition, value, at, &mut unlike);
+        let branch = if unlike.is_empty() { "then" } else { "else" };
+        breaches(&schema[branch], value, at, found);
     }
     for (name, rule) in schema["properties"].as_object().into_iter().flatten() {
         if let Some(value) = value.get(name) {
@@ -78,13 +94,17 @@ fn matches_shape(pattern: &str, value: &Value) -> bool {
     let text = value.as_str().unwrap();
     let is_hex = |text: &str| text.bytes().all(|o| matches!(o, b'0'..=b'9' | b'a'..=b'f'));
     match pattern {
+        "^[0-9A-F]{8}$" => text.len() == 8 && is_hex(&text.to_lowercase()),
         "^[0-9a-f]{16}$" => text.len() == 16 && is_hex(text),
         "^([0-9a-f]{2})+$" => !text.is_empty() && text.len().is_multiple_of(2) && is_hex(text),
         p if p.ends_with("Z$") => text.len() == 20 && text.parse::<jiff::Timestamp>().is_ok(),
         p if p.starts_with("^[0-9a-f]{16}-") => {
             let parts: Vec<&str> = text.split('-').collect();
-            let lens: Vec<usize> = parts.iter().take(3).map(|part| part.len()).collect();
-            lens == [16, 16, 8] && parts[3..].iter().all(|part| part.parse::<u32>().is_ok())
+            let lens: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+            let is_step = lens[..3] == [16, 16, 8]
+                && parts[3..].iter().all(|part| part.parse::<u32>().is_ok());
+            let is_telegram = lens == [16, 16, 12, 8, 1] && parts[4] == "0";
+            is_hex(&parts[..3].concat()) && (is_step || is_telegram && is_hex(parts[3]))
         }
         other => panic!("pattern {other}"),
     }
@@ -92,10 +112,7 @@ fn matches_shape(pattern: &str, value: &Value) -> bool {
 
 #[test]
 fn every_record_of_the_vectors_keeps_its_decoded_form_and_fits_the_schema() {
-    let schema: Value = serde_json::from_str(include_str!(
-        "../../protocol-spec/schemas/record-1.schema.json"
-    ))
-    .unwrap();
+    let schema = schema();
     let mut kinds = std::collections::BTreeSet::new();
     for vector in otl::vectors("otl/records") {
         let plaintext = otl::decoder()
@@ -123,6 +140,96 @@ fn every_record_of_the_vectors_keeps_its_decoded_form_and_fits_the_schema() {
         }
     }
     assert!(kinds.len() >= 15, "{kinds:?}");
+}
+
+fn schema() -> Value {
+    let text = include_str!("../../protocol-spec/schemas/record-1.schema.json");
+    serde_json::from_str(text).unwrap()
+}
+
+fn telegram<'a>() -> Telegram<'a> {
+    Telegram {
+        decoder: 1,
+        carriage: Carriage::Udp,
+        link: LinkForm::WirelessA,
+        utility: GAS,
+        gateway: "roof",
+        received_utc_ms: 1_795_852_800_250,
+        heard_utc_ms: Some(1_795_852_799_000),
+        rssi_dbm: Some(-87),
+        security: Security {
+            mode: 7,
+            link_encrypted: false,
+            clear_tail_octets: 0,
+            cut_octets: 0,
+            verified: Verified::Mac,
+            key: None,
+            counter: Some(7),
+        },
+        meter: Address::from_link_order([0x93, 0x15, 0x78, 0x56, 0x34, 0x12, 0x33, 0x03]),
+        sender: None,
+        access_number: Some(42),
+        status: Some(0),
+        ci: 0x7A,
+        is_wired: false,
+        header: &[],
+        expanded: None,
+        digest: 1 << 32,
+        payload: &[0x0C, 0x14, 0x27, 0x04, 0x85, 0x02],
+    }
+}
+
+#[test]
+fn the_record_of_a_telegram_fits_the_schema_and_leaves_in_one_lane_for_its_utility() {
+    let clear = Telegram {
+        security: Security {
+            verified: Verified::None,
+            counter: None,
+            ..telegram().security
+        },
+        heard_utc_ms: None,
+        rssi_dbm: None,
+        ci: 0x74,
+        ..telegram()
+    };
+    for (telegram, lane) in [(telegram(), Lanes::BULK), (clear, Lanes::ALARM)] {
+        let payload = telegram.encode().unwrap();
+        let frame = FrameRef {
+            lsn: Lsn::new(64),
+            next: Lsn::new(256),
+            kind: KIND_TELEGRAM,
+            lanes: telegram.lane().into(),
+            terminal: Some(telegram.terminal()),
+            payload: &payload,
+        };
+        let lines = |lanes, utility| {
+            let zone = Zone::JAPAN;
+            let wanted = Wanted {
+                lanes,
+                utility,
+                zone,
+            };
+            let mut out = Vec::new();
+            let counts = lines_of(&frame, wanted, &mut out).unwrap();
+            let lines = world::parse_lines(&out);
+            assert_eq!(counts.total(), lines.len() as u64);
+            lines
+        };
+        let both = Lanes::ALARM.with(Lanes::BULK);
+        let [line] = lines(lane, Some(GAS)).try_into().unwrap();
+        let mut found = Vec::new();
+        breaches(&schema(), &line, "record", &mut found);
+        assert_eq!(found, Vec::<String>::new());
+        assert_eq!(lines(both, None), [line]);
+        let other = if lane == Lanes::BULK {
+            Lanes::ALARM
+        } else {
+            Lanes::BULK
+        };
+        assert_eq!(lines(other, None), Vec::<Value>::new());
+        let utility = UtilityId::new(*b"citygas2");
+        assert_eq!(lines(both, Some(utility)), Vec::<Value>::new());
+    }
 }
 
 #[test]

@@ -177,7 +177,7 @@ fn show_ways(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
     writeln!(out, "  head -n 1 {dir}/records/alarm-*.ndjson")?;
     let config = path_word(&folder.config());
     if let Some(teller) = outcome.teller {
-        writeln!(out, "What one terminal said, newest first:")?;
+        writeln!(out, "What one terminal said, its newest call first:")?;
         writeln!(
             out,
             "  {program} terminal readings {teller} --limit 5 --config {config}"

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::Value;
 
-use super::super::operator::{Link, OperatorError, Place, show_answer, show_error};
+use super::super::operator::{Link, OperatorError, Place, check_span, show_answer, show_error};
 use super::super::output::{parse_instant, table};
 use crate::admin::query::{Question, RECORDS_MAX, Reply};
 use crate::admin::{Answer, Ask};
@@ -15,7 +15,8 @@ use crate::registry::parse_terminal;
 /// The arguments of both.
 #[derive(Debug, Args)]
 pub struct RecordsArgs {
-    /// The terminal: 16 hexadecimal digits, or maker:serial in decimal.
+    /// The terminal: 16 hexadecimal digits, or maker:serial in decimal. An M-Bus meter: its address
+    /// in the order of the link, 16 hexadecimal digits.
     #[arg(value_parser = parse_terminal)]
     pub terminal: TerminalId,
 
@@ -53,6 +54,7 @@ pub(super) fn run(args: &RecordsArgs, lane: Lane) -> ExitCode {
 /// Asks until there is something to show, or nothing to look through: an answer looks through a
 /// part of the log only.
 fn ask(args: &RecordsArgs, lane: Lane) -> Result<Answer, OperatorError> {
+    check_span(Some(args.from), Some(args.to))?;
     let mut link = Link::open(&args.place, true)?;
     let mut before = args.before.map(Lsn::new);
     loop {

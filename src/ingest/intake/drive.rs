@@ -14,7 +14,7 @@ use crate::store::state::sequences::SequenceTrack;
 
 use super::super::history::DurableRecords;
 use super::super::live::{Found, Live};
-use super::super::random::Randoms;
+use super::super::random;
 use super::Intake;
 use super::order::Order;
 
@@ -96,8 +96,7 @@ impl Intake {
                 // Read under the lock of the machine: what is durable is here or still under way.
                 let known = made_of.take().or_else(|| self.records_of(found.slot));
                 let (track, applied) = known?;
-                let random = || Randoms::default().draw_one();
-                let admission = self.parts.load.admission(room, random);
+                let admission = self.parts.load.admission(room, random::draw_one);
                 let index = DurableRecords::new(track, applied, answers.as_ref());
                 let may_search = searches_left > 0 && !index.was_searched();
                 if let Some(input) = input.as_ref().filter(|_| may_search) {
@@ -149,10 +148,9 @@ impl Intake {
         input: Input<PathId>,
         out: &mut Vec<Outgoing>,
     ) {
-        let mut randoms = Randoms::default();
         let come_backs = live.machine.come_backs();
-        self.handle(live, judge, &mut randoms, input);
-        self.do_outputs(turn, live, &mut randoms, out);
+        self.handle(live, judge, input);
+        self.do_outputs(turn, live, out);
         if live.machine.is_failed() {
             self.resume(live);
         }
@@ -181,13 +179,7 @@ impl Intake {
         table.with_slot(slot, |entry| *entry.hot)
     }
 
-    fn handle(
-        &self,
-        live: &mut Live,
-        judge: Judge<'_>,
-        randoms: &mut Randoms,
-        input: Input<PathId>,
-    ) {
+    fn handle(&self, live: &mut Live, judge: Judge<'_>, input: Input<PathId>) {
         let mark = self.parts.state.nonce_mark();
         let mut ctx = Context {
             now_utc_s: self.parts.clock.utc_seconds().get(),
@@ -197,25 +189,19 @@ impl Intake {
             signer: &*self.parts.signer,
             mark: &mark,
             commands_stopped: live.found.commands_stopped,
-            random: &mut || randoms.draw_one(),
+            random: &mut random::draw_one,
             admission: judge.admission,
         };
         live.machine.handle(&mut ctx, input);
     }
 
-    fn do_outputs(
-        &self,
-        turn: Turn,
-        live: &mut Live,
-        randoms: &mut Randoms,
-        out: &mut Vec<Outgoing>,
-    ) {
+    fn do_outputs(&self, turn: Turn, live: &mut Live, out: &mut Vec<Outgoing>) {
         let mut refused: Vec<Token> = Vec::new();
         loop {
             let Some(output) = live.machine.poll() else {
                 // What the log did not take comes back at once.
                 let Some(token) = refused.pop() else { break };
-                self.handle(live, Judge::NONE, randoms, Input::CommitFailed(token));
+                self.handle(live, Judge::NONE, Input::CommitFailed(token));
                 continue;
             };
             match output {

@@ -59,6 +59,23 @@ pub enum Next {
     Full,
 }
 
+/// Why there is no counter.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NoCounter<E> {
+    /// A range could not be set aside.
+    #[error("no counters could be set aside")]
+    NotDurable(#[source] E),
+    /// All counters of the key were used.
+    #[error("all counters of the key were used: it needs another version")]
+    Exhausted,
+    /// More keys have counters than the ledger takes.
+    #[error(
+        "{} keys have counters, and there is no place for another",
+        CounterLedger::KEYS_MAX
+    )]
+    Full,
+}
+
 /// The last counter that was used, and the last that may be.
 #[derive(Clone, Copy, Debug, Default)]
 struct Range {
@@ -81,7 +98,7 @@ impl Default for CounterLedger {
 
 impl CounterLedger {
     /// Keys that may have a counter at most.
-    pub const KEYS_MAX: usize = 4_000_000;
+    pub const KEYS_MAX: usize = 2_000_000;
 
     /// A ledger that goes on above the marks of the log: for each key the highest `up_to`.
     #[must_use]
@@ -122,6 +139,33 @@ impl CounterLedger {
                 let up_to = counter.saturating_add(self.block.saturating_sub(1));
                 Next::Reserve(Reservation { key, up_to })
             }
+        }
+    }
+
+    /// The next counter of a key, as [`Self::next`], for those who can wait until a reservation is
+    /// durable: `make_durable` returns when it is.
+    ///
+    /// # Errors
+    ///
+    /// [`NoCounter`]; a reservation of which it is not known whether it is durable is safe.
+    pub fn take<E>(
+        &mut self,
+        key: CounterKey,
+        meter_counter: u32,
+        make_durable: impl FnOnce(Reservation) -> Result<(), E>,
+    ) -> Result<u32, NoCounter<E>> {
+        let next = match self.next(key, meter_counter) {
+            Next::Reserve(reservation) => {
+                make_durable(reservation).map_err(NoCounter::NotDurable)?;
+                self.grant(reservation);
+                self.next(key, meter_counter)
+            }
+            next => next,
+        };
+        match next {
+            Next::Counter(counter) => Ok(counter),
+            Next::Full => Err(NoCounter::Full),
+            Next::Exhausted | Next::Reserve(_) => Err(NoCounter::Exhausted),
         }
     }
 
@@ -167,6 +211,19 @@ mod tests {
         }
         assert!(matches!(ledger.next(key(1), 0), Next::Reserve(_)));
         assert!(matches!(ledger.next(key(2), 0), Next::Reserve(_)));
+    }
+
+    #[test]
+    fn a_range_that_did_not_become_durable_gives_no_counter() {
+        let mut ledger = CounterLedger::default();
+        let failed = ledger.take(key(1), 0, |_| Err("the disk is full"));
+        assert_eq!(failed, Err(NoCounter::NotDurable("the disk is full")));
+        assert_eq!(ledger.take(key(1), 0, |_| Ok::<_, ()>(())), Ok(1));
+        assert_eq!(
+            ledger.take(key(1), 0, |_| Err(())),
+            Ok(2),
+            "of the same range"
+        );
     }
 
     #[test]

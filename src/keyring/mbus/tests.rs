@@ -68,8 +68,11 @@ fn sample() -> MeterKeyring {
     parse(text.as_bytes()).unwrap()
 }
 
+/// Meter, utility, policy; number, version and state of a key; the key.
+type Row<'a> = ([u8; 8], UtilityId, Option<&'a str>, [u8; 3], [u8; 16]);
+
 /// All that a ring holds.
-fn content(ring: &MeterKeyring) -> BTreeSet<([u8; 8], UtilityId, Option<&str>, [u8; 3], [u8; 16])> {
+fn content(ring: &MeterKeyring) -> BTreeSet<Row<'_>> {
     ring.rows()
         .map(|row| {
             let names = [row.id.0, row.version.0, row.state.code()];
@@ -313,6 +316,46 @@ fn a_large_ring_is_sealed_in_few_entries_and_opens_as_it_was() {
     assert_eq!(file.len(), 44 + 10_000 * 28 + 5 * 51);
     let opened = sealed::open_meters(&file, &master()).unwrap();
     assert_eq!(content(&opened), content(&ring));
+}
+
+#[test]
+#[ignore = "a measurement: run it in release with --nocapture"]
+fn a_million_meters_are_read_sealed_opened_and_found() {
+    use std::fmt::Write as _;
+
+    use crate::time::{Clock as _, SystemClock};
+    const METERS: u32 = 1_000_000;
+    let mut text = "meter,utility,key\n".to_owned();
+    for number in 0..METERS {
+        let meter = meter(number);
+        writeln!(text, "{meter},{GAS_DIGITS},{number:032x}").unwrap();
+    }
+    let clock = SystemClock::new();
+    let mut last_ms = clock.monotonic_ms();
+    let mut told = |what: &str| {
+        let now_ms = clock.monotonic_ms();
+        println!("{what}: {} ms", now_ms - last_ms);
+        last_ms = now_ms;
+    };
+    let ring = parse(text.as_bytes()).unwrap();
+    told("read");
+    let file = sealed::seal_meters(&ring, &master(), &mut OsRandom).unwrap();
+    told("sealed");
+    let opened = sealed::open_meters(&file, &master()).unwrap();
+    told("opened");
+    // Far from each other, so that no look-up finds what the one before brought near.
+    let mut sum = 0_u64;
+    for step in 0..METERS {
+        let number = step.wrapping_mul(7_919) % METERS;
+        opened.visit(meter(number), KeyId(0), &mut |_, key| {
+            sum += u64::from(key.expose()[15]);
+            true
+        });
+    }
+    told("a million look-ups");
+    println!("{} octets sealed", file.len());
+    assert!(sum > 0);
+    assert_eq!(opened.key_count(), 1_000_000);
 }
 
 fn any_key() -> impl Strategy<Value = (u32, u8, u8, u8, u8, [u8; 16])> {

@@ -155,11 +155,11 @@ fn damaged_json(out: &mut Vec<u8>, item: &DamagedItem) {
     put(out, "\"}");
 }
 
-fn put(out: &mut Vec<u8>, text: &str) {
+pub(in crate::model) fn put(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-fn put_hex(out: &mut Vec<u8>, octets: &[u8]) {
+pub(in crate::model) fn put_hex(out: &mut Vec<u8>, octets: &[u8]) {
     let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'?');
     out.reserve(octets.len().saturating_mul(2));
     for octet in octets {
@@ -167,12 +167,12 @@ fn put_hex(out: &mut Vec<u8>, octets: &[u8]) {
     }
 }
 
-fn number(out: &mut Vec<u8>, before: &str, value: impl core::fmt::Display) {
+pub(in crate::model) fn number(out: &mut Vec<u8>, before: &str, value: impl core::fmt::Display) {
     // A vector takes every octet.
     let _written = write!(out, "{before}{value}");
 }
 
-fn instant(out: &mut Vec<u8>, utc_s: u32) {
+pub(in crate::model) fn instant(out: &mut Vec<u8>, utc_s: u32) {
     const PRINTER: DateTimePrinter = DateTimePrinter::new();
     // Every u32 is an instant of the calendar, and a vector takes every octet.
     if let Ok(instant) = Timestamp::from_second(i64::from(utc_s)) {

@@ -180,7 +180,7 @@ impl Fragments {
             );
             return Ok(Taken::Kept);
         }
-        let assembly = running.ok_or(wrong("no first fragment"))?;
+        let assembly = running.ok_or_else(|| wrong("no first fragment"))?;
         if assembly.is_whole || !assembly.goes_on_under(origin.access_number) {
             return Err(wrong("a fragment of another message"));
         }

@@ -269,38 +269,22 @@ struct Message<'l, 't> {
     at: usize,
 }
 
-fn transport<'a>(
-    of: &Message<'_, '_>,
-    keys: &impl MeterKeys,
-    head: &'a mut Vec<u8>,
-    message: &'a mut [u8],
-    trial: &mut Vec<u8>,
-) -> Result<Opened<'a>, Refusal> {
-    let (link, at) = (of.link, of.at);
+/// The transport header of a message, and where it stands in the telegram.
+fn header_of(link: &Link<'_>, at: usize, rest: &[u8]) -> Result<(Header, usize), Refusal> {
     let is_wired = link.format.is_wired();
-    let rest = message.get(at..).unwrap_or_default();
     let Some((ci, after)) = rest.split_first() else {
         return Err(refused(link, at, MbusErrorKind::Truncated, "CI field"));
     };
     let kind = match announced(*ci, is_wired, after.len() == FIXED_OCTETS) {
         Some(Announced::Transport(kind)) => kind,
-        Some(Announced::OtherLayer) => {
-            return Err(refused(
-                link,
-                at,
-                MbusErrorKind::UnsupportedCi(*ci),
-                "CI field",
-            ));
+        other => {
+            let (kind, field) = match other {
+                Some(Announced::OtherLayer) => (MbusErrorKind::UnsupportedCi(*ci), "CI field"),
+                Some(_) => (MbusErrorKind::Reserved, "order of layers"),
+                None => (MbusErrorKind::UnknownCi(*ci), "CI field"),
+            };
+            return Err(refused(link, at, kind, field));
         }
-        Some(_) => {
-            return Err(refused(
-                link,
-                at,
-                MbusErrorKind::Reserved,
-                "order of layers",
-            ));
-        }
-        None => return Err(refused(link, at, MbusErrorKind::UnknownCi(*ci), "CI field")),
     };
     let high_octet_first = is_wired && *ci == 0x76;
     let offset = link.body_offset.saturating_add(at);
@@ -309,6 +293,19 @@ fn transport<'a>(
         // Old wired meters have a signature in this place, which says nothing.
         header.security = tpl::Announced::Clear;
     }
+    Ok((header, offset))
+}
+
+fn transport<'a>(
+    of: &Message<'_, '_>,
+    keys: &impl MeterKeys,
+    head: &'a mut Vec<u8>,
+    message: &'a mut [u8],
+    trial: &mut Vec<u8>,
+) -> Result<Opened<'a>, Refusal> {
+    let (link, at) = (of.link, of.at);
+    let rest = message.get(at..).unwrap_or_default();
+    let (header, offset) = header_of(link, at, rest)?;
     head.extend_from_slice(rest.get(..header.len).unwrap_or_default());
     // Without a link layer only the CI field tells who speaks.
     let is_downlink = match link.format {
@@ -362,7 +359,7 @@ fn transport<'a>(
         access_number: header.access_number,
         status: header.status,
         ci: header.ci,
-        is_wired,
+        is_wired: link.format.is_wired(),
         head,
         payload: message
             .get(at..)

@@ -41,6 +41,31 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// The names of all of them, each once.
+    pub const IDS: [&'static str; 21] = [
+        "truncated",
+        "length",
+        "start",
+        "stop",
+        "checksum",
+        "block_crc",
+        "unknown_ci",
+        "unsupported_ci",
+        "reserved",
+        "fragment",
+        "limit",
+        "unsupported_mode",
+        "unsupported_security",
+        "no_key",
+        "wrong_mac",
+        "wrong_tag",
+        "wrong_key",
+        "clear_not_allowed",
+        "mac_missing",
+        "replay",
+        "too_old",
+    ];
+
     /// The name, for JSON, logs and metrics.
     #[must_use]
     pub const fn id(self) -> &'static str {

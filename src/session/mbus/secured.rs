@@ -183,7 +183,7 @@ fn wanted_of(about: &Authentication, derived: Option<&Derived>) -> Wanted {
         (None, None) => 0,
     };
     let version = derived.and_then(|derived| derived.key_version);
-    let version = version.or(of_afl.map(|(_, version)| version));
+    let version = version.or_else(|| of_afl.map(|(_, version)| version));
     Wanted {
         id: KeyId(id),
         version: version.map(KeyVersion),

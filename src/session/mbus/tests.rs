@@ -1,3 +1,10 @@
+#![allow(
+    clippy::string_slice,
+    clippy::type_complexity,
+    clippy::let_underscore_must_use,
+    reason = "tests"
+)]
+
 use hex_literal::hex;
 use serde_json::Value;
 

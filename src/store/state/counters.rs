@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::keyring::mbus::{CounterKey, KeyId, KeyVersion};
 use crate::model::TerminalId;
@@ -12,8 +12,8 @@ use crate::wire::mbus::address::Address;
 type Mark = (TerminalId, u8, u8, u32);
 
 /// The last counter that was set aside for each key under which something was to be sent.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(from = "Vec<Mark>", into = "Vec<Mark>")]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(from = "Vec<Mark>")]
 pub struct MeterCounters(BTreeMap<(TerminalId, u8, u8), u32>);
 
 impl From<Vec<Mark>> for MeterCounters {
@@ -27,12 +27,11 @@ impl From<Vec<Mark>> for MeterCounters {
     }
 }
 
-impl From<MeterCounters> for Vec<Mark> {
-    fn from(counters: MeterCounters) -> Self {
-        let marks = counters.0.into_iter();
-        marks
-            .map(|((meter, id, version), up_to)| (meter, id, version, up_to))
-            .collect()
+impl Serialize for MeterCounters {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let marks = self.0.iter();
+        serializer
+            .collect_seq(marks.map(|((meter, id, version), up_to)| (meter, id, version, up_to)))
     }
 }
 

@@ -10,16 +10,20 @@ use crate::keyring::{KeyState, LinkKeyring, UtilityId};
 use crate::model::event::{EventError, TerminalEntry};
 use crate::model::ids::octets_of_hex;
 use crate::model::step::{StepEntry, StepError, command_of};
+use crate::model::telegram::{Telegram, TelegramError};
 use crate::model::{Event, Lanes, Lsn, SessionStep, StepFlags, TerminalId};
+use crate::session::mbus::Verified;
 use crate::session::otl::ns_mark::NsMark;
 use crate::session::otl::step::LinkChange;
 use crate::session::otl::window::Kept;
+use crate::wire::mbus::app::{Body, FormatCatalog, heads_of};
 use crate::wire::otl::ident::{FrameCounter, Mode};
 use crate::wire::otl::report::Report;
 
 use super::directory::{Directory, DirectoryFull, SinkCursors};
 use super::gateways::Gateway;
 use super::hot::HotEntry;
+use super::meters::MeterTable;
 use super::table::{EntryMut, HotTable, TableFull};
 use crate::store::log::{Append, FrameRef};
 
@@ -27,6 +31,9 @@ use crate::store::log::{Append, FrameRef};
 pub const KIND_STEP: u8 = 1;
 /// The kind of a log frame that holds an event.
 pub const KIND_EVENT: u8 = 2;
+/// The kind of a log frame that holds a telegram of an M-Bus meter. Its `terminal` is the meter's
+/// address in the order of the link, and says nothing of a terminal of the hot table.
+pub const KIND_TELEGRAM: u8 = 3;
 
 impl Append {
     /// The frame of an event that nobody's mailbox waits for. Urgent ones go before all else, and
@@ -94,6 +101,15 @@ pub enum FoldError {
         #[source]
         cause: EventError,
     },
+    /// A telegram that cannot be read.
+    #[error("the frame at {lsn} cannot be folded")]
+    Telegram {
+        /// Where.
+        lsn: Lsn,
+        /// Why.
+        #[source]
+        cause: TelegramError,
+    },
     /// A kind that is not known.
     #[error("the frame at {lsn} has kind {kind}: a later server wrote this log")]
     Kind {
@@ -123,6 +139,10 @@ pub enum FoldError {
 pub struct State {
     /// The terminals.
     pub table: HotTable,
+    /// The M-Bus meters.
+    pub meters: MeterTable,
+    /// The formats of their compact frames.
+    pub formats: RwLock<FormatCatalog>,
     directory: RwLock<Directory>,
     keys: RwLock<LinkKeyring>,
     mark: RwLock<Arc<NsMark>>,
@@ -144,11 +164,21 @@ impl State {
         }
         Self {
             table,
+            meters: MeterTable::default(),
+            formats: RwLock::default(),
             mark: RwLock::new(Arc::new(directory.mark())),
             directory: RwLock::new(directory),
             keys: RwLock::new(keys),
             folded: AtomicU64::new(0),
         }
+    }
+
+    /// This state, with M-Bus meters as a snapshot has them.
+    #[must_use]
+    pub fn with_meters(mut self, meters: MeterTable, formats: FormatCatalog) -> Self {
+        self.meters = meters;
+        self.formats = RwLock::new(formats);
+        self
     }
 
     /// Notes that all frames before a position are folded in.
@@ -191,6 +221,13 @@ impl State {
                 let event = Event::decode(frame.payload)
                     .map_err(|cause| FoldError::Event { lsn, cause })?;
                 self.fold_event(frame, &event)
+            }
+            KIND_TELEGRAM => {
+                let telegram = Telegram::decode(frame.payload)
+                    .map_err(|cause| FoldError::Telegram { lsn, cause })?;
+                self.meters.fold(lsn, &telegram);
+                self.learn(&telegram);
+                Ok(())
             }
             kind => Err(FoldError::Kind { lsn, kind }),
         }
@@ -384,6 +421,30 @@ impl State {
             _ => fold_sink_event(&mut directory, event),
         }
         Ok(())
+    }
+
+    /// Learns the format that a telegram teaches, if it was verified and has one. Formats that are
+    /// known stay as they are, so that learning one again changes nothing.
+    fn learn(&self, telegram: &Telegram<'_>) {
+        if telegram.security.verified == Verified::None || telegram.is_wired {
+            return;
+        }
+        let kind = telegram.meter.into();
+        match Body::read(telegram.ci, telegram.is_wired, telegram.payload) {
+            Ok(Body::Format(format)) => {
+                self.formats.write().learn_format(kind, &format);
+            }
+            Ok(Body::Records { records, .. }) => {
+                let Some((signature, _)) = heads_of(records) else {
+                    return;
+                };
+                let is_known = self.formats.read().heads(kind, signature).is_some();
+                if !is_known {
+                    self.formats.write().learn(kind, records);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// The mark of server nonces as it is durable.

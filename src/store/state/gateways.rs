@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::keyring::UtilityId;
 use crate::model::event::GatewayEntry;
@@ -34,8 +34,8 @@ impl Gateway {
 }
 
 /// All gateways. A look-up does not depend on how many there are.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(from = "Vec<Gateway>", into = "Vec<Gateway>")]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(from = "Vec<Gateway>")]
 pub struct Gateways {
     by_name: BTreeMap<String, Arc<Gateway>>,
     by_token: HashMap<Fingerprint, Arc<Gateway>>,
@@ -61,9 +61,9 @@ impl From<Vec<Gateway>> for Gateways {
     }
 }
 
-impl From<Gateways> for Vec<Gateway> {
-    fn from(gateways: Gateways) -> Self {
-        gateways.all().map(|gateway| (**gateway).clone()).collect()
+impl Serialize for Gateways {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.all().map(|gateway| &**gateway))
     }
 }
 

@@ -7,7 +7,7 @@
 //! keys stay in key files, and the directory has their states.
 //!
 //! The form of the file is in `block`, that of an entry in `entry`, that of customer numbers in
-//! `customers`.
+//! `customers`, that of M-Bus meters in `meters`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,14 +15,17 @@ use std::path::{Path, PathBuf};
 use super::directory::Directory;
 use super::fold::State;
 use super::hot::{HotEntry, MeterTrack};
+use super::meters::MeterTable;
 use super::table::{HotTable, SHARDS};
 use crate::keyring::LinkKeyring;
 use crate::model::Lsn;
 use crate::store::fs::{Access, Fs};
+use crate::wire::mbus::app::FormatCatalog;
 
 mod block;
 mod customers;
 mod entry;
+mod meters;
 #[cfg(test)]
 mod tests;
 
@@ -36,7 +39,7 @@ const OLDEST_VERSION: u16 = 1;
 const DAMAGED_SUFFIX: &str = ".damaged";
 const NEW_SUFFIX: &str = ".new";
 /// Octets that a snapshot may need beside what is counted.
-const BESIDE_OCTETS: u64 = 1 << 20;
+const BESIDE_OCTETS: u64 = 6 << 20;
 /// Octets of a gateway with some ranges of addresses, at most.
 const GATEWAY_OCTETS: u64 = 1 << 10;
 /// Octets of a mark of counters, at most.
@@ -181,6 +184,16 @@ pub fn oldest_kept(dir: &Path, fs: &dyn Fs) -> io::Result<Option<Lsn>> {
     Ok(positions(dir, fs)?.last().copied())
 }
 
+/// The position of the newest snapshot: the log was durable up to there. None if there is none, or
+/// no folder of snapshots.
+///
+/// # Errors
+///
+/// If the folder cannot be read.
+pub fn newest_kept(dir: &Path, fs: &dyn Fs) -> io::Result<Option<Lsn>> {
+    Ok(positions(dir, fs)?.first().copied())
+}
+
 /// Whether the disk has room for a snapshot beside `reserve_octets`. A disk that does not tell its
 /// room is taken to have it.
 ///
@@ -201,6 +214,7 @@ pub fn check_room(
         .saturating_mul(entry)
         .saturating_add(customers.saturating_mul(beside))
         .saturating_add(octets)
+        .saturating_add(meter_octets(state))
         .saturating_add(directory_octets(state))
         .saturating_add(BESIDE_OCTETS);
     let Ok(space) = fs.space(dir) else {
@@ -212,6 +226,12 @@ pub fn check_room(
     } else {
         Ok(())
     }
+}
+
+/// Octets of the M-Bus meters at most.
+fn meter_octets(state: &State) -> u64 {
+    let meters = u64::try_from(state.meters.len()).unwrap_or(u64::MAX);
+    meters.saturating_mul(u64::try_from(meters::METER_LEN_MAX).unwrap_or(u64::MAX))
 }
 
 /// Octets of what there may be much of in the directory, at most.
@@ -296,6 +316,11 @@ fn write_file(
     let file = fs.create(path).map_err(failed)?;
     let mut writer = BlockWriter::begin(file, position).map_err(failed)?;
     let counts = write_table(&mut writer, &state.table).map_err(failed)?;
+    write_meters(&mut writer, &state.meters).map_err(failed)?;
+    let formats = state.formats.read().to_octets();
+    for part in formats.chunks(BLOCK_MAX) {
+        writer.block(Kind::Formats, part).map_err(failed)?;
+    }
     let directory = serde_json::to_vec(&*state.directory()).map_err(WriteError::Directory)?;
     for part in directory.chunks(BLOCK_MAX) {
         writer.block(Kind::Directory, part).map_err(failed)?;
@@ -320,6 +345,23 @@ fn write_table(writer: &mut BlockWriter, table: &HotTable) -> io::Result<Counts>
     }
     blocks.write(writer)?;
     Ok(counts)
+}
+
+fn write_meters(writer: &mut BlockWriter, table: &MeterTable) -> io::Result<()> {
+    let mut block = Vec::new();
+    for shard in 0..MeterTable::SHARDS {
+        for (address, meter) in table.copy_of_shard(shard) {
+            if block.len().saturating_add(meters::METER_LEN_MAX) > BLOCK_MAX {
+                writer.block(Kind::Meters, &block)?;
+                block.clear();
+            }
+            meters::put(&mut block, address, &meter);
+        }
+    }
+    if !block.is_empty() {
+        writer.block(Kind::Meters, &block)?;
+    }
+    Ok(())
 }
 
 /// The contents of a block of entries, and of one of the customer numbers of its terminals or of
@@ -382,9 +424,10 @@ pub fn load_latest(dir: &Path, fs: &dyn Fs, keys: LinkKeyring) -> Result<Loaded,
     for position in positions {
         let path = dir.join(file_name(position));
         match read(&path, position, fs) {
-            Ok((table, directory)) => {
+            Ok(read) => {
                 return Ok(Loaded {
-                    state: State::restored(table, directory, keys),
+                    state: State::restored(read.table, read.directory, keys)
+                        .with_meters(read.meters, read.formats),
                     position,
                     passed_over,
                 });
@@ -407,13 +450,23 @@ pub fn load_latest(dir: &Path, fs: &dyn Fs, keys: LinkKeyring) -> Result<Loaded,
     })
 }
 
-fn read(path: &Path, position: Lsn, fs: &dyn Fs) -> Result<(HotTable, Directory), FileError> {
+/// What a file holds.
+struct Read {
+    table: HotTable,
+    meters: MeterTable,
+    formats: FormatCatalog,
+    directory: Directory,
+}
+
+fn read(path: &Path, position: Lsn, fs: &dyn Fs) -> Result<Read, FileError> {
     let file = fs.open(path, Access::Read).map_err(FileError::Io)?;
     let (mut reader, found) = BlockReader::begin(file)?;
     if found != position {
         return Err(FileError::Damaged { at: 0 });
     }
     let table = HotTable::with_room(reader.entries_at_most()?);
+    let meters = MeterTable::default();
+    let mut formats = Vec::new();
     let mut directory = Vec::new();
     let mut counts = Counts::default();
     let version = reader.version();
@@ -428,13 +481,27 @@ fn read(path: &Path, position: Lsn, fs: &dyn Fs) -> Result<(HotTable, Directory)
             (Kind::Customers, content) => {
                 customers::read(content, &table).ok_or(FileError::Damaged { at })?;
             }
+            (Kind::Meters, content) => {
+                meters::read(content, &meters).ok_or(FileError::Damaged { at })?;
+            }
+            (Kind::Formats, part) => formats.extend_from_slice(part),
             (Kind::End, _) => break,
         }
     }
     reader.check_end(counts)?;
     let directory = serde_json::from_slice(&directory);
     let directory = directory.map_err(|_| FileError::Damaged { at: reader.at() })?;
-    Ok((table, directory))
+    let formats = match formats.as_slice() {
+        [] => Ok(FormatCatalog::default()),
+        formats => FormatCatalog::from_octets(formats),
+    };
+    let formats = formats.map_err(|_| FileError::Damaged { at: reader.at() })?;
+    Ok(Read {
+        table,
+        meters,
+        formats,
+        directory,
+    })
 }
 
 fn read_entries(

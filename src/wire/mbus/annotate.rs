@@ -375,6 +375,8 @@ fn note_derived(body: &mut Body, octets: usize, derived: &Derived) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::arithmetic_side_effects, reason = "tests")]
+
     use hex_literal::hex;
 
     use super::*;

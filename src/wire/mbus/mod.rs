@@ -26,5 +26,6 @@ pub mod ci;
 pub mod crc;
 pub mod ell;
 pub mod error;
+pub mod lines;
 pub mod link;
 pub mod tpl;

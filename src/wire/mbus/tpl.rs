@@ -251,6 +251,8 @@ impl Fields<'_> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::arithmetic_side_effects, reason = "tests")]
+
     use hex_literal::hex;
 
     use super::*;

@@ -3,7 +3,8 @@
 //! ```text
 //! header  [8] "KENSHSNP", u16 version, u16 zero, u64 position, u32 CRC-32C of all before it
 //! block   u8 kind, [3] zero, u32 octets, those octets, u32 CRC-32C of all of the block before it
-//!         kind 1 a part of the directory, 2 whole entries, 4 customer numbers (since version 2)
+//!         kind 1 a part of the directory, 2 whole entries, 4 customer numbers (since version 2),
+//!         5 M-Bus meters, 6 a part of the formats of their compact frames (since version 3)
 //! end     a block of kind 3: u64 terminals, u64 further meters, u32 CRC-32C of the file before it
 //! ```
 //!
@@ -38,6 +39,10 @@ pub(super) enum Kind {
     Terminals,
     /// Customer numbers of terminals that came in blocks before.
     Customers,
+    /// Whole M-Bus meters.
+    Meters,
+    /// A part of the formats of compact frames.
+    Formats,
     /// The end.
     End,
 }
@@ -49,6 +54,8 @@ impl Kind {
             Self::Terminals => 2,
             Self::End => 3,
             Self::Customers => 4,
+            Self::Meters => 5,
+            Self::Formats => 6,
         }
     }
 
@@ -58,6 +65,8 @@ impl Kind {
             2 => Some(Self::Terminals),
             3 => Some(Self::End),
             4 => Some(Self::Customers),
+            5 => Some(Self::Meters),
+            6 => Some(Self::Formats),
             _ => None,
         }
     }

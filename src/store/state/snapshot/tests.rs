@@ -175,7 +175,9 @@ fn gateway_frame(before: Lsn, number: u8) -> Frame {
     let event = match number % 8 {
         0..=3 => Event::GatewayPut(GatewayEntry {
             token_sha256: Some(Fingerprint::new([number; 32])),
-            certificate_sha256: (number % 5 == 0).then(|| Fingerprint::new([!number; 32])),
+            certificate_sha256: number
+                .is_multiple_of(5)
+                .then(|| Fingerprint::new([!number; 32])),
             addresses: vec![format!("192.0.{}.0/24", number % 4).parse().unwrap()],
             utility: utility(number),
             gateway,
@@ -574,7 +576,7 @@ fn a_snapshot_of_a_later_server_is_refused_by_its_name() {
     let fs = disk_with(1);
     let path = Path::new(DIR).join("hot-00000000000000001000.snap");
     let mut octets = fs.content(&path).unwrap();
-    octets[8] = 4;
+    octets[8] = u8::try_from(VERSION).unwrap() + 1;
     fs.put(&path, octets);
     let error = load_latest(Path::new(DIR), &fs, LinkKeyring::new()).unwrap_err();
     let text = error.to_string();

@@ -3,8 +3,10 @@
 use super::facts::Fact;
 use super::rows::{AuditRow, MetaRow};
 use crate::model::record::Content;
-use crate::model::{Event, Lanes, Lsn, SessionStep, StepFlags, TerminalId, Zone, records_of};
-use crate::store::state::fold::{FoldFrame, KIND_EVENT, KIND_STEP};
+use crate::model::{
+    Event, Lanes, Lsn, SessionStep, StepFlags, Telegram, TerminalId, Zone, records_of,
+};
+use crate::store::state::fold::{FoldFrame, KIND_EVENT, KIND_STEP, KIND_TELEGRAM};
 
 /// Facts in a delta from which on it is full: an everyday session has three, of 48 octets each. The
 /// more there are, the more of them share a page that is written.
@@ -68,6 +70,8 @@ impl Delta {
         let is_folded = match frame.kind {
             KIND_STEP => self.fold_step(frame),
             KIND_EVENT => self.fold_event(frame),
+            // What people ask for of meters is in the log alone; only its time counts here.
+            KIND_TELEGRAM => self.fold_telegram(frame),
             _ => None,
         };
         if is_folded.is_none() {
@@ -132,6 +136,13 @@ impl Delta {
             );
         }
         given.ok()
+    }
+
+    fn fold_telegram(&mut self, frame: &FoldFrame<'_>) -> Option<()> {
+        let telegram = Telegram::decode(frame.payload).ok()?;
+        let received_utc_s = telegram.received_utc_ms / 1_000;
+        self.meta.received_utc_s = u32::try_from(received_utc_s).unwrap_or(u32::MAX);
+        Some(())
     }
 
     fn fold_event(&mut self, frame: &FoldFrame<'_>) -> Option<()> {

@@ -1,3 +1,9 @@
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::let_underscore_must_use,
+    reason = "tests"
+)]
+
 use hex_literal::hex;
 
 use super::*;

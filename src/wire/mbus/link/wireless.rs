@@ -50,7 +50,7 @@ pub(super) fn read<'a>(octets: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Lin
         }
         Checks::None => {}
     }
-    let telegram = octets.get(..whole).ok_or(truncated(octets))?;
+    let telegram = octets.get(..whole).ok_or_else(|| truncated(octets))?;
     match format_b(telegram, scratch) {
         Checks::Hold(_) => plain(scratch, Format::WirelessB, trailing),
         Checks::Broken(error) => Err(error),
@@ -132,14 +132,14 @@ fn format_a(octets: &[u8], whole: usize, scratch: &mut Vec<u8>) -> Checks {
         };
         let len = left.min(most);
         let Some((data, check, after)) = block_a(rest, len) else {
-            refused = refused.or(Some(truncated(octets)));
+            refused = refused.or_else(|| Some(truncated(octets)));
             break;
         };
         if holds(data, check) {
             holding = holding.saturating_add(1);
         } else {
             let offset = octets.len().saturating_sub(rest.len());
-            refused = refused.or(Some(block_crc(block, offset)));
+            refused = refused.or_else(|| Some(block_crc(block, offset)));
         }
         scratch.extend_from_slice(data);
         rest = after;
@@ -163,7 +163,7 @@ fn format_b(telegram: &[u8], scratch: &mut Vec<u8>) -> Checks {
                 holding = holding.saturating_add(1);
                 scratch.extend_from_slice(data);
             }
-            _ => refused = refused.or(Some(block_crc(block, offset))),
+            _ => refused = refused.or_else(|| Some(block_crc(block, offset))),
         }
         offset = offset.saturating_add(part.len());
     }

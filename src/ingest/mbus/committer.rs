@@ -1,0 +1,102 @@
+//! Waiting for the disk on behalf of those who must not.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use crate::model::{Lane, TerminalId};
+use crate::store::log::Underway;
+use crate::store::state::meters::Mark;
+
+/// A frame that the log has.
+#[derive(Debug)]
+struct Waiting {
+    underway: Underway,
+    meter: TerminalId,
+    mark: Mark,
+}
+
+/// A frame whose fate is known.
+#[derive(Debug)]
+pub(super) struct Settled {
+    pub(super) meter: TerminalId,
+    pub(super) mark: Mark,
+    /// Whether it is durable, and folded.
+    pub(super) is_durable: bool,
+}
+
+/// Two threads that wait: frames of one lane are settled in the order in which they were queued,
+/// and an alarm does not wait for a reading. How many wait is bounded by the queues of the log.
+#[derive(Debug)]
+pub(super) struct Committer {
+    alarm: Option<Sender<Waiting>>,
+    bulk: Option<Sender<Waiting>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Committer {
+    pub(super) fn start(settle: impl Fn(Settled) + Send + Sync + 'static) -> io::Result<Self> {
+        let settle = Arc::new(settle);
+        let mut committer = Self {
+            alarm: None,
+            bulk: None,
+            threads: Vec::new(),
+        };
+        for lane in [Lane::Alarm, Lane::Bulk] {
+            let (sender, waiting) = channel();
+            let settle = Arc::clone(&settle);
+            let thread = std::thread::Builder::new().name("mbus-commit".to_owned());
+            let thread = thread.spawn(move || settle_all(&waiting, &*settle))?;
+            committer.threads.push(thread);
+            match lane {
+                Lane::Alarm => committer.alarm = Some(sender),
+                Lane::Bulk => committer.bulk = Some(sender),
+            }
+        }
+        Ok(committer)
+    }
+
+    pub(super) fn wait_for(&self, underway: Underway, meter: TerminalId, mark: Mark, lane: Lane) {
+        let sender = match lane {
+            Lane::Alarm => &self.alarm,
+            Lane::Bulk => &self.bulk,
+        };
+        let waiting = Waiting {
+            underway,
+            meter,
+            mark,
+        };
+        if let Some(sender) = sender {
+            // The thread ends with the sender only.
+            sender.send(waiting).ok();
+        }
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.alarm = None;
+        self.bulk = None;
+        for thread in self.threads.drain(..) {
+            // A panic was told when it happened.
+            thread.join().ok();
+        }
+    }
+}
+
+fn settle_all(waiting: &Receiver<Waiting>, settle: &dyn Fn(Settled)) {
+    for Waiting {
+        underway,
+        meter,
+        mark,
+    } in waiting
+    {
+        let is_durable = underway.wait().is_ok();
+        settle(Settled {
+            meter,
+            mark,
+            is_durable,
+        });
+    }
+}

@@ -1,0 +1,360 @@
+//! From a gateway's telegram to a frame of the log, and back to its answer.
+//!
+//! ```text
+//! open -> named meter -> room -> new? -> append -> sync -> state -> answer
+//! ```
+//!
+//! Copies of one telegram may come at once, through two gateways. Whether it is new is asked and
+//! answered under one lock for a meter, and until its frame is settled it stands among those under
+//! way: a copy that comes meanwhile waits for the same sync, and is told the same.
+
+mod committer;
+mod folded;
+mod opener;
+mod seams;
+mod searcher;
+mod underway;
+mod verdicts;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::oneshot;
+
+use crate::ingest::load::Load;
+use crate::model::telegram::{Carriage, TELEGRAM_DECODER_VERSION, lane_of};
+use crate::model::{Lane, Telegram};
+use crate::net::mbus::contract::{Answer, Gateway, Heard, Proof, TelegramHandler, Transport};
+use crate::store::log::{Append, CommitLog};
+use crate::store::state::State;
+use crate::store::state::fold::KIND_TELEGRAM;
+use crate::store::state::meters::{Mark, Seen};
+use crate::time::Clock;
+
+use committer::{Committer, Settled};
+use searcher::{Searcher, Wanted, is_in};
+use underway::{Place, Underway};
+
+pub use folded::{FoldedFormats, FoldedGateways};
+pub use opener::RingOpener;
+pub use seams::{Formats, GatewayLookup, NoFormats, Opening, OwnedOpened, TelegramOpener};
+pub use verdicts::{NoVerdicts, Verdict, Verdicts};
+
+/// How long after its receipt a telegram may have been heard, for clocks that are ahead.
+const AHEAD_MAX_MS: u64 = 60_000;
+/// How long before its receipt a telegram may have been heard: gateways keep telegrams for weeks.
+const BEFORE_MAX_MS: u64 = 400 * 86_400_000;
+
+/// What an intake of telegrams works with.
+#[derive(Clone)]
+pub struct MbusParts {
+    /// What the log adds up to.
+    pub state: Arc<State>,
+    /// The log.
+    pub log: Arc<CommitLog>,
+    /// Whether there is room.
+    pub load: Arc<Load>,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Whoever opens telegrams.
+    pub opener: Arc<dyn TelegramOpener>,
+    /// Whoever knows the gateways.
+    pub gateways: Arc<dyn GatewayLookup>,
+    /// Whoever keeps formats.
+    pub formats: Arc<dyn Formats>,
+    /// Whoever counts what becomes of telegrams.
+    pub verdicts: Arc<dyn Verdicts>,
+    /// Meters that may be known, at most.
+    pub meters_max: usize,
+}
+
+impl std::fmt::Debug for MbusParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MbusParts").finish_non_exhaustive()
+    }
+}
+
+/// The intake of telegrams.
+#[derive(Debug)]
+pub struct MbusIntake {
+    core: Arc<Core>,
+    committer: Committer,
+    searcher: Searcher,
+}
+
+/// What the intake and the thread of its answers share.
+#[derive(Debug)]
+struct Core {
+    parts: MbusParts,
+    underway: Underway,
+    pending: AtomicUsize,
+}
+
+impl MbusIntake {
+    /// An intake on what is durable.
+    ///
+    /// # Errors
+    ///
+    /// If the system gives no thread.
+    pub fn new(parts: MbusParts) -> std::io::Result<Self> {
+        let core = Arc::new(Core {
+            parts,
+            underway: Underway::default(),
+            pending: AtomicUsize::new(0),
+        });
+        let settle = {
+            let core = Arc::clone(&core);
+            move |settled: Settled| core.settle(&settled)
+        };
+        let committer = Committer::start(settle)?;
+        let search = {
+            let core = Arc::clone(&core);
+            move |wanted| core.search(wanted)
+        };
+        let searcher = Searcher::start(search)?;
+        Ok(Self {
+            core,
+            committer,
+            searcher,
+        })
+    }
+
+    /// Telegrams that are on their way into the log.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.core.pending.load(Ordering::Acquire)
+    }
+
+    /// Takes a telegram that was opened.
+    fn take(&self, gateway: &Gateway, heard: Heard<'_>, opened: OwnedOpened, asker: Asker) {
+        let Core { parts, .. } = &*self.core;
+        let Some(meter) = opened.meter else {
+            let text = "the telegram names no meter".to_owned();
+            return asker.answer(
+                &self.core,
+                Answer::Refused {
+                    id: "no_meter",
+                    text,
+                },
+            );
+        };
+        let lane = lane_of(opened.ci, opened.status);
+        if !has_room(&parts.load, lane) {
+            return asker.answer(&self.core, Answer::Busy);
+        }
+        let received_utc_ms = parts.clock.utc_ms();
+        let expanded = parts.formats.expand(meter, opened.ci, &opened.payload);
+        let mut telegram = Telegram {
+            decoder: TELEGRAM_DECODER_VERSION,
+            carriage: asker.carriage,
+            link: opened.link,
+            utility: gateway.utility,
+            gateway: &gateway.name,
+            received_utc_ms,
+            heard_utc_ms: heard
+                .heard_utc_ms
+                .filter(|heard| is_near(*heard, received_utc_ms)),
+            rssi_dbm: heard.rssi_dbm,
+            security: opened.security,
+            meter,
+            sender: opened.sender,
+            access_number: opened.access_number,
+            status: opened.status,
+            ci: opened.ci,
+            is_wired: opened.is_wired,
+            header: opened.header.get(..255).unwrap_or(&opened.header),
+            expanded: expanded.as_deref(),
+            digest: 0,
+            payload: &opened.payload,
+        };
+        telegram.digest = telegram.digest_of_content();
+        self.append_if_new(&telegram, lane, asker);
+    }
+
+    fn append_if_new(&self, telegram: &Telegram<'_>, lane: Lane, asker: Asker) {
+        let core = &self.core;
+        let (meter, mark) = (telegram.terminal(), Mark::of(telegram));
+        let mut shard = core.underway.shard(meter);
+        let asker = match shard.join(meter, &mark, asker) {
+            Ok(()) => return,
+            Err((Place::Taken, asker)) => return asker.refuse(core, Seen::Replay),
+            Err((Place::Free, asker)) => asker,
+        };
+        match core.parts.state.meters.judge(meter, &mark) {
+            Seen::New => {}
+            Seen::Copy => return asker.answer(core, Answer::Durable { is_copy: true }),
+            otherwise => {
+                drop(shard);
+                let wanted = Wanted {
+                    meter,
+                    mark,
+                    otherwise,
+                    asker,
+                };
+                if let Err(asker) = self.searcher.look_for(wanted) {
+                    asker.answer(core, Answer::Busy);
+                }
+                return;
+            }
+        }
+        let meters = &core.parts.state.meters;
+        if !meters.knows(meter) && meters.len() >= core.parts.meters_max {
+            let text = "mbus.meters_max meters are known, and this is another".to_owned();
+            let id = "too_many_meters";
+            return asker.answer(core, Answer::Refused { id, text });
+        }
+        let Ok(payload) = telegram.encode() else {
+            let text = "the telegram does not fit a frame of the log".to_owned();
+            return asker.answer(
+                core,
+                Answer::Refused {
+                    id: "too_long",
+                    text,
+                },
+            );
+        };
+        let append = Append {
+            kind: KIND_TELEGRAM,
+            lanes: lane.into(),
+            urgent: lane == Lane::Alarm,
+            terminal: Some(meter),
+            payload,
+            guard: None,
+            ticket: None,
+        };
+        match core.parts.log.append_later(append) {
+            Ok(underway) => {
+                core.pending.fetch_add(1, Ordering::AcqRel);
+                shard.begin(meter, mark, asker);
+                drop(shard);
+                self.committer.wait_for(underway, meter, mark, lane);
+            }
+            Err(_) => asker.answer(core, Answer::Busy),
+        }
+    }
+}
+
+impl Core {
+    /// Tells whoever brought a telegram with a used counter whether it is durable.
+    fn search(&self, wanted: Wanted) {
+        if is_in(&self.parts.log, wanted.meter, &wanted.mark) {
+            wanted.asker.answer(self, Answer::Durable { is_copy: true });
+        } else {
+            wanted.asker.refuse(self, wanted.otherwise);
+        }
+    }
+
+    /// Tells all who wait for a frame what became of it.
+    fn settle(&self, settled: &Settled) {
+        let askers = self
+            .underway
+            .shard(settled.meter)
+            .end(settled.meter, &settled.mark);
+        self.pending.fetch_sub(1, Ordering::AcqRel);
+        for (place, asker) in askers.into_iter().enumerate() {
+            let answer = if settled.is_durable {
+                Answer::Durable { is_copy: place > 0 }
+            } else {
+                Answer::Busy
+            };
+            asker.answer(self, answer);
+        }
+    }
+}
+
+/// Whoever waits to hear what became of a telegram.
+#[derive(Debug)]
+struct Asker {
+    carriage: Carriage,
+    answer: oneshot::Sender<Answer>,
+}
+
+impl Asker {
+    fn answer(self, core: &Core, answer: Answer) {
+        core.parts
+            .verdicts
+            .came_to(self.carriage, Verdict::of(&answer));
+        // A connection that ended, and every datagram, asks no more.
+        self.answer.send(answer).ok();
+    }
+
+    fn refuse(self, core: &Core, seen: Seen) {
+        use crate::session::mbus::Refusal;
+        let refusal = match seen {
+            Seen::TooOld => Refusal::TooOld,
+            Seen::New | Seen::Copy | Seen::Replay => Refusal::Replay,
+        };
+        self.answer(core, refused(&refusal));
+    }
+}
+
+fn refused(refusal: &crate::session::mbus::Refusal) -> Answer {
+    Answer::Refused {
+        id: refusal.id(),
+        text: refusal.to_string(),
+    }
+}
+
+/// Whether a time of a gateway can be true.
+fn is_near(heard_utc_ms: u64, received_utc_ms: u64) -> bool {
+    heard_utc_ms <= received_utc_ms.saturating_add(AHEAD_MAX_MS)
+        && heard_utc_ms >= received_utc_ms.saturating_sub(BEFORE_MAX_MS)
+}
+
+fn has_room(load: &Load, lane: Lane) -> bool {
+    match lane {
+        Lane::Alarm => !load.takes_nothing(),
+        Lane::Bulk => load.takes_readings(),
+    }
+}
+
+impl TelegramHandler for MbusIntake {
+    fn gateway(&self, proof: Proof<'_>) -> Option<Gateway> {
+        self.core.parts.gateways.find(proof)
+    }
+
+    fn is_current(&self, gateway: &Gateway) -> bool {
+        self.core.parts.gateways.is_current(gateway)
+    }
+
+    fn receive(&self, gateway: &Gateway, heard: Heard<'_>, answer: oneshot::Sender<Answer>) {
+        let carriage = carriage_of(heard.transport);
+        let asker = Asker { carriage, answer };
+        let parts = &self.core.parts;
+        if parts.load.takes_nothing() {
+            return asker.answer(&self.core, Answer::Busy);
+        }
+        let now_ms = parts.clock.monotonic_ms();
+        match parts.opener.open(gateway.utility, heard.telegram, now_ms) {
+            Ok(Opening::Whole(opened)) => self.take(gateway, heard, *opened, asker),
+            Ok(Opening::Part) => asker.answer(&self.core, Answer::Part),
+            Ok(Opening::Nothing(id, text)) => {
+                let text = text.to_owned();
+                asker.answer(&self.core, Answer::Refused { id, text });
+            }
+            Err(refusal) => asker.answer(&self.core, refused(&refusal)),
+        }
+    }
+
+    fn unknown_gateway(&self, transport: Transport) {
+        self.core
+            .parts
+            .verdicts
+            .unknown_gateway(carriage_of(transport));
+    }
+
+    fn unread(&self, transport: Transport, id: &'static str) {
+        let verdict = Verdict::Refused(id);
+        self.core
+            .parts
+            .verdicts
+            .came_to(carriage_of(transport), verdict);
+    }
+}
+
+const fn carriage_of(transport: Transport) -> Carriage {
+    match transport {
+        Transport::Tcp => Carriage::Tcp,
+        Transport::Udp => Carriage::Udp,
+    }
+}

@@ -1,0 +1,104 @@
+//! Telegrams that are on their way into the log, with all who wait for them.
+
+use std::collections::HashMap;
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::Asker;
+use crate::model::TerminalId;
+use crate::store::state::meters::Mark;
+
+const SHARDS: usize = 64;
+
+/// One telegram.
+#[derive(Debug)]
+struct Entry {
+    mark: Mark,
+    /// The first brought it, the others copies of it.
+    askers: Vec<Asker>,
+}
+
+/// Whether the counter of a telegram is free.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Place {
+    /// It is, as far as is known here.
+    Free,
+    /// Another telegram that is under way has it.
+    Taken,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Underway {
+    shards: [Mutex<HashMap<TerminalId, Vec<Entry>>>; SHARDS],
+}
+
+impl Default for Underway {
+    fn default() -> Self {
+        Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+        }
+    }
+}
+
+/// Those of some meters, locked.
+pub(super) struct Shard<'a>(MutexGuard<'a, HashMap<TerminalId, Vec<Entry>>>);
+
+impl Underway {
+    /// Locks those of a meter and of some others.
+    pub(super) fn shard(&self, meter: TerminalId) -> Shard<'_> {
+        let [first, others @ ..] = &self.shards;
+        let [_, _, lowest, ..] = meter.octets();
+        let place = usize::from(lowest) % SHARDS;
+        let other = place.checked_sub(1).and_then(|place| others.get(place));
+        Shard(other.unwrap_or(first).lock())
+    }
+}
+
+impl Shard<'_> {
+    /// Waits with the others if a copy is under way; gives the asker back if none is.
+    pub(super) fn join(
+        &mut self,
+        meter: TerminalId,
+        mark: &Mark,
+        asker: Asker,
+    ) -> Result<(), (Place, Asker)> {
+        let Some(entries) = self.0.get_mut(&meter) else {
+            return Err((Place::Free, asker));
+        };
+        if let Some(entry) = entries
+            .iter_mut()
+            .find(|entry| mark.is_copy_of(&entry.mark))
+        {
+            entry.askers.push(asker);
+            return Ok(());
+        }
+        let has_counter =
+            |entry: &Entry| mark.counter.is_some() && entry.mark.counter == mark.counter;
+        let is_taken = entries.iter().any(has_counter);
+        let place = if is_taken { Place::Taken } else { Place::Free };
+        Err((place, asker))
+    }
+
+    /// Notes a telegram whose frame was given to the log.
+    pub(super) fn begin(&mut self, meter: TerminalId, mark: Mark, asker: Asker) {
+        let askers = vec![asker];
+        self.0
+            .entry(meter)
+            .or_default()
+            .push(Entry { mark, askers });
+    }
+
+    /// Forgets a telegram whose frame is settled. Gives all who wait for it.
+    pub(super) fn end(&mut self, meter: TerminalId, mark: &Mark) -> Vec<Asker> {
+        let Some(entries) = self.0.get_mut(&meter) else {
+            return Vec::new();
+        };
+        let place = entries.iter().position(|entry| entry.mark == *mark);
+        let entry = place.map(|place| entries.swap_remove(place));
+        if entries.is_empty() {
+            self.0.remove(&meter);
+        }
+        entry.map(|entry| entry.askers).unwrap_or_default()
+    }
+}

@@ -1,0 +1,95 @@
+//! Who is there: a gateway by what it shows, within what its address may fail.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::super::admission::{Admission, Pass};
+use super::super::contract::Verdict;
+use super::contract::{Gateway, Proof, TelegramHandler, Transport};
+use super::counters::MbusCounters;
+use crate::time::Clock;
+
+/// The word with which a line names a token.
+const TOKEN: &[u8] = b"TOKEN ";
+
+/// What all sockets of gateways share.
+#[derive(Clone)]
+pub(super) struct Gate {
+    pub(super) handler: Arc<dyn TelegramHandler>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) admission: Arc<Admission>,
+    pub(super) counters: Arc<MbusCounters>,
+    /// Is cancelled when nothing more is read.
+    pub(super) stopping: CancellationToken,
+}
+
+/// Why somebody is no gateway.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Stranger {
+    /// Nothing that was shown is a gateway's.
+    Unknown,
+    /// Too much from this address failed, and nothing is looked at for a while.
+    TooManyFailures,
+}
+
+impl Stranger {
+    /// The name, for answers and metrics.
+    pub(super) const fn id(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown_gateway",
+            Self::TooManyFailures => "too_many_failures",
+        }
+    }
+
+    /// What it says, in a sentence.
+    pub(super) const fn text(self) -> &'static str {
+        match self {
+            Self::Unknown => "no gateway is registered with this token, certificate or address",
+            Self::TooManyFailures => "too many have failed from this address: wait a minute",
+        }
+    }
+}
+
+/// The token that a line names, if it names one.
+pub(super) fn token_of(line: &[u8]) -> Option<&[u8]> {
+    line.strip_prefix(TOKEN).map(<[u8]>::trim_ascii)
+}
+
+impl Gate {
+    /// The gateway of a connection or a datagram from `peer`, that begins with this line if it is
+    /// one of text. `known` is whose certificate was shown.
+    pub(super) fn identify(
+        &self,
+        peer: SocketAddr,
+        known: Option<&Gateway>,
+        token: Option<&[u8]>,
+        transport: Transport,
+    ) -> Result<Gateway, Stranger> {
+        let now_ms = self.clock.monotonic_ms();
+        let pass = self.admission.admit(peer, now_ms);
+        if pass == Pass::Refused {
+            return Err(Stranger::TooManyFailures);
+        }
+        let found = match (token, known) {
+            (Some(token), _) => self.handler.gateway(Proof::Token(token)),
+            (None, Some(known)) => Some(known.clone()),
+            (None, None) => self.by_address(peer),
+        };
+        let verdict = if found.is_some() {
+            Verdict::Verified
+        } else {
+            self.handler.unknown_gateway(transport);
+            Verdict::FailedAuthentication
+        };
+        self.admission.settle(peer, pass, verdict, now_ms);
+        found.ok_or(Stranger::Unknown)
+    }
+
+    /// The gateway that sends from an address.
+    pub(super) fn by_address(&self, peer: SocketAddr) -> Option<Gateway> {
+        let address = peer.ip().to_canonical();
+        self.handler.gateway(Proof::Address(address))
+    }
+}

@@ -1,0 +1,266 @@
+//! What is known of M-Bus meters: which telegrams are durable already, and when each was last
+//! heard.
+//!
+//! It is what the frames of telegrams add up to, and nothing else. A telegram that is verified is
+//! asked for here before it is appended, and moves the window only once it is durable.
+//!
+//! # Copies
+//!
+//! The same telegram comes through several gateways, at once or hours apart. It is known by its
+//! digest: of each meter the [`RECENT_MAX`] latest are kept. Under a key with counters a copy is a
+//! copy whenever it comes; without one, the same octets are the same telegram within
+//! [`SPAN_S`], and later the meter has said the same again.
+//!
+//! # Counters
+//!
+//! Each version of each key has a sliding window, [`ReplayWindow`]. A counter that is in it and was
+//! not seen is new, however late it comes. One that was seen in a telegram whose digest is not kept
+//! any more, and one before the window, is not: whoever asks then looks in the log whether it is a
+//! copy, and refuses it if it is none.
+
+use std::collections::{HashMap, VecDeque};
+
+use parking_lot::RwLock;
+
+use crate::model::telegram::Telegram;
+use crate::model::{Lsn, TerminalId};
+use crate::session::mbus::{KeyName, ReplayWindow, Verdict, Verified};
+
+/// Windows of a meter at most; the one that was used longest ago makes room.
+pub const WINDOWS_MAX: usize = 4;
+/// Digests of a meter at most.
+pub const RECENT_MAX: usize = 32;
+/// For how long, in seconds, the same octets without a counter are the same telegram: access
+/// numbers come again after 256 telegrams, of a quick meter after an hour.
+pub const SPAN_S: u32 = 3_600;
+
+const SHARDS: usize = 16;
+
+/// What a telegram is judged by.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Mark {
+    /// The digest of its content.
+    pub digest: u64,
+    /// When it was heard, UTC seconds.
+    pub at_utc_s: u32,
+    /// Its key and counter, if a MAC under that key holds.
+    pub counter: Option<(KeyName, u32)>,
+}
+
+impl Mark {
+    /// That of a telegram.
+    #[must_use]
+    pub fn of(telegram: &Telegram<'_>) -> Self {
+        let security = &telegram.security;
+        let is_counted = security.verified == Verified::Mac;
+        let counter = security.key.zip(security.counter);
+        Self {
+            digest: telegram.digest,
+            at_utc_s: u32::try_from(telegram.at_utc_ms() / 1_000).unwrap_or(u32::MAX),
+            counter: counter.filter(|_| is_counted),
+        }
+    }
+
+    /// Whether `other` is the same telegram.
+    #[must_use]
+    pub fn is_copy_of(&self, other: &Self) -> bool {
+        let is_near = self.at_utc_s.abs_diff(other.at_utc_s) <= SPAN_S;
+        self.digest == other.digest && (self.counter.is_some() || is_near)
+    }
+}
+
+/// Whether a telegram is new.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Seen {
+    /// It is.
+    New,
+    /// It is durable already.
+    Copy,
+    /// Its counter was seen, and the telegram is not known.
+    Replay,
+    /// Its counter is before the window.
+    TooOld,
+}
+
+/// One meter.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Meter {
+    /// Up to which frame it has seen the log.
+    pub(super) applied: Lsn,
+    /// When it was last received, UTC seconds.
+    pub(super) last_contact_utc_s: u32,
+    /// The one that was used last stands last.
+    pub(super) windows: Vec<(KeyName, ReplayWindow)>,
+    /// Digests and when each was heard, the latest last.
+    pub(super) recent: VecDeque<(u64, u32)>,
+}
+
+impl Meter {
+    fn judge(&self, mark: &Mark) -> Seen {
+        let is_copy = |(digest, at_utc_s): &(u64, u32)| {
+            let known = Mark {
+                digest: *digest,
+                at_utc_s: *at_utc_s,
+                counter: None,
+            };
+            mark.is_copy_of(&known)
+        };
+        if self.recent.iter().any(is_copy) {
+            return Seen::Copy;
+        }
+        let Some((key, counter)) = mark.counter else {
+            return Seen::New;
+        };
+        let window = self.windows.iter().find(|(of, _)| *of == key);
+        let verdict = window.map(|(_, window)| window.check(counter, short(mark.digest)));
+        match verdict {
+            None | Some(Verdict::Fresh) => Seen::New,
+            Some(Verdict::Copy | Verdict::Replay) => Seen::Replay,
+            Some(Verdict::TooOld) => Seen::TooOld,
+        }
+    }
+
+    fn note(&mut self, mark: &Mark) {
+        if self.recent.len() >= RECENT_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((mark.digest, mark.at_utc_s));
+        let Some((key, counter)) = mark.counter else {
+            return;
+        };
+        let known = self.windows.iter().position(|(of, _)| *of == key);
+        let known = known.map(|place| self.windows.remove(place).1);
+        let mut window = known.unwrap_or_default();
+        // One before the window was new when it was judged, and moves nothing.
+        window.accept(counter, short(mark.digest));
+        if self.windows.len() >= WINDOWS_MAX {
+            self.windows.remove(0);
+        }
+        self.windows.push((key, window));
+    }
+}
+
+/// The part of a digest that a window keeps.
+const fn short(digest: u64) -> u32 {
+    let [.., a, b, c, d] = digest.to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
+}
+
+type Shard = RwLock<HashMap<[u8; 8], Meter>>;
+
+/// All meters that a telegram is durable of.
+#[derive(Debug)]
+pub struct MeterTable {
+    shards: [Shard; SHARDS],
+}
+
+impl Default for MeterTable {
+    fn default() -> Self {
+        Self {
+            shards: std::array::from_fn(|_| Shard::default()),
+        }
+    }
+}
+
+impl MeterTable {
+    /// Parts of the table, which are locked one by one.
+    pub(super) const SHARDS: usize = SHARDS;
+
+    /// The shard of a meter, by its identification, of which makers count up.
+    fn shard(&self, meter: [u8; 8]) -> Option<&Shard> {
+        let [_, _, lowest, ..] = meter;
+        self.shards.get(usize::from(lowest) % SHARDS)
+    }
+
+    /// How many meters there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.read().len()).sum()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether a telegram of a meter is durable.
+    #[must_use]
+    pub fn knows(&self, meter: TerminalId) -> bool {
+        let meter = meter.octets();
+        let shard = self.shard(meter);
+        shard.is_some_and(|shard| shard.read().contains_key(&meter))
+    }
+
+    /// When a telegram of a meter was last received, UTC seconds.
+    #[must_use]
+    pub fn last_contact_utc_s(&self, meter: TerminalId) -> Option<u32> {
+        let meter = meter.octets();
+        let shard = self.shard(meter)?.read();
+        shard.get(&meter).map(|meter| meter.last_contact_utc_s)
+    }
+
+    /// The position of the last frame of a meter.
+    #[must_use]
+    pub fn applied(&self, meter: TerminalId) -> Option<Lsn> {
+        let meter = meter.octets();
+        let shard = self.shard(meter)?.read();
+        shard.get(&meter).map(|meter| meter.applied)
+    }
+
+    /// Whether a telegram of a meter is new.
+    #[must_use]
+    pub fn judge(&self, meter: TerminalId, mark: &Mark) -> Seen {
+        let meter = meter.octets();
+        let Some(shard) = self.shard(meter) else {
+            return Seen::New;
+        };
+        let shard = shard.read();
+        shard
+            .get(&meter)
+            .map_or(Seen::New, |meter| meter.judge(mark))
+    }
+
+    /// Folds a telegram in. What has seen its frame skips it.
+    pub(super) fn fold(&self, lsn: Lsn, telegram: &Telegram<'_>) {
+        let address = telegram.meter.link_order();
+        let Some(shard) = self.shard(address) else {
+            return;
+        };
+        let mut shard = shard.write();
+        let meter = shard.entry(address).or_default();
+        if meter.applied >= lsn {
+            return;
+        }
+        meter.applied = lsn;
+        let received_utc_s = u32::try_from(telegram.received_utc_ms / 1_000).unwrap_or(u32::MAX);
+        meter.last_contact_utc_s = meter.last_contact_utc_s.max(received_utc_s);
+        meter.note(&Mark::of(telegram));
+    }
+
+    /// Copies what is in a shard, to be written.
+    pub(super) fn copy_of_shard(&self, shard: usize) -> Vec<([u8; 8], Meter)> {
+        let Some(shard) = self.shards.get(shard) else {
+            return Vec::new();
+        };
+        let shard = shard.read();
+        let mut all: Vec<_> = shard
+            .iter()
+            .map(|(at, meter)| (*at, meter.clone()))
+            .collect();
+        drop(shard);
+        all.sort_unstable_by_key(|(at, _)| *at);
+        all
+    }
+
+    /// Puts a meter in as a snapshot has it.
+    pub(super) fn restore(&self, address: [u8; 8], meter: Meter) {
+        if let Some(shard) = self.shard(address) {
+            shard.write().insert(address, meter);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "meters_tests.rs"]
+pub(super) mod tests;

@@ -1,0 +1,176 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::keyring::UtilityId;
+use crate::model::telegram::{Carriage, LinkForm};
+use crate::session::mbus::replay::WINDOW_LEN;
+use crate::session::mbus::{KeyId, KeyVersion, Security};
+use crate::wire::mbus::address::Address;
+
+fn key(version: u8) -> KeyName {
+    KeyName {
+        id: KeyId(0),
+        version: KeyVersion(version),
+    }
+}
+
+fn counted(digest: u64, counter: u32) -> Mark {
+    Mark {
+        digest,
+        at_utc_s: 0,
+        counter: Some((key(0), counter)),
+    }
+}
+
+#[test]
+fn a_window_takes_each_counter_once_in_whatever_order_and_none_before_it() {
+    let mut meter = Meter::default();
+    let mut digest = 0;
+    let mut take = |counter: u32| {
+        digest += 1;
+        let mark = counted(digest, counter);
+        let seen = meter.judge(&mark);
+        if seen == Seen::New {
+            meter.note(&mark);
+        }
+        seen
+    };
+    assert_eq!(take(1_000), Seen::New);
+    assert_eq!(take(1_000), Seen::Replay);
+    assert_eq!(take(1_001), Seen::New);
+    assert_eq!(take(900), Seen::New);
+    assert_eq!(take(900), Seen::Replay);
+    assert_eq!(take(1_001 - (WINDOW_LEN - 1)), Seen::New);
+    assert_eq!(take(1_001 - WINDOW_LEN), Seen::TooOld);
+    assert_eq!(take(1_100), Seen::New);
+    assert_eq!(take(1_000), Seen::Replay);
+    assert_eq!(take(999), Seen::New);
+    assert_eq!(take(u32::MAX), Seen::New);
+    assert_eq!(take(1_100), Seen::TooOld);
+    assert_eq!(take(u32::MAX - 1), Seen::New);
+}
+
+#[test]
+fn a_copy_is_known_by_its_digest_and_without_a_counter_only_for_some_time() {
+    let mut meter = Meter::default();
+    meter.note(&counted(7, 1));
+    let late = Mark {
+        at_utc_s: u32::MAX,
+        ..counted(7, 1)
+    };
+    assert_eq!(meter.judge(&late), Seen::Copy);
+    let clear = |at_utc_s| Mark {
+        digest: 8,
+        at_utc_s,
+        counter: None,
+    };
+    meter.note(&clear(10_000));
+    assert_eq!(meter.judge(&clear(10_000 + SPAN_S)), Seen::Copy);
+    assert_eq!(meter.judge(&clear(10_000 - SPAN_S)), Seen::Copy);
+    assert_eq!(meter.judge(&clear(10_001 + SPAN_S)), Seen::New);
+}
+
+#[test]
+fn the_latest_keys_and_digests_of_a_meter_are_kept_and_no_more() {
+    let mut meter = Meter::default();
+    for version in 0..9 {
+        for counter in 0..20 {
+            let digest = u64::from(version) * 100 + u64::from(counter);
+            meter.note(&Mark {
+                counter: Some((key(version), counter)),
+                ..counted(digest, 0)
+            });
+        }
+    }
+    assert_eq!(meter.windows.len(), WINDOWS_MAX);
+    assert_eq!(meter.recent.len(), RECENT_MAX);
+    let versions = meter.windows.iter().map(|(key, _)| key.version.0);
+    assert_eq!(versions.collect::<Vec<_>>(), [5, 6, 7, 8]);
+}
+
+pub(in crate::store::state) fn telegram<'a>(
+    meter: u8,
+    counter: u32,
+    digest: u64,
+    received_utc_ms: u64,
+) -> Telegram<'a> {
+    Telegram {
+        decoder: 1,
+        carriage: Carriage::Tcp,
+        link: LinkForm::Unknown,
+        utility: UtilityId::new(*b"gasworks"),
+        gateway: "roof",
+        received_utc_ms,
+        heard_utc_ms: None,
+        rssi_dbm: None,
+        security: Security {
+            mode: 7,
+            link_encrypted: false,
+            clear_tail_octets: 0,
+            cut_octets: 0,
+            verified: Verified::Mac,
+            key: Some(key(0)),
+            counter: Some(counter),
+        },
+        meter: Address::from_link_order([0x93, 0x15, meter, 0, 0, 0, 0x33, 3]),
+        sender: None,
+        access_number: None,
+        status: None,
+        ci: 0x7A,
+        is_wired: false,
+        header: &[],
+        expanded: None,
+        digest,
+        payload: &[],
+    }
+}
+
+#[test]
+fn a_frame_that_was_seen_is_not_folded_again() {
+    let table = MeterTable::default();
+    let first = telegram(1, 5, 50, 7_000);
+    table.fold(Lsn::new(8), &first);
+    let before = table.copy_of_shard(1);
+    table.fold(Lsn::new(8), &first);
+    assert_eq!(table.copy_of_shard(1), before);
+    assert_eq!((table.len(), table.knows(first.terminal())), (1, true));
+    assert_eq!(table.last_contact_utc_s(first.terminal()), Some(7));
+    let mark = Mark::of(&first);
+    assert_eq!(table.judge(first.terminal(), &mark), Seen::Copy);
+    let check_bytes = Telegram {
+        security: Security {
+            verified: Verified::CheckBytes,
+            ..first.security
+        },
+        ..first
+    };
+    assert_eq!(Mark::of(&check_bytes).counter, None);
+}
+
+proptest! {
+    /// Against a set of all counters.
+    #[test]
+    fn a_window_says_what_a_set_of_all_counters_says(
+        counters in proptest::collection::vec(0_u32..2_000, 1..200),
+    ) {
+        let mut meter = Meter::default();
+        let mut all = std::collections::HashSet::new();
+        let mut highest = 0;
+        for (digest, counter) in (0..).zip(counters) {
+            let mark = counted(digest, counter);
+            let expected = if !all.is_empty() && counter + WINDOW_LEN <= highest {
+                Seen::TooOld
+            } else if all.contains(&counter) {
+                Seen::Replay
+            } else {
+                Seen::New
+            };
+            prop_assert_eq!(meter.judge(&mark), expected);
+            if expected == Seen::New {
+                meter.note(&mark);
+                all.insert(counter);
+                highest = highest.max(counter);
+            }
+        }
+    }
+}

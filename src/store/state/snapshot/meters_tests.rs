@@ -1,0 +1,112 @@
+use std::path::Path;
+
+use hex_literal::hex;
+use proptest::prelude::*;
+
+use super::*;
+use crate::keyring::LinkKeyring;
+use crate::store::fs::SimFs;
+use crate::store::state::State;
+use crate::store::state::fold::{FoldFrame, KIND_TELEGRAM};
+use crate::store::state::meters::tests::telegram;
+use crate::store::state::snapshot::{load_latest, write};
+
+type Content = Vec<([u8; 8], Meter)>;
+
+fn content(table: &MeterTable) -> Content {
+    let shards = 0..MeterTable::SHARDS;
+    shards
+        .flat_map(|shard| table.copy_of_shard(shard))
+        .collect()
+}
+
+fn fold(state: &State, lsn: u64, [meter, counter, digest]: [u8; 3]) {
+    let received_utc_ms = lsn * 1_000;
+    let told = telegram(meter % 5, counter.into(), digest.into(), received_utc_ms);
+    let frame = FoldFrame {
+        lsn: Lsn::new(lsn),
+        kind: KIND_TELEGRAM,
+        terminal: Some(told.terminal()),
+        payload: &told.encode().unwrap(),
+        raises_version: false,
+    };
+    state.fold(&frame).unwrap();
+}
+
+/// The octets were written by hand from the table of the module.
+#[test]
+fn the_octets_of_a_meter_stay_as_they_are() {
+    let state = State::default();
+    fold(&state, 8, [1, 7, 9]);
+    fold(&state, 16, [1, 6, 10]);
+    let all = content(&state.meters);
+    let [(address, meter)] = all.as_slice() else {
+        panic!("{all:?}")
+    };
+    let mut octets = Vec::new();
+    put(&mut octets, *address, meter);
+    // Those of counters 6 and 7 stand at their places.
+    let digests = [[0; 24].as_slice(), &hex!("0A000000 09000000"), &[0; 32]].concat();
+    let window = [hex!("0000 07000000 03").as_slice(), &[0; 15], &digests].concat();
+    let expected = [
+        hex!("9315010000003303 1000000000000000 10000000 01 02").as_slice(),
+        &window,
+        &hex!("0900000000000000 08000000"),
+        &hex!("0A00000000000000 10000000"),
+    ];
+    assert_eq!(octets, expected.concat());
+    let table = MeterTable::default();
+    assert_eq!(read(&octets, &table), Some(()));
+    assert_eq!(content(&table), all);
+}
+
+#[test]
+fn octets_that_were_cut_are_no_meters_and_changed_ones_are_read_or_refused() {
+    let state = State::default();
+    for number in 0..40 {
+        fold(&state, 8 * (u64::from(number) + 1), [1, number, number]);
+    }
+    let mut octets = Vec::new();
+    for (address, meter) in content(&state.meters) {
+        put(&mut octets, address, &meter);
+    }
+    for end in 1..octets.len() {
+        let table = MeterTable::default();
+        assert_eq!(read(&octets[..end], &table), None, "{end}");
+    }
+    for place in 0..octets.len() {
+        for octet in [0, 1, 31, 33, 0xFF] {
+            let mut changed = octets.clone();
+            changed[place] = octet;
+            let _read = read(&changed, &MeterTable::default());
+        }
+    }
+}
+
+proptest! {
+    /// Whatever was folded before, during and after a snapshot, and again from its position.
+    #[test]
+    fn a_restored_table_that_goes_on_is_the_table_that_went_on(
+        telegrams in prop::collection::vec(any::<[u8; 3]>(), 1..150),
+        at in 0_usize..150,
+        ahead in 0_usize..20,
+    ) {
+        let frames: Vec<_> = (1_u64..).map(|number| number * 8).zip(telegrams).collect();
+        let whole = State::default();
+        frames.iter().for_each(|(lsn, one)| fold(&whole, *lsn, *one));
+        let before = State::default();
+        let at = at.min(frames.len());
+        let seen = at.saturating_add(ahead).min(frames.len());
+        frames[..seen].iter().for_each(|(lsn, one)| fold(&before, *lsn, *one));
+        let (disk, dir) = (SimFs::new(), Path::new("/data/state"));
+        let position = Lsn::new(frames.get(at).map_or(8_000, |(lsn, _)| *lsn));
+        write(&before, position, dir, &disk, 1).unwrap();
+        let loaded = load_latest(dir, &disk, LinkKeyring::new()).unwrap();
+        prop_assert_eq!(content(&loaded.state.meters), content(&before.meters));
+        for (lsn, one) in &frames[at..] {
+            fold(&loaded.state, *lsn, *one);
+        }
+        prop_assert_eq!(content(&loaded.state.meters), content(&whole.meters));
+        prop_assert_eq!(loaded.state.table.len(), 0);
+    }
+}

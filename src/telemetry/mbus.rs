@@ -1,0 +1,150 @@
+//! The metrics of M-Bus gateways and their telegrams.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+use super::metrics::{Gauge, set_total};
+use crate::model::telegram::Carriage;
+use crate::net::mbus::counters::MbusTotals;
+use crate::session::mbus::Refusal;
+use crate::wire::mbus::lines::LineError;
+
+/// What becomes of telegrams beside refusals of [`Refusal`] and [`LineError`].
+const OTHERS: [&str; 13] = [
+    "durable",
+    "duplicate",
+    "part",
+    "busy",
+    "no_meter",
+    "too_many_meters",
+    "too_long",
+    "link_only",
+    "to_meter",
+    "cut",
+    "datagram_too_long",
+    "datagram_empty",
+    "other",
+];
+const CARRIAGES: [Carriage; 2] = [Carriage::Tcp, Carriage::Udp];
+
+type Labels = [(&'static str, &'static str); 2];
+
+/// The metrics of gateways.
+#[derive(Debug)]
+pub(super) struct MbusMetrics {
+    /// By carriage, each by the name of the verdict.
+    verdicts: Vec<(Carriage, &'static str, Counter)>,
+    unknown_gateways: Vec<(Carriage, Counter)>,
+    connections: Gauge,
+    accepted: Counter,
+    refused: Counter,
+    evicted: Counter,
+    timeouts: Counter,
+    tls_failures: Counter,
+    accept_failures: Counter,
+    lines: Counter,
+    datagrams: Counter,
+    meters: Gauge,
+}
+
+impl MbusMetrics {
+    pub(super) fn register(r: &mut Registry) -> Self {
+        let family = Family::<Labels, Counter>::default();
+        let help = "Telegrams of M-Bus gateways by how they came and what became of them";
+        r.register("mbus_telegrams", help, family.clone());
+        let lines = LineError::ALL.iter().map(|error| error.id());
+        let verdicts = OTHERS.into_iter().chain(Refusal::IDS).chain(lines);
+        let row = |(carriage, verdict): (Carriage, &'static str)| {
+            let labels = [("carriage", carriage.id()), ("verdict", verdict)];
+            (carriage, verdict, family.get_or_create_owned(&labels))
+        };
+        let rows = verdicts.flat_map(|verdict| CARRIAGES.map(|carriage| (carriage, verdict)));
+        let verdicts = rows.map(row).collect();
+        let strangers = Family::<[(&'static str, &'static str); 1], Counter>::default();
+        let help = "Times that somebody showed what no M-Bus gateway is known by";
+        r.register("mbus_unknown_gateways", help, strangers.clone());
+        let of = |carriage: Carriage| {
+            let labels = [("carriage", carriage.id())];
+            (carriage, strangers.get_or_create_owned(&labels))
+        };
+        let unknown_gateways = CARRIAGES.map(of).into();
+        let (connections, meters) = (Gauge::default(), Gauge::default());
+        let help = "Connections of M-Bus gateways";
+        r.register("mbus_connections", help, connections.clone());
+        r.register("mbus_meters", "M-Bus meters that are known", meters.clone());
+        let mut counter = |name: &str, help: &str| {
+            let counter = Counter::default();
+            r.register(name, help, counter.clone());
+            counter
+        };
+        Self {
+            verdicts,
+            unknown_gateways,
+            connections,
+            accepted: counter(
+                "mbus_connections_accepted",
+                "Connections of gateways that were accepted",
+            ),
+            refused: counter(
+                "mbus_connections_refused",
+                "Connections of gateways closed at once, because as many as configured were open",
+            ),
+            evicted: counter(
+                "mbus_connections_evicted",
+                "Connections cut before their gateway was known, to make room for newer ones",
+            ),
+            timeouts: counter(
+                "mbus_timeouts",
+                "Connections of gateways that took too long",
+            ),
+            tls_failures: counter(
+                "mbus_tls_failures",
+                "Connections on which no TLS came about",
+            ),
+            accept_failures: counter(
+                "mbus_accept_failures",
+                "Calls of accept for gateways that failed",
+            ),
+            lines: counter("mbus_lines", "Lines of gateways"),
+            datagrams: counter("mbus_datagrams", "Datagrams of gateways"),
+            meters,
+        }
+    }
+
+    /// A telegram came to this.
+    pub(super) fn came_to(&self, carriage: Carriage, verdict: &str) {
+        let find = |name: &str| {
+            let mut rows = self.verdicts.iter();
+            rows.find(|(of, known, _)| *of == carriage && *known == name)
+        };
+        if let Some((_, _, counter)) = find(verdict).or_else(|| find("other")) {
+            counter.inc();
+        }
+    }
+
+    /// Somebody is no gateway.
+    pub(super) fn unknown_gateway(&self, carriage: Carriage) {
+        let mut rows = self.unknown_gateways.iter();
+        if let Some((_, counter)) = rows.find(|(of, _)| *of == carriage) {
+            counter.inc();
+        }
+    }
+
+    pub(super) fn set(&self, totals: &MbusTotals, meters: u64) {
+        self.meters.set(meters);
+        self.connections.set(totals.connections_open);
+        for (counter, total) in [
+            (&self.accepted, totals.connections_accepted),
+            (&self.refused, totals.connections_refused),
+            (&self.evicted, totals.connections_evicted),
+            (&self.timeouts, totals.timeouts),
+            (&self.tls_failures, totals.tls_failures),
+            (&self.accept_failures, totals.accept_failures),
+            (&self.lines, totals.lines_in),
+            (&self.datagrams, totals.datagrams_in),
+        ] {
+            set_total(counter, total);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The real binary, with its own keys, registry and formats.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::running::{Running, terminate};
+use super::world::Line;
+
+const GAS: &str = "6761737765726b65";
+
+/// OMS Volume 2 Annex N, N.2.1: a gas meter in mode 5, with the CRCs of format A and without them.
+const FORMAT_A: &str = "2E44931578563412330333637A2A0020255923C95AAA26D1B2E7493BC2AD013EC4A6F6D3\
+    529B520EDFF0EA6DEFC955B29D6D69EBF3EC8A";
+const PLAIN: &str = "2E4493157856341233037A2A0020255923C95AAA26D1B2E7493B013EC4A6F6D3529B520EDFF0\
+    EA6DEFC99D6D69EBF3";
+const KEY: &str = "0102030405060708090a0b0c0d0e0f11";
+
+fn private(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn kenshin(config: &Path, arguments: &[&str]) {
+    let done = Command::new(env!("CARGO_BIN_EXE_kenshin"))
+        .args(arguments)
+        .arg("--config")
+        .arg(config)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{done:?}");
+}
+
+fn serve(config: &Path, address: SocketAddr) -> Running {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kenshin"));
+    let command = command.arg("serve").arg("--config").arg(config);
+    let mut running = Running(command.stderr(Stdio::null()).spawn().unwrap());
+    for _ in 0..1_000 {
+        assert_eq!(
+            running.try_wait().unwrap(),
+            None,
+            "the server ended at its start"
+        );
+        if std::net::TcpStream::connect(address).is_ok() {
+            return running;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("the server does not listen within 20 s");
+}
+
+/// Writes the meter's key and a configuration. Gives where it is, and where gateways connect.
+fn configure(dir: &Path) -> (PathBuf, SocketAddr) {
+    let (tcp, udp) = {
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        (tcp.local_addr().unwrap(), udp.local_addr().unwrap())
+    };
+    let at = |name: &str| dir.join(name);
+    let meters = format!("meter,utility,key\nELS-12345678-33-03,{GAS},{KEY}\n");
+    private(&at("meters.csv"), &meters);
+    let config = at("kenshin.toml");
+    let text = format!(
+        "data_dir = \"{data}\"\n[listen]\nudp = \"off\"\nudp_alarm = \"off\"\ntcp = \"off\"\n\
+         [api]\nlisten = \"off\"\n[disk]\ncome_back_percent = 98\nalarms_only_percent = 99\n\
+         [mbus]\ntcp = \"{tcp}\"\nudp = \"{udp}\"\n[keys]\nmbus_file = \"{meters}\"\n\
+         allow_clear_keys = true\n[[sink]]\nname = \"files\"\ntype = \"ndjson\"\n\
+         dir = \"{sink}\"\nfrom = \"start\"\n",
+        data = at("data").display(),
+        meters = at("meters.csv").display(),
+        sink = at("sink").display(),
+    );
+    fs::write(&config, text).unwrap();
+    (config, tcp)
+}
+
+/// All records of the sink.
+fn delivered(sink: &Path) -> Vec<Value> {
+    let mut records: Vec<Value> = Vec::new();
+    for file in fs::read_dir(sink).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_file() {
+            let text = fs::read_to_string(path).unwrap();
+            records.extend(
+                text.lines()
+                    .map(|line| serde_json::from_str::<Value>(line).unwrap()),
+            );
+        }
+    }
+    records
+}
+
+#[test]
+fn the_published_telegram_of_a_gas_meter_reaches_the_sink_once_with_its_value() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, tcp) = configure(dir.path());
+    let at = |name: &str| dir.path().join(name);
+    kenshin(&config, &["utility", "put", GAS, "--name", "Gas"]);
+    let token = at("roof.token").display().to_string();
+    let put = [
+        "gateway",
+        "put",
+        "roof",
+        "--utility",
+        GAS,
+        "--token-out",
+        &token,
+    ];
+    kenshin(&config, &put);
+    let token = fs::read_to_string(token).unwrap();
+    let greeting = format!("TOKEN {}\n", token.trim());
+    let mut server = serve(&config, tcp);
+    let mut roof = Line::new(tcp);
+    roof.say(&format!("{greeting}{FORMAT_A}\n{PLAIN}\n"));
+    assert_eq!([roof.hear(), roof.hear()], ["OK 0", "OK 1"]);
+    assert_eq!(roof.hear(), "OK 2 duplicate");
+    let other_meter = FORMAT_A.replacen("78563412330333", "78563412330433", 1);
+    roof.say(&format!("{other_meter}\n{}\n", &PLAIN[..60]));
+    for number in [3, 4] {
+        let heard = roof.hear();
+        assert!(heard.starts_with(&format!("ERR {number} ")), "{heard}");
+    }
+    // A kill, and the same once more.
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let server = serve(&config, tcp);
+    let mut roof = Line::new(tcp);
+    roof.say(&format!("{greeting}{PLAIN}\n"));
+    assert_eq!([roof.hear(), roof.hear()], ["OK 0", "OK 1 duplicate"]);
+    drop(roof);
+    assert_eq!(terminate(server), Some(0));
+    let records = delivered(&at("sink"));
+    let ids: std::collections::BTreeSet<_> = records
+        .iter()
+        .map(|record| record["id"].to_string())
+        .collect();
+    assert_eq!(ids.len(), 1, "{records:?}");
+    let record = &records[0];
+    assert_eq!(record["gateway"], "roof");
+    assert_eq!(record["custody"], "acknowledged");
+    assert_eq!(record["verified"], "check_bytes");
+    assert_eq!(record["security_mode"], 5);
+    assert_eq!(record["measured_local"], "2008-05-31T23:50");
+    let values = record["value"]["records"].as_array().unwrap();
+    assert!(
+        values
+            .iter()
+            .any(|one| one["value"] == "28504.27" && one["unit"] == "m3")
+    );
+}
+
+fn template_says(line: &str) -> bool {
+    let out = Command::new(env!("CARGO_BIN_EXE_kenshin"))
+        .args(["config", "template"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(out.stdout).unwrap();
+    let section = text.split("[mbus]").nth(1).unwrap();
+    let section = section.split("\n[").next().unwrap();
+    section.lines().any(|one| one == line)
+}
+
+#[test]
+fn nothing_listens_for_gateways_unless_an_address_is_set() {
+    for line in ["#udp = \"off\"", "#tcp = \"off\"", "#tls = \"off\""] {
+        assert!(template_says(line), "{line}");
+    }
+}

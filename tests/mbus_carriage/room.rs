@@ -1,0 +1,58 @@
+//! Levels of the disk, and the number of meters.
+
+use kenshin::telemetry::DiskLevel;
+use kenshin::wire::hex::Hex;
+
+use super::world::{Settings, World, line, octets};
+
+fn alarm(counter: u32) -> String {
+    format!("{}\n", Hex(&octets(7, 1, counter, b"alarm")))
+}
+
+#[test]
+fn a_filling_disk_keeps_readings_at_the_gateway_and_a_full_one_alarms_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path());
+    let mut roof = world.connect_as("roof-token");
+    for (level, reading, alarms) in [
+        (DiskLevel::Plenty, "OK", "OK"),
+        (DiskLevel::ComeBack, "BUSY", "OK"),
+        (DiskLevel::AlarmsOnly, "BUSY", "OK"),
+        (DiskLevel::Full, "BUSY", "BUSY"),
+    ] {
+        world.load.set_disk(level);
+        let counter = u32::from(level.number()) * 2 + 1;
+        roof.say(&(line(7, 1, counter) + &alarm(counter + 1)));
+        assert_eq!(roof.hear(), format!("{reading} {counter}"), "{level:?}");
+        assert_eq!(
+            roof.hear(),
+            format!("{alarms} {}", counter + 1),
+            "{level:?}"
+        );
+    }
+    world.load.set_disk(DiskLevel::Plenty);
+    roof.say(&line(7, 1, 3));
+    assert_eq!(roof.hear(), "OK 9", "what was kept back is taken later");
+    world.load.set_queue_percent(90);
+    roof.say(&(line(7, 1, 20) + &alarm(21)));
+    assert_eq!(
+        (roof.hear(), roof.hear()),
+        ("BUSY 10".into(), "OK 11".into())
+    );
+}
+
+#[test]
+fn no_more_meters_are_known_than_configured() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        meters_max: 2,
+        ..Settings::default()
+    };
+    let world = World::with(dir.path(), settings);
+    let mut roof = world.connect_as("roof-token");
+    roof.say(&[line(7, 1, 1), line(7, 2, 1)].concat());
+    assert_eq!((roof.hear(), roof.hear()), ("OK 1".into(), "OK 2".into()));
+    roof.say(&[line(7, 3, 1), line(7, 1, 2)].concat());
+    assert!(roof.hear().starts_with("ERR 3 too_many_meters "));
+    assert_eq!(roof.hear(), "OK 4");
+}
