@@ -14,7 +14,10 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 /// OMS Volume 2 Annex N, N.2.1, and its key.
-const MODE_5: &str = "2E4493157856341233037A2A0020255923C95AAA26D1B2E7493B013EC4A6F6D3529B520EDFF0EA6DEFC99D6D69EBF3";
+const MODE_5: &str = concat!(
+    "2E4493157856341233037A2A0020255923C95AAA26D1B2E7493B01",
+    "3EC4A6F6D3529B520EDFF0EA6DEFC99D6D69EBF3",
+);
 const KEY: &str = "0102030405060708090A0B0C0D0E0F11";
 
 /// Runs the program on lines; its exit code and output.
