@@ -1,6 +1,6 @@
 //! What M-Bus telegrams cost: reading them beside the `m-bus-parser` crate on the same telegrams in
-//! the same run, and opening secured ones with the keys of a million meters. `README.md` beside this
-//! file says how to read it.
+//! the same run, and opening secured ones with the keys of a million meters. `README.md` beside
+//! this file says how to read it.
 
 #![allow(
     clippy::unwrap_used,

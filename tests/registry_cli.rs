@@ -468,7 +468,7 @@ fn a_sink_skips_only_if_that_is_meant_and_the_log_keeps_the_range() {
         .arg(empty.path());
     assert_eq!(elsewhere.output().unwrap().status.code(), Some(2));
     assert_eq!(
-        std::fs::read_dir(empty.path()).unwrap().count(),
+        fs::read_dir(empty.path()).unwrap().count(),
         0,
         "nothing is made"
     );

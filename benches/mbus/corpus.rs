@@ -1,5 +1,5 @@
-//! Telegrams in clear that both sides read: the published vectors as wired frames, and what a folder
-//! of captured telegrams adds (`KENSHIN_MBUS_DATA`, as in `tests/mbus_corpus.rs`).
+//! Telegrams in clear that both sides read: the published vectors as wired frames, and what a
+//! folder of captured telegrams adds (`KENSHIN_MBUS_DATA`, as in `tests/mbus_corpus.rs`).
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! Secured telegrams from their octets to owned values, with the keys of many meters loaded: look-up,
-//! derivation, check, decryption, records.
+//! Secured telegrams from their octets to owned values, with the keys of many meters loaded:
+//! look-up, derivation, check, decryption, records.
 
 use std::hint::black_box;
 

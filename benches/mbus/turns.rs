@@ -1,5 +1,5 @@
-//! Contenders in turns: each round gives every contender some turns one after the other and takes its
-//! fastest, so that all see the same machine. Ratios are taken within a round.
+//! Contenders in turns: each round gives every contender some turns one after the other and takes
+//! its fastest, so that all see the same machine. Ratios are taken within a round.
 
 use std::time::{Duration, Instant};
 

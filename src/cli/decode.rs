@@ -34,8 +34,8 @@ a bad one does not stop the next. An answer follows its uplink, since only with 
 The JSON form is described in protocol-spec/decode-json.md, the key file in
 protocol-spec/vectors/README.md; protocol-spec/vectors/keys.toml is one.
 
-With --protocol mbus a line is a telegram, and behind white space its key of 32 digits if it has one.
-Fragments are put together, and compact frames are read by formats that earlier lines taught.";
+With --protocol mbus a line is a telegram, and behind white space its key of 32 digits if it has
+one. Fragments are put together, and compact frames are read by formats that earlier lines taught.";
 
 /// What `--help` says after the arguments.
 const AFTER_HELP: &str = "\

@@ -154,6 +154,16 @@ struct Extended {
     key: Option<KeyName>,
 }
 
+impl Extended {
+    /// What its check proves.
+    const fn verified(&self) -> Verified {
+        match self.key {
+            Some(_) => Verified::CheckBytes,
+            None => Verified::None,
+        }
+    }
+}
+
 /// Takes the extended link layer off, if there is one. `at` moves behind it.
 // clause: EN 13757-4, 13.2.9
 fn extended_link(
@@ -329,10 +339,7 @@ fn transport<'a>(
     };
     let found = secured::open(&secured, keys, from_transport, trial)?;
     let of_ell = of.extended.key;
-    let verified = found.verified.max(match of_ell {
-        Some(_) => Verified::CheckBytes,
-        None => Verified::None,
-    });
+    let verified = found.verified.max(of.extended.verified());
     if policy == Policy::MustBeEncrypted
         && !(found.is_encrypted || of.extended.is_encrypted)
         && !may_be_clear(header.ci, found.payload.is_empty())

@@ -1,7 +1,8 @@
 //! What can be wrong with a telegram, before anybody asks for a key.
 //!
-//! A [`MbusError`] ends the reading of a telegram; a [`RecordFault`] is about one record and leaves
-//! the others. Neither holds an octet of the input beyond one code, so both can be logged.
+//! A [`MbusError`] ends the reading of a telegram; a [`RecordFault`](super::app::RecordFault) is
+//! about one record and leaves the others. Neither holds an octet of the input beyond one code, so
+//! both can be logged.
 
 use core::fmt;
 

@@ -1,8 +1,8 @@
 //! Formats of compact frames that are known from the field, so that a compact frame can be read
 //! before a full one of its kind came.
 //!
-//! A format needs no trust: the signature in a frame is the CRC of the format's heads, and the frame
-//! has a CRC over what comes out. The heads are facts of Kamstrup water and heat meters, as
+//! A format needs no trust: the signature in a frame is the CRC of the format's heads, and the
+//! frame has a CRC over what comes out. The heads are facts of Kamstrup water and heat meters, as
 //! wmbusmeters and other open decoders list them.
 
 use crate::wire::mbus::crc::crc;

@@ -1,0 +1,105 @@
+//! `kenshin decode --protocol mbus` as a program: published telegrams in, their values out.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+/// OMS Volume 2 Annex N, N.2.1, and its key.
+const MODE_5: &str = concat!(
+    "2E4493157856341233037A2A0020255923C95AAA26D1B2E7493B01",
+    "3EC4A6F6D3529B520EDFF0EA6DEFC99D6D69EBF3",
+);
+const KEY: &str = "0102030405060708090A0B0C0D0E0F11";
+
+/// Runs the program on lines; its exit code and output.
+fn decode(arguments: &[&str], input: &str) -> (Option<i32>, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kenshin"))
+        .args(["decode", "--protocol", "mbus"])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    (
+        output.status.code(),
+        String::from_utf8(output.stdout).unwrap(),
+    )
+}
+
+fn objects(text: &str) -> Vec<Value> {
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn a_telegram_and_its_key_give_exact_values() {
+    let (code, text) = decode(&[], &format!("# gas\n\n{MODE_5} {KEY}\n"));
+    assert_eq!(code, Some(0));
+    let object = &objects(&text)[0];
+    assert_eq!(object["address"]["id"], "12345678");
+    assert_eq!(object["security"]["verified"], "check_bytes");
+    let record = &object["records"][0];
+    assert_eq!(
+        (&record["value"], &record["unit"]),
+        (&"28504.27".into(), &"m3".into())
+    );
+    assert_eq!(object["records"][1]["value"], "2008-05-31T23:50");
+}
+
+#[test]
+fn what_is_refused_says_why_and_the_next_line_goes_on() {
+    let wrong = KEY.replace("11", "12");
+    let short = "zz";
+    let busy = "68040468080170088116";
+    let lines = format!("{MODE_5}\n{MODE_5} {wrong}\n{short}\n{busy}\n");
+    let (code, text) = decode(&[], &lines);
+    assert_eq!(code, Some(1));
+    let objects = objects(&text);
+    assert_eq!(objects.len(), 4);
+    assert_eq!(objects[0]["error"]["kind"], "no_key");
+    assert_eq!(objects[1]["error"]["kind"], "wrong_key");
+    assert_eq!(objects[2]["error"]["kind"], "bad_hex");
+    for object in &objects[..3] {
+        assert_eq!(object["ok"], false);
+        assert_eq!(object["records"].as_array().unwrap().len(), 0);
+    }
+    assert_eq!(objects[3]["application_error"]["name"], "application_busy");
+    assert!(!text.contains(&wrong), "no key is repeated");
+}
+
+#[test]
+fn a_bad_record_leaves_the_others() {
+    // A volume, and a record that ends too early.
+    let telegram = "1344931578563412330378041327000000041300";
+    let (code, text) = decode(&[], &format!("{telegram}\n"));
+    assert_eq!(code, Some(1), "{text}");
+    let object = &objects(&text)[0];
+    assert_eq!(object["records"][0]["value"], "0.039", "{text}");
+    assert!(object["error"]["offset"].as_u64().is_some(), "{text}");
+}
+
+#[test]
+fn a_person_sees_the_layers_and_the_values() {
+    let (code, text) = decode(&["--pretty"], &format!("{MODE_5} {KEY}\n"));
+    assert_eq!(code, Some(0));
+    for shown in ["ELS-12345678-33-03", "security mode 5", "28504.27", "m3"] {
+        assert!(text.contains(shown), "{shown} {text}");
+    }
+}
