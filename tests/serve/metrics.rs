@@ -169,7 +169,7 @@ impl Scrape {
         let is_at_rest = |name: &str| AT_REST.iter().any(|(at_rest, _)| *at_rest == name);
         let mut families: BTreeMap<&str, f64> = BTreeMap::new();
         let mut unmoved = Vec::new();
-        // No gateway calls here: what telegrams of meters come to is counted in `mbus_carriage`.
+        // No gateway calls here.
         let of_terminals = |(series, _): &(&String, &f64)| !series.starts_with("mbus_");
         for (series, value) in self.0.iter().filter(of_terminals) {
             let (family, label) = match series.split_once('{') {
