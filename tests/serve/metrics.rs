@@ -169,7 +169,9 @@ impl Scrape {
         let is_at_rest = |name: &str| AT_REST.iter().any(|(at_rest, _)| *at_rest == name);
         let mut families: BTreeMap<&str, f64> = BTreeMap::new();
         let mut unmoved = Vec::new();
-        for (series, value) in &self.0 {
+        // No gateway calls here.
+        let of_terminals = |(series, _): &(&String, &f64)| !series.starts_with("mbus_");
+        for (series, value) in self.0.iter().filter(of_terminals) {
             let (family, label) = match series.split_once('{') {
                 Some((family, labels)) => (family, labels.split('"').nth(1)),
                 None => (series.as_str(), None),
