@@ -20,7 +20,7 @@ pub mod mbus;
 pub mod pretty;
 
 use decoder::Decoder;
-use lines::{Line, Lines};
+use lines::{Line, Lines, Text};
 
 /// What `--help` says beyond the arguments.
 pub const LONG_ABOUT: &str = "\
@@ -151,15 +151,11 @@ pub fn decode_lines(
     is_pretty: bool,
 ) -> Result<Outcome, StreamError> {
     let mut decoder = Decoder::new(keys);
-    let mut lines = Lines::new(input);
-    let mut outcome = Outcome::AllDecoded;
-    let mut text = String::new();
-    while let Some((number, line)) = lines.next_line().map_err(StreamError::Read)? {
-        text.clear();
-        let ok = match line {
-            Line::Blank => continue,
+    each_line(input, output, |number, line, text| {
+        Some(match Line::from(line) {
+            Line::Blank => return None,
             Line::Bad(error) if is_pretty => {
-                pretty::bad_line(&mut text, number, &error);
+                pretty::bad_line(text, number, &error);
                 false
             }
             Line::Bad(error) => {
@@ -169,12 +165,30 @@ pub fn decode_lines(
             Line::Frame(frame) => {
                 let decoded = decoder.decode(&frame);
                 if is_pretty {
-                    !pretty::frame(&mut text, number, &frame, &decoded)
+                    !pretty::frame(text, number, &frame, &decoded)
                 } else {
                     text.push_str(&decoded.json.to_string());
                     decoded.failure.is_none()
                 }
             }
+        })
+    })
+}
+
+/// Has what becomes of each line written. `write` says whether the line is good; none where it gives
+/// nothing.
+fn each_line(
+    input: impl BufRead,
+    output: &mut impl Write,
+    mut write: impl FnMut(u64, Text<'_>, &mut String) -> Option<bool>,
+) -> Result<Outcome, StreamError> {
+    let mut lines = Lines::new(input);
+    let mut outcome = Outcome::AllDecoded;
+    let mut text = String::new();
+    while let Some((number, line)) = lines.next_text().map_err(StreamError::Read)? {
+        text.clear();
+        let Some(ok) = write(number, line, &mut text) else {
+            continue;
         };
         text.push('\n');
         output

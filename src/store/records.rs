@@ -79,10 +79,65 @@ pub enum RecordsError {
     Record(#[from] RecordError),
 }
 
+/// What a frame came to in an answer.
+struct Looked {
+    /// When it was received, and how far ahead of that what it says may be measured: UTC seconds.
+    latest_utc_s: u32,
+    /// What it gave.
+    shown: usize,
+}
+
+/// Walks the frames of one kind of a terminal or meter, the newest first, within the bounds of one
+/// answer. `newest` is the last of them that is folded, and `look` shows what of one is asked for.
+fn look_through(
+    (log, state): (&CommitLog, &State),
+    query: &RecordQuery,
+    (kind, newest): (u8, impl FnOnce() -> Option<Lsn>),
+    mut look: impl FnMut(Lsn, &[u8]) -> Result<Looked, RecordsError>,
+) -> Result<Page, RecordsError> {
+    // In this order: what is before the end is in the state.
+    let end = log.durable_end().min(state.folded());
+    let newest = newest();
+    let before = query.before.unwrap_or(end).min(end);
+    let walk = Walk {
+        newest: newest.filter(|newest| *newest < before),
+        segments_max: SEGMENTS_MAX,
+        ..Walk::default()
+    };
+    let limit = usize::try_from(query.limit.clamp(1, RECORDS_MAX)).unwrap_or(1);
+    let (mut shown, mut frames, mut old) = (0_usize, 0_usize, 0_usize);
+    let mut history = log.walk(query.terminal, walk).before(before);
+    for frame in history.by_ref() {
+        let frame = frame?;
+        if frame.kind != kind {
+            continue;
+        }
+        if shown >= limit || frames >= FRAMES_MAX {
+            let next = Some(frame.next);
+            return Ok(Page { end, next });
+        }
+        frames = frames.saturating_add(1);
+        let looked = look(frame.lsn, &frame.payload)?;
+        shown = shown.saturating_add(looked.shown);
+        let is_old = looked.latest_utc_s < query.from_utc_s;
+        old = if is_old { old.saturating_add(1) } else { 0 };
+        if old >= OLD_FRAMES {
+            return Ok(Page { end, next: None });
+        }
+    }
+    let next = history.cut_at();
+    Ok(Page { end, next })
+}
+
+impl RecordQuery {
+    const fn asks_for(&self, at_utc_s: u32) -> bool {
+        at_utc_s >= self.from_utc_s && at_utc_s < self.to_utc_s
+    }
+}
+
 /// Shows the records that a query asks for: steps newest first, the records of one step in the
 /// order of their frame. What has no time of its own counts by its receipt. `state` is what the log
-/// adds up to. `zone` is that of
-/// terminals whose frame does not tell theirs.
+/// adds up to. `zone` is that of terminals whose frame does not tell theirs.
 ///
 /// # Errors
 ///
@@ -94,48 +149,24 @@ pub fn records_over_time(
     zone: Zone,
     mut show: impl FnMut(&OutwardRecord<'_>),
 ) -> Result<Page, RecordsError> {
-    // In this order: what is before the end is in the state.
-    let end = log.durable_end().min(state.folded());
-    let last = state.table.with(query.terminal, |entry| entry.hot.applied);
-    let before = query.before.unwrap_or(end).min(end);
-    let walk = Walk {
-        newest: last.filter(|last| *last < before),
-        segments_max: SEGMENTS_MAX,
-        ..Walk::default()
-    };
-    let limit = usize::try_from(query.limit.clamp(1, RECORDS_MAX)).unwrap_or(1);
-    let (mut shown, mut frames, mut old) = (0_usize, 0_usize, 0_usize);
-    let mut history = log.walk(query.terminal, walk).before(before);
-    for frame in history.by_ref() {
-        let frame = frame?;
-        if frame.kind != KIND_STEP {
-            continue;
-        }
-        if shown >= limit || frames >= FRAMES_MAX {
-            let next = Some(frame.next);
-            return Ok(Page { end, next });
-        }
-        frames = frames.saturating_add(1);
-        let lsn = frame.lsn;
-        let step = SessionStep::decode(&frame.payload);
+    let newest = || state.table.with(query.terminal, |entry| entry.hot.applied);
+    look_through((log, state), query, (KIND_STEP, newest), |lsn, payload| {
+        let step = SessionStep::decode(payload);
         let step = step.map_err(|cause| RecordsError::Step { lsn, cause })?;
-        let is_old = step.received_utc_s.saturating_add(AHEAD_MAX_S) < query.from_utc_s;
-        old = if is_old { old.saturating_add(1) } else { 0 };
-        if old >= OLD_FRAMES {
-            return Ok(Page { end, next: None });
-        }
+        let mut shown = 0_usize;
         let lanes = query.lane.into();
         records_of(lsn, query.terminal, &step, lanes, zone, |record| {
             let measured = record.measured.map(|measured| measured.utc_s);
-            let at = measured.unwrap_or(record.received_utc_s);
-            if at >= query.from_utc_s && at < query.to_utc_s {
+            if query.asks_for(measured.unwrap_or(record.received_utc_s)) {
                 show(record);
                 shown = shown.saturating_add(1);
             }
         })?;
-    }
-    let next = history.cut_at();
-    Ok(Page { end, next })
+        Ok(Looked {
+            latest_utc_s: step.received_utc_s.saturating_add(AHEAD_MAX_S),
+            shown,
+        })
+    })
 }
 
 /// Shows the telegrams of an M-Bus meter that a query asks for, whose terminal is the meter's
@@ -150,45 +181,23 @@ pub fn telegrams_over_time(
     query: &RecordQuery,
     mut show: impl FnMut(Lsn, &Telegram<'_>),
 ) -> Result<Page, RecordsError> {
-    // In this order: what is before the end is in the state.
-    let end = log.durable_end().min(state.folded());
-    let last = state.meters.applied(query.terminal);
-    let before = query.before.unwrap_or(end).min(end);
-    let walk = Walk {
-        newest: last.filter(|last| *last < before),
-        segments_max: SEGMENTS_MAX,
-        ..Walk::default()
-    };
-    let limit = usize::try_from(query.limit.clamp(1, RECORDS_MAX)).unwrap_or(1);
-    let (mut shown, mut frames, mut old) = (0_usize, 0_usize, 0_usize);
-    let mut history = log.walk(query.terminal, walk).before(before);
-    for frame in history.by_ref() {
-        let frame = frame?;
-        if frame.kind != KIND_TELEGRAM {
-            continue;
-        }
-        if shown >= limit || frames >= FRAMES_MAX {
-            let next = Some(frame.next);
-            return Ok(Page { end, next });
-        }
-        frames = frames.saturating_add(1);
-        let lsn = frame.lsn;
-        let telegram = Telegram::decode(&frame.payload);
-        let telegram = telegram.map_err(|cause| RecordsError::Telegram { lsn, cause })?;
-        let at = u32::try_from(telegram.received_utc_ms / 1_000).unwrap_or(u32::MAX);
-        old = if at < query.from_utc_s {
-            old.saturating_add(1)
-        } else {
-            0
-        };
-        if old >= OLD_FRAMES {
-            return Ok(Page { end, next: None });
-        }
-        if telegram.lane() == query.lane && at >= query.from_utc_s && at < query.to_utc_s {
-            show(lsn, &telegram);
-            shown = shown.saturating_add(1);
-        }
-    }
-    let next = history.cut_at();
-    Ok(Page { end, next })
+    let newest = || state.meters.applied(query.terminal);
+    look_through(
+        (log, state),
+        query,
+        (KIND_TELEGRAM, newest),
+        |lsn, payload| {
+            let telegram = Telegram::decode(payload);
+            let telegram = telegram.map_err(|cause| RecordsError::Telegram { lsn, cause })?;
+            let at = u32::try_from(telegram.received_utc_ms / 1_000).unwrap_or(u32::MAX);
+            let is_wanted = telegram.lane() == query.lane && query.asks_for(at);
+            if is_wanted {
+                show(lsn, &telegram);
+            }
+            Ok(Looked {
+                latest_utc_s: at,
+                shown: usize::from(is_wanted),
+            })
+        },
+    )
 }

@@ -42,7 +42,20 @@ fn a_filling_disk_keeps_readings_at_the_gateway_and_a_full_one_alarms_too() {
 }
 
 #[test]
-fn no_more_meters_are_known_than_configured() {
+fn an_alarm_that_anybody_can_send_has_no_claim_on_the_room_for_alarms() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path());
+    let mut roof = world.connect_as("roof-token");
+    let clear = |counter| format!("{}\n", Hex(&octets(0, 2, counter, b"alarm")));
+    roof.say(&clear(1));
+    assert_eq!(roof.hear(), "OK 1");
+    world.load.set_disk(DiskLevel::ComeBack);
+    roof.say(&(clear(2) + &alarm(1)));
+    assert_eq!((roof.hear(), roof.hear()), ("BUSY 2".into(), "OK 3".into()));
+}
+
+#[test]
+fn no_more_meters_without_a_key_are_known_than_configured() {
     let dir = tempfile::tempdir().unwrap();
     let settings = Settings {
         meters_max: 2,
@@ -50,9 +63,14 @@ fn no_more_meters_are_known_than_configured() {
     };
     let world = World::with(dir.path(), settings);
     let mut roof = world.connect_as("roof-token");
-    roof.say(&[line(7, 1, 1), line(7, 2, 1)].concat());
+    roof.say(&[line(0, 1, 1), line(0, 2, 1)].concat());
     assert_eq!((roof.hear(), roof.hear()), ("OK 1".into(), "OK 2".into()));
-    roof.say(&[line(7, 3, 1), line(7, 1, 2)].concat());
+    roof.say(&[line(0, 3, 1), line(0, 1, 2), line(7, 3, 1)].concat());
     assert!(roof.hear().starts_with("ERR 3 too_many_meters "));
     assert_eq!(roof.hear(), "OK 4");
+    assert_eq!(
+        roof.hear(),
+        "OK 5",
+        "a meter whose key is known is never shut out"
+    );
 }

@@ -100,7 +100,7 @@ pub(crate) struct Registry {
     pub(crate) certificate: Mutex<Option<[u8; 32]>>,
 }
 
-fn gateway(name: &str, utility: UtilityId) -> Gateway {
+pub(crate) fn gateway(name: &str, utility: UtilityId) -> Gateway {
     Gateway {
         name: name.into(),
         utility,
@@ -233,20 +233,17 @@ impl World {
             ..LogOptions::default()
         };
         let booted = boot(Arc::new(RealFs), dir, options, 1, LinkKeyring::new()).unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (registry, counts): (Arc<Registry>, Arc<Counts>) = Default::default();
         let load = Arc::new(Load::default());
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let intake = MbusIntake::new(MbusParts {
-            state: Arc::clone(&booted.state),
-            log: Arc::clone(&booted.log),
+        let parts = MbusParts {
             load: Arc::clone(&load),
-            clock: Arc::clone(&clock),
-            opener: Arc::new(Opener),
             gateways: Arc::<Registry>::clone(&registry),
-            formats: Arc::new(NoFormats),
             verdicts: Arc::<Counts>::clone(&counts),
             meters_max: settings.meters_max,
-        });
+            ..parts_of(&booted, &clock)
+        };
+        let intake = MbusIntake::new(parts);
         let local = SocketAddr::from(([127, 0, 0, 1], 0));
         let bound = MbusBound::new(MbusNetOptions {
             udp: Some(local),
@@ -318,6 +315,21 @@ impl World {
         let listeners = self.listeners.take().unwrap();
         let handle = self.runtime.handle().clone();
         std::thread::spawn(move || handle.block_on(listeners.drain(Duration::from_secs(5))))
+    }
+}
+
+/// An intake's parts, with stand-ins for keys and registry.
+pub(crate) fn parts_of(booted: &Booted, clock: &Arc<dyn Clock>) -> MbusParts {
+    MbusParts {
+        state: Arc::clone(&booted.state),
+        log: Arc::clone(&booted.log),
+        load: Arc::default(),
+        clock: Arc::clone(clock),
+        opener: Arc::new(Opener),
+        gateways: Arc::new(Registry::default()),
+        formats: Arc::new(NoFormats),
+        verdicts: Arc::new(Counts::default()),
+        meters_max: 1_000,
     }
 }
 

@@ -35,6 +35,19 @@ pub enum Text<'a> {
     Line(&'a [u8]),
 }
 
+impl From<Text<'_>> for Line {
+    fn from(text: Text<'_>) -> Self {
+        match text {
+            Text::Blank => Self::Blank,
+            Text::TooLong => Self::Bad(LineError::TooLong),
+            Text::Line(text) => match from_hex(text) {
+                Ok(frame) => Self::Frame(frame),
+                Err(error) => Self::Bad(error),
+            },
+        }
+    }
+}
+
 /// Why a line is no frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum LineError {
@@ -99,26 +112,6 @@ impl<R: BufRead> Lines<R> {
             number: 0,
             line: Vec::new(),
         }
-    }
-
-    /// The next line as a frame, and its number, from 1; none at the end of the stream.
-    ///
-    /// # Errors
-    ///
-    /// What the stream gives.
-    pub fn next_line(&mut self) -> io::Result<Option<(u64, Line)>> {
-        let next = self.next_text()?;
-        Ok(next.map(|(number, text)| {
-            let line = match text {
-                Text::Blank => Line::Blank,
-                Text::TooLong => Line::Bad(LineError::TooLong),
-                Text::Line(text) => match from_hex(text) {
-                    Ok(frame) => Line::Frame(frame),
-                    Err(error) => Line::Bad(error),
-                },
-            };
-            (number, line)
-        }))
     }
 
     /// The next line as it stands, and its number, from 1; none at the end of the stream.
@@ -227,11 +220,16 @@ fn digit(character: u8) -> Option<u8> {
 mod tests {
     use super::*;
 
+    fn next<R: BufRead>(lines: &mut Lines<R>) -> Option<(u64, Line)> {
+        let next = lines.next_text().unwrap();
+        next.map(|(number, text)| (number, text.into()))
+    }
+
     fn all(text: &[u8]) -> Vec<(u64, Line)> {
         // A small buffer, so that lines come in pieces.
         let mut lines = Lines::new(io::BufReader::with_capacity(3, text));
         let mut found = Vec::new();
-        while let Some(line) = lines.next_line().unwrap() {
+        while let Some(line) = next(&mut lines) {
             found.push(line);
         }
         found
@@ -301,11 +299,11 @@ mod tests {
         text.extend(vec![b'0'; LINE_MAX + 1]);
         text.extend_from_slice(b"\n01\n");
         let mut lines = Lines::new(text.as_slice());
-        let longest = lines.next_line().unwrap().unwrap().1;
+        let longest = next(&mut lines).unwrap().1;
         assert_eq!(longest, Line::Frame(vec![0; LINE_MAX / 2]));
-        let too_long = lines.next_line().unwrap().unwrap().1;
+        let too_long = next(&mut lines).unwrap().1;
         assert_eq!(too_long, Line::Bad(LineError::TooLong));
         assert!(lines.line.capacity() <= 2 * LINE_MAX);
-        assert_eq!(lines.next_line().unwrap(), Some((3, Line::Frame(vec![1]))));
+        assert_eq!(next(&mut lines), Some((3, Line::Frame(vec![1]))));
     }
 }

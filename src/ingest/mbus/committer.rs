@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use crate::model::{Lane, TerminalId};
+use crate::model::TerminalId;
 use crate::store::log::Underway;
 use crate::store::state::meters::Mark;
 
@@ -26,12 +26,13 @@ pub(super) struct Settled {
     pub(super) is_durable: bool,
 }
 
-/// Two threads that wait: frames of one lane are settled in the order in which they were queued,
-/// and an alarm does not wait for a reading. How many wait is bounded by the queues of the log.
+/// Two threads that wait: frames of one queue of the log are settled in the order in which they were
+/// queued, and what is urgent does not wait for what is not. How many wait is bounded by those
+/// queues.
 #[derive(Debug)]
 pub(super) struct Committer {
-    alarm: Option<Sender<Waiting>>,
-    bulk: Option<Sender<Waiting>>,
+    urgent: Option<Sender<Waiting>>,
+    other: Option<Sender<Waiting>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -39,29 +40,28 @@ impl Committer {
     pub(super) fn start(settle: impl Fn(Settled) + Send + Sync + 'static) -> io::Result<Self> {
         let settle = Arc::new(settle);
         let mut committer = Self {
-            alarm: None,
-            bulk: None,
+            urgent: None,
+            other: None,
             threads: Vec::new(),
         };
-        for lane in [Lane::Alarm, Lane::Bulk] {
+        for is_urgent in [true, false] {
             let (sender, waiting) = channel();
             let settle = Arc::clone(&settle);
             let thread = std::thread::Builder::new().name("mbus-commit".to_owned());
             let thread = thread.spawn(move || settle_all(&waiting, &*settle))?;
             committer.threads.push(thread);
-            match lane {
-                Lane::Alarm => committer.alarm = Some(sender),
-                Lane::Bulk => committer.bulk = Some(sender),
-            }
+            let place = if is_urgent {
+                &mut committer.urgent
+            } else {
+                &mut committer.other
+            };
+            *place = Some(sender);
         }
         Ok(committer)
     }
 
-    pub(super) fn wait_for(&self, underway: Underway, meter: TerminalId, mark: Mark, lane: Lane) {
-        let sender = match lane {
-            Lane::Alarm => &self.alarm,
-            Lane::Bulk => &self.bulk,
-        };
+    pub(super) fn wait_for(&self, underway: Underway, meter: TerminalId, mark: Mark, urgent: bool) {
+        let sender = if urgent { &self.urgent } else { &self.other };
         let waiting = Waiting {
             underway,
             meter,
@@ -76,8 +76,8 @@ impl Committer {
 
 impl Drop for Committer {
     fn drop(&mut self) {
-        self.alarm = None;
-        self.bulk = None;
+        self.urgent = None;
+        self.other = None;
         for thread in self.threads.drain(..) {
             // A panic was told when it happened.
             thread.join().ok();

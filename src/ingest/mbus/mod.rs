@@ -25,6 +25,7 @@ use crate::ingest::load::Load;
 use crate::model::telegram::{Carriage, TELEGRAM_DECODER_VERSION, lane_of};
 use crate::model::{Lane, Telegram};
 use crate::net::mbus::contract::{Answer, Gateway, Heard, Proof, TelegramHandler, Transport};
+use crate::session::mbus::{Security, Verified};
 use crate::store::log::{Append, CommitLog};
 use crate::store::state::State;
 use crate::store::state::fold::KIND_TELEGRAM;
@@ -139,7 +140,8 @@ impl MbusIntake {
             );
         };
         let lane = lane_of(opened.ci, opened.status);
-        if !has_room(&parts.load, lane) {
+        let urgent = lane == Lane::Alarm && is_proven(&opened.security);
+        if !has_room(&parts.load, urgent) {
             return asker.answer(&self.core, Answer::Busy);
         }
         let received_utc_ms = parts.clock.utc_ms();
@@ -168,16 +170,17 @@ impl MbusIntake {
             payload: &opened.payload,
         };
         telegram.digest = telegram.digest_of_content();
-        self.append_if_new(&telegram, lane, asker);
+        self.append_if_new(&telegram, (lane, urgent), asker);
     }
 
-    fn append_if_new(&self, telegram: &Telegram<'_>, lane: Lane, asker: Asker) {
+    fn append_if_new(&self, telegram: &Telegram<'_>, (lane, urgent): (Lane, bool), asker: Asker) {
         let core = &self.core;
         let (meter, mark) = (telegram.terminal(), Mark::of(telegram));
         let mut shard = core.underway.shard(meter);
         let asker = match shard.join(meter, &mark, asker) {
             Ok(()) => return,
             Err((Place::Taken, asker)) => return asker.refuse(core, Seen::Replay),
+            Err((Place::Crowded, asker)) => return asker.answer(core, Answer::Busy),
             Err((Place::Free, asker)) => asker,
         };
         match core.parts.state.meters.judge(meter, &mark) {
@@ -198,7 +201,9 @@ impl MbusIntake {
             }
         }
         let meters = &core.parts.state.meters;
-        if !meters.knows(meter) && meters.len() >= core.parts.meters_max {
+        // Meters with a key are as many as the ring has; of the others anybody can make up some.
+        let may_be_made_up = !is_proven(&telegram.security) && !meters.knows(meter);
+        if may_be_made_up && meters.len() >= core.parts.meters_max {
             let text = "mbus.meters_max meters are known, and this is another".to_owned();
             let id = "too_many_meters";
             return asker.answer(core, Answer::Refused { id, text });
@@ -216,7 +221,7 @@ impl MbusIntake {
         let append = Append {
             kind: KIND_TELEGRAM,
             lanes: lane.into(),
-            urgent: lane == Lane::Alarm,
+            urgent,
             terminal: Some(meter),
             payload,
             guard: None,
@@ -227,7 +232,7 @@ impl MbusIntake {
                 core.pending.fetch_add(1, Ordering::AcqRel);
                 shard.begin(meter, mark, asker);
                 drop(shard);
-                self.committer.wait_for(underway, meter, mark, lane);
+                self.committer.wait_for(underway, meter, mark, urgent);
             }
             Err(_) => asker.answer(core, Answer::Busy),
         }
@@ -301,10 +306,17 @@ fn is_near(heard_utc_ms: u64, received_utc_ms: u64) -> bool {
         && heard_utc_ms >= received_utc_ms.saturating_sub(BEFORE_MAX_MS)
 }
 
-fn has_room(load: &Load, lane: Lane) -> bool {
-    match lane {
-        Lane::Alarm => !load.takes_nothing(),
-        Lane::Bulk => load.takes_readings(),
+/// Whether a key vouches for a telegram. What comes in clear anybody can send over the air, so that
+/// it has no claim on what is kept for alarms.
+fn is_proven(security: &Security) -> bool {
+    security.verified > Verified::None
+}
+
+fn has_room(load: &Load, urgent: bool) -> bool {
+    if urgent {
+        !load.takes_nothing()
+    } else {
+        load.takes_readings()
     }
 }
 

@@ -9,6 +9,8 @@ use crate::model::TerminalId;
 use crate::store::state::meters::Mark;
 
 const SHARDS: usize = 64;
+/// Who may wait for one telegram: more gateways than hear one meter.
+const ASKERS_MAX: usize = 256;
 
 /// One telegram.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(super) enum Place {
     Free,
     /// Another telegram that is under way has it.
     Taken,
+    /// A copy is under way, and too many wait for it already.
+    Crowded,
 }
 
 /// All of them.
@@ -70,6 +74,9 @@ impl Shard<'_> {
             .iter_mut()
             .find(|entry| mark.is_copy_of(&entry.mark))
         {
+            if entry.askers.len() >= ASKERS_MAX {
+                return Err((Place::Crowded, asker));
+            }
             entry.askers.push(asker);
             return Ok(());
         }

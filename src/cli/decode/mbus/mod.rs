@@ -4,8 +4,8 @@ use std::io::{BufRead, Write};
 
 use crate::keyring::mbus::MeterKeyring;
 
-use super::lines::{Lines, Text};
-use super::{Outcome, StreamError};
+use super::lines::Text;
+use super::{Outcome, StreamError, each_line};
 
 mod decoder;
 mod json;
@@ -28,36 +28,23 @@ pub fn decode_lines(
     is_pretty: bool,
 ) -> Result<Outcome, StreamError> {
     let mut decoder = Decoder::new(ring);
-    let mut lines = Lines::new(input);
-    let mut outcome = Outcome::AllDecoded;
-    let mut text = String::new();
-    while let Some((number, line)) = lines.next_text().map_err(StreamError::Read)? {
-        text.clear();
+    each_line(input, output, |number, line, text| {
         let telegram = match line {
-            Text::Blank => continue,
+            Text::Blank => return None,
             Text::TooLong => Err(line::LineError::TooLong),
             Text::Line(line) => Telegram::parse(line),
         };
-        let ok = match (telegram, is_pretty) {
-            (Ok(telegram), false) => decoder.decode(&telegram, &mut text),
-            (Ok(telegram), true) => pretty::telegram(&mut decoder, number, &telegram, &mut text),
+        Some(match (telegram, is_pretty) {
+            (Ok(telegram), false) => decoder.decode(&telegram, text),
+            (Ok(telegram), true) => pretty::telegram(&mut decoder, number, &telegram, text),
             (Err(error), false) => {
-                json::write_line_error(&mut text, &error);
+                json::write_line_error(text, &error);
                 false
             }
             (Err(error), true) => {
-                pretty::bad_line(number, &error, &mut text);
+                pretty::bad_line(number, &error, text);
                 false
             }
-        };
-        text.push('\n');
-        output
-            .write_all(text.as_bytes())
-            .map_err(StreamError::Write)?;
-        if !ok {
-            outcome = Outcome::SomeRefused;
-        }
-    }
-    output.flush().map_err(StreamError::Write)?;
-    Ok(outcome)
+        })
+    })
 }
