@@ -1,7 +1,8 @@
 //! The real binary, with its own keys, registry and formats.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -46,7 +47,7 @@ fn serve(config: &Path, address: SocketAddr) -> Running {
             None,
             "the server ended at its start"
         );
-        if std::net::TcpStream::connect(address).is_ok() {
+        if TcpStream::connect(address).is_ok() {
             return running;
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -54,12 +55,15 @@ fn serve(config: &Path, address: SocketAddr) -> Running {
     panic!("the server does not listen within 20 s");
 }
 
-/// Writes the meter's key and a configuration. Gives where it is, and where gateways connect.
-fn configure(dir: &Path) -> (PathBuf, SocketAddr) {
-    let (tcp, udp) = {
+/// Writes the meter's key and a configuration. Gives where it is, and where gateways connect and
+/// metrics are.
+fn configure(dir: &Path) -> (PathBuf, SocketAddr, SocketAddr) {
+    let (tcp, http, udp) = {
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let http = TcpListener::bind("127.0.0.1:0").unwrap();
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-        (tcp.local_addr().unwrap(), udp.local_addr().unwrap())
+        let [tcp, http] = [tcp, http].map(|one| one.local_addr().unwrap());
+        (tcp, http, udp.local_addr().unwrap())
     };
     let at = |name: &str| dir.join(name);
     let meters = format!("meter,utility,key\nELS-12345678-33-03,{GAS},{KEY}\n");
@@ -67,7 +71,7 @@ fn configure(dir: &Path) -> (PathBuf, SocketAddr) {
     let config = at("kenshin.toml");
     let text = format!(
         "data_dir = \"{data}\"\n[listen]\nudp = \"off\"\nudp_alarm = \"off\"\ntcp = \"off\"\n\
-         [api]\nlisten = \"off\"\n[disk]\ncome_back_percent = 98\nalarms_only_percent = 99\n\
+         [api]\nlisten = \"{http}\"\n[disk]\ncome_back_percent = 98\nalarms_only_percent = 99\n\
          [mbus]\ntcp = \"{tcp}\"\nudp = \"{udp}\"\n[keys]\nmbus_file = \"{meters}\"\n\
          allow_clear_keys = true\n[[sink]]\nname = \"files\"\ntype = \"ndjson\"\n\
          dir = \"{sink}\"\nfrom = \"start\"\n",
@@ -76,7 +80,19 @@ fn configure(dir: &Path) -> (PathBuf, SocketAddr) {
         sink = at("sink").display(),
     );
     fs::write(&config, text).unwrap();
-    (config, tcp)
+    (config, tcp, http)
+}
+
+/// What the server tells of itself.
+fn metrics(http: SocketAddr) -> String {
+    // Levels are looked at some times a second.
+    std::thread::sleep(Duration::from_millis(1_500));
+    let mut stream = TcpStream::connect(http).unwrap();
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
 }
 
 /// All records of the sink.
@@ -98,7 +114,7 @@ fn delivered(sink: &Path) -> Vec<Value> {
 #[test]
 fn the_published_telegram_of_a_gas_meter_reaches_the_sink_once_with_its_value() {
     let dir = tempfile::tempdir().unwrap();
-    let (config, tcp) = configure(dir.path());
+    let (config, tcp, http) = configure(dir.path());
     let at = |name: &str| dir.path().join(name);
     kenshin(&config, &["utility", "put", GAS, "--name", "Gas"]);
     let token = at("roof.token").display().to_string();
@@ -125,6 +141,36 @@ fn the_published_telegram_of_a_gas_meter_reaches_the_sink_once_with_its_value() 
         let heard = roof.hear();
         assert!(heard.starts_with(&format!("ERR {number} ")), "{heard}");
     }
+    // Of another meter; another first block of the cipher text; in clear.
+    let unknown = PLAIN.replacen("78563412", "79563412", 1);
+    let altered = PLAIN.replacen("5923C95A", "5923C95B", 1);
+    let clear = "1644931578563412330378041327000000041327000000";
+    roof.say(&format!("{unknown}\n{altered}\n{clear}\n"));
+    for (number, reason) in [(5, "no_key"), (6, "wrong_key"), (7, "clear_not_allowed")] {
+        let heard = roof.hear();
+        assert!(
+            heard.starts_with(&format!("ERR {number} {reason} ")),
+            "{heard}"
+        );
+    }
+    let metrics = metrics(http);
+    let told = [
+        "durable",
+        "duplicate",
+        "block_crc",
+        "no_key",
+        "wrong_key",
+        "clear_not_allowed",
+    ];
+    for verdict in told {
+        let series =
+            format!("kenshin_mbus_telegrams_total{{carriage=\"tcp\",verdict=\"{verdict}\"}} 1");
+        assert!(
+            metrics.lines().any(|line| line == series),
+            "{series} {metrics}"
+        );
+    }
+    assert!(metrics.lines().any(|line| line == "kenshin_mbus_meters 1"));
     // A kill, and the same once more.
     server.kill().unwrap();
     server.wait().unwrap();
