@@ -55,6 +55,7 @@ pub mod registry;
 pub mod session;
 pub mod shutdown;
 pub mod store;
+pub mod table;
 pub mod telemetry;
 pub mod threads;
 pub mod time;

@@ -18,15 +18,13 @@ use crate::model::TerminalId;
 
 use super::command::{Row, is_customer};
 use super::ident::{NoTerminal, parse_terminal};
-use super::refusal::{ROWS_NAMED_MAX, RowProblem};
+use super::refusal::RowProblem;
+use crate::table::{self, LINE_MAX_OCTETS};
 
 /// Octets of a table at most.
 pub const TABLE_MAX_OCTETS: usize = 512 << 20;
 /// Rows of a table at most.
 pub const ROWS_MAX: usize = 4_000_000;
-/// Octets of a line at most.
-const LINE_MAX_OCTETS: usize = 1_024;
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// A column.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -109,38 +107,11 @@ pub enum Problem {
     TableTooLong,
 }
 
-/// A mistake.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Mistake {
-    /// The line of the table, counted from 1.
-    pub line: u32,
-    /// The column; none for the whole line.
-    pub column: Option<Column>,
-    /// What is wrong.
-    pub problem: Problem,
-}
+/// A mistake of such a table.
+pub type Mistake = table::Mistake<Column, Problem>;
 
-/// The mistakes of a table.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Mistakes {
-    /// The first ones, at most 1,000.
-    pub named: Vec<Mistake>,
-    /// How many there are.
-    pub total: u64,
-}
-
-impl Mistakes {
-    fn add(&mut self, line: u32, column: Option<Column>, problem: Problem) {
-        self.total = self.total.saturating_add(1);
-        if self.named.len() < ROWS_NAMED_MAX {
-            self.named.push(Mistake {
-                line,
-                column,
-                problem,
-            });
-        }
-    }
-}
+/// The mistakes of such a table.
+pub type Mistakes = table::Mistakes<Column, Problem>;
 
 /// Reads a table whole.
 ///
@@ -153,11 +124,7 @@ pub fn parse(octets: &[u8]) -> Result<Vec<Row>, Mistakes> {
         mistakes.add(1, None, Problem::TableTooLong);
         return Err(mistakes);
     }
-    let octets = octets.strip_prefix(BYTE_ORDER_MARK).unwrap_or(octets);
-    let mut lines = (1_u32..)
-        .zip(octets.split(|octet| *octet == b'\n'))
-        .map(|(number, line)| (number, line.strip_suffix(b"\r").unwrap_or(line)))
-        .filter(|(_, line)| !line.trim_ascii().is_empty());
+    let mut lines = table::lines(octets);
     let columns = match lines.next() {
         Some((number, line)) => header(number, line, &mut mistakes),
         None => {

@@ -23,14 +23,10 @@ use super::meter::{NoMeter, parse_meter};
 use super::ring::{AddMeterKeyError, MeterKeyring, NewMeterKey, VersionState};
 use crate::crypto::key::Key128;
 use crate::keyring::{NoUtilityId, UtilityId, hex};
+use crate::table::{self, LINE_MAX_OCTETS};
 
 /// Octets of a table at most.
 pub const TABLE_MAX_OCTETS: usize = 512 << 20;
-/// Mistakes that are named at most; the rest are counted.
-pub const MISTAKES_NAMED_MAX: usize = 1_000;
-/// Octets of a line at most.
-const LINE_MAX_OCTETS: usize = 1_024;
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// A column.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -143,16 +139,11 @@ pub enum Problem {
     TableTooLong,
 }
 
-/// A mistake.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Mistake {
-    /// The line of the table, counted from 1.
-    pub line: usize,
-    /// The column; none for the whole line.
-    pub column: Option<Column>,
-    /// What is wrong.
-    pub problem: Problem,
-}
+/// A mistake of such a table.
+pub type Mistake = table::Mistake<Column, Problem>;
+
+/// The mistakes of such a table.
+pub type Mistakes = table::Mistakes<Column, Problem>;
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -160,28 +151,6 @@ impl fmt::Display for Mistake {
         match self.column {
             Some(column) => write!(f, "line {line}, {}: {problem}", column.name()),
             None => write!(f, "line {line}: {problem}"),
-        }
-    }
-}
-
-/// The mistakes of a table.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Mistakes {
-    /// The first ones, at most [`MISTAKES_NAMED_MAX`].
-    pub named: Vec<Mistake>,
-    /// How many there are.
-    pub total: u64,
-}
-
-impl Mistakes {
-    fn add(&mut self, line: usize, column: Option<Column>, problem: Problem) {
-        self.total = self.total.saturating_add(1);
-        if self.named.len() < MISTAKES_NAMED_MAX {
-            self.named.push(Mistake {
-                line,
-                column,
-                problem,
-            });
         }
     }
 }
@@ -215,10 +184,7 @@ pub fn parse(octets: &[u8]) -> Result<MeterKeyring, Mistakes> {
         mistakes.add(1, None, Problem::TableTooLong);
         return Err(mistakes);
     }
-    let octets = octets.strip_prefix(BYTE_ORDER_MARK).unwrap_or(octets);
-    let mut lines = (1_usize..)
-        .zip(octets.split(|octet| *octet == b'\n'))
-        .filter(|(_, line)| !line.trim_ascii().is_empty());
+    let mut lines = table::lines(octets);
     let columns = match lines.next() {
         Some((number, line)) => header(number, line, &mut mistakes),
         None => {
@@ -268,7 +234,7 @@ fn values(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-fn header(number: usize, line: &[u8], mistakes: &mut Mistakes) -> Option<Vec<Column>> {
+fn header(number: u32, line: &[u8], mistakes: &mut Mistakes) -> Option<Vec<Column>> {
     let before = mistakes.total;
     if line.len() > LINE_MAX_OCTETS {
         mistakes.add(number, None, Problem::LineTooLong);
@@ -344,7 +310,7 @@ impl Draft {
 
 /// A line; none if anything is wrong with it.
 fn row(
-    number: usize,
+    number: u32,
     line: &[u8],
     columns: &[Column],
     mistakes: &mut Mistakes,
