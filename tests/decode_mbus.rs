@@ -96,10 +96,38 @@ fn a_bad_record_leaves_the_others() {
 }
 
 #[test]
+fn a_telegram_that_was_cut_between_blocks_is_not_whole() {
+    // Two of the two blocks that it announces, and one of them left out.
+    let cut = format!("1E{}", &MODE_5[2..62]);
+    let (code, text) = decode(&[], &format!("{cut} {KEY}\n"));
+    assert_eq!(code, Some(1), "{text}");
+    assert_eq!(objects(&text)[0]["error"]["kind"], "length");
+}
+
+#[test]
 fn a_person_sees_the_layers_and_the_values() {
     let (code, text) = decode(&["--pretty"], &format!("{MODE_5} {KEY}\n"));
     assert_eq!(code, Some(0));
     for shown in ["ELS-12345678-33-03", "security mode 5", "28504.27", "m3"] {
         assert!(text.contains(shown), "{shown} {text}");
     }
+}
+
+#[test]
+fn what_has_no_link_layer_an_unknown_ci_or_the_fixed_structure_is_read_too() {
+    let transport_first = "7A2A0000000C1427048502";
+    let unknown = "0F449315785634123303FE0102030405";
+    let fixed = "68131368080573785634120A00E97E01000000350100003C16";
+    let (code, text) = decode(&[], &format!("{transport_first}\n{unknown}\n{fixed}\n"));
+    assert_eq!(code, Some(0), "{text}");
+    let objects = objects(&text);
+    assert_eq!(objects[0]["records"][0]["value"], "28504.27");
+    assert_eq!(objects[0]["format"], "transport_first");
+    let opaque = &objects[1]["opaque"][0];
+    assert_eq!(
+        (&opaque["kind"], &opaque["hex"]),
+        (&"unknown".into(), &"0102030405".into())
+    );
+    assert_eq!(objects[2]["address"]["id"], "12345678");
+    assert_eq!(objects[2]["records"][0]["value"], "0.001");
 }

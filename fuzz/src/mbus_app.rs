@@ -3,8 +3,8 @@
 
 use kenshin::wire::mbus::address::Address;
 use kenshin::wire::mbus::app::{
-    Body, DeviceKind, Expanded, FormatCatalog, Item, Learned, Records, decode_records,
-    full_frame_crc, json,
+    Body, DeviceKind, Expanded, FormatCatalog, Item, Learned, ProfilesLeft, Records,
+    decode_records, full_frame_crc, json,
 };
 use kenshin::wire::mbus::crc::crc;
 
@@ -41,6 +41,7 @@ pub fn run(data: &[u8]) {
 fn walk(records: Records<'_>, payload: &[u8]) {
     let mut at = 0;
     let mut steps = 0_usize;
+    let mut profiles = ProfilesLeft::default();
     for item in records {
         steps += 1;
         assert!(steps <= payload.len(), "each step takes an octet");
@@ -48,7 +49,7 @@ fn walk(records: Records<'_>, payload: &[u8]) {
             Ok(Item::Record(record)) => {
                 let meaning = record.meaning();
                 let _value = record.value(&meaning);
-                if let Some(Ok(profile)) = record.profile(&meaning, records) {
+                if let Some(Ok(profile)) = record.profile(&meaning, records, &mut profiles) {
                     assert!(profile.points().count() <= record.data.len());
                 }
                 record.offset

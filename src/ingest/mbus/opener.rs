@@ -8,7 +8,9 @@ use parking_lot::Mutex;
 use super::seams::{Opening, OwnedOpened, TelegramOpener};
 use crate::keyring::UtilityId;
 use crate::keyring::mbus::MeterKeyring;
-use crate::session::mbus::{Fragments, Opened, Refusal, Scratch, Step, Verified, open};
+use crate::session::mbus::{
+    FragmentStore, Fragments, Opened, Refusal, Scratch, Step, Verified, is_transport_first, open,
+};
 use crate::wire::mbus::link::Carriage;
 
 /// Buffers that are kept: those of more telegrams at a time are dropped.
@@ -41,24 +43,28 @@ impl RingOpener {
         scratch: &mut Scratch,
     ) -> Result<Opening, Refusal> {
         let keys = self.keys.of_utility(utility);
-        // Most telegrams are whole: only a fragment needs the others, and their lock.
-        let mut nothing = Fragments::default();
-        match open(telegram, carriage, &keys, &mut nothing, now_ms, scratch)? {
-            Step::Opened(opened) => return Ok(opening_of(&opened)),
-            Step::LinkOnly { .. } => {
-                return Ok(Opening::Nothing(
-                    "link_only",
-                    "the telegram carries no data",
-                ));
-            }
-            Step::FragmentKept { .. } => {}
-        }
-        let mut fragments = self.fragments.lock();
-        let of_utility = fragments.entry(utility).or_default();
-        match open(telegram, carriage, &keys, of_utility, now_ms, scratch)? {
-            Step::Opened(opened) => Ok(opening_of(&opened)),
-            Step::FragmentKept { .. } | Step::LinkOnly { .. } => Ok(Opening::Part),
-        }
+        let mut fragments = Waiting {
+            all: &self.fragments,
+            utility,
+        };
+        let step = open(telegram, carriage, &keys, &mut fragments, now_ms, scratch)?;
+        Ok(match step {
+            Step::Opened(opened) => opening_of(&opened),
+            Step::FragmentKept { .. } => Opening::Part,
+            Step::LinkOnly { .. } => Opening::Nothing("link_only", "the telegram carries no data"),
+        })
+    }
+}
+
+/// The fragments of one utility's meters. Most telegrams are whole, and lock nothing.
+struct Waiting<'a> {
+    all: &'a Mutex<HashMap<UtilityId, Fragments>>,
+    utility: UtilityId,
+}
+
+impl FragmentStore for Waiting<'_> {
+    fn use_fragments<T>(&mut self, with: impl FnOnce(&mut Fragments) -> T) -> T {
+        with(self.all.lock().entry(self.utility).or_default())
     }
 }
 
@@ -78,16 +84,11 @@ impl TelegramOpener for RingOpener {
         let auto = (telegram, Carriage::Auto);
         let mut opening = self.open_as(utility, auto, now_ms, &mut scratch);
         if matches!(opening, Err(Refusal::Octets(_))) {
-            // A meter on a network of its own may leave the link layer out. Damaged octets can look
-            // so too, but do not decrypt to what a key vouches for.
-            let first = (telegram, Carriage::TransportFirst);
-            let other = self.open_as(utility, first, now_ms, &mut scratch);
-            let is_vouched_for = |opening: &Opening| match opening {
-                Opening::Whole(opened) => opened.security.verified > Verified::None,
-                Opening::Part | Opening::Nothing(..) => false,
-            };
-            if let Some(other) = other.ok().filter(is_vouched_for) {
-                opening = Ok(other);
+            let keys = self.keys.of_utility(utility);
+            let is_vouched_for = |opened: &Opened<'_>| opened.security.verified > Verified::None;
+            if is_transport_first(telegram, &keys, &mut scratch, is_vouched_for) {
+                let first = (telegram, Carriage::TransportFirst);
+                opening = self.open_as(utility, first, now_ms, &mut scratch);
             }
         }
         let mut scratches = self.scratches.lock();

@@ -60,6 +60,18 @@ impl Authentication {
     }
 }
 
+/// Where fragments wait. It is asked for fragments alone, so that whole telegrams need no lock.
+pub trait FragmentStore {
+    /// Gives the messages under way to `with`.
+    fn use_fragments<T>(&mut self, with: impl FnOnce(&mut Fragments) -> T) -> T;
+}
+
+impl FragmentStore for Fragments {
+    fn use_fragments<T>(&mut self, with: impl FnOnce(&mut Fragments) -> T) -> T {
+        with(self)
+    }
+}
+
 /// What came of a fragment.
 #[derive(Debug)]
 pub(super) enum Taken {
@@ -88,6 +100,16 @@ struct Assembly {
 
 impl Assembly {
     /// Whether this very fragment was taken already: another gateway heard it too.
+    /// What a fragment that is held already comes to.
+    fn again(&self, afl: &Afl<'_>) -> Taken {
+        if afl.more_fragments || !self.is_whole {
+            return Taken::Kept;
+        }
+        let mut about = self.about;
+        about.set_mac(afl.mac);
+        Taken::Whole(self.message.clone(), about)
+    }
+
     fn holds(&self, fragment: u8, digest: u64) -> bool {
         let at = usize::from(fragment).checked_sub(1);
         at.and_then(|at| self.digests.get(at)) == Some(&digest)
@@ -143,7 +165,8 @@ impl Fragments {
 
     /// Takes a fragment: `octets` from the CI field of its AFL on, which stands at `offset`.
     ///
-    /// A copy of one that was taken changes nothing. One that does not fit changes nothing either,
+    /// A copy of one that was taken changes nothing; one of the last gives the message again, since
+    /// what became of it is not known here. One that does not fit changes nothing either,
     /// so that the one that was missing may still come. Another first fragment begins anew.
     // clause: OMS Volume 2, 6.3.6
     pub(super) fn take(
@@ -160,11 +183,11 @@ impl Fragments {
         let digest = digest(octets);
         let running = self.assemblies.get_mut(&key);
         let running = running.filter(|one| !one.is_late(now_ms));
-        if running
+        if let Some(one) = running
             .as_ref()
-            .is_some_and(|one| one.holds(afl.fragment, digest))
+            .filter(|one| one.holds(afl.fragment, digest))
         {
-            return Ok(Taken::Kept);
+            return Ok(one.again(afl));
         }
         if afl.fragment == 1 {
             if !afl.more_fragments {
@@ -205,9 +228,7 @@ impl Fragments {
             return Ok(Taken::Kept);
         }
         assembly.is_whole = true;
-        let mut about = assembly.about;
-        about.set_mac(afl.mac);
-        Ok(Taken::Whole(core::mem::take(&mut assembly.message), about))
+        Ok(assembly.again(afl))
     }
 
     fn begin(

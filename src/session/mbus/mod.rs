@@ -24,9 +24,9 @@ pub mod replay;
 mod secured;
 
 pub use downlink::{Downlink, DownlinkError, Profile, Unverified};
-pub use fragments::Fragments;
+pub use fragments::{FragmentStore, Fragments};
 pub use keys::{KeyId, KeyVersion, MeterKeys, Policy};
-pub use open::{Scratch, Step, open};
+pub use open::{Scratch, Step, is_transport_first, open};
 pub use opened::{KeyName, Opened, Security, Verified};
 pub use outgoing::{AccessNumbers, CounterLine, CounterReserve, UniqueCounter};
 pub use recent::Recent;

@@ -3,13 +3,13 @@
 use crate::crypto::mbus::{ell_check, ell_ctr};
 use crate::wire::mbus::address::Address;
 use crate::wire::mbus::afl::Afl;
-use crate::wire::mbus::ci::{Announced, announced, is_to_meter};
+use crate::wire::mbus::ci::{Announced, HeaderKind, announced, is_to_meter};
 use crate::wire::mbus::ell::ExtendedLink;
 use crate::wire::mbus::error::{MbusError, MbusErrorKind};
 use crate::wire::mbus::link::{self, Carriage, Format, Link};
 use crate::wire::mbus::tpl::{self, Header};
 
-use super::fragments::{Authentication, Fragments, Origin, Taken};
+use super::fragments::{Authentication, FragmentStore, Fragments, Origin, Taken};
 use super::keys::{KeyId, KeyVersion, MeterKeys, Policy};
 use super::opened::{KeyName, Opened, Security, Verified};
 use super::refusal::Refusal;
@@ -64,7 +64,7 @@ pub fn open<'a>(
     telegram: &[u8],
     carriage: Carriage,
     keys: &impl MeterKeys,
-    fragments: &mut Fragments,
+    fragments: &mut impl FragmentStore,
     now_ms: u64,
     scratch: &'a mut Scratch,
 ) -> Result<Step<'a>, Refusal> {
@@ -99,7 +99,8 @@ pub fn open<'a>(
             };
             let octets = message.get(at..).unwrap_or_default();
             let offset = link.body_offset.saturating_add(at);
-            let taken = fragments.take(now_ms, origin, &afl, octets, offset);
+            let taken = fragments
+                .use_fragments(|fragments| fragments.take(now_ms, origin, &afl, octets, offset));
             match taken.map_err(Refusal::Octets)? {
                 Taken::Kept => {
                     let fragment = afl.fragment;
@@ -130,6 +131,22 @@ pub fn open<'a>(
     Ok(Step::Opened(opened))
 }
 
+/// Whether a telegram that no link layer fits is one that begins with its CI field, by what is
+/// `believed` of its content. A meter on a network of its own may leave the link layer out; damaged
+/// octets can look so too.
+pub fn is_transport_first(
+    telegram: &[u8],
+    keys: &impl MeterKeys,
+    scratch: &mut Scratch,
+    believed: impl FnOnce(&Opened<'_>) -> bool,
+) -> bool {
+    // Fragments have a link layer, so that none is kept.
+    let mut none = Fragments::default();
+    let carriage = Carriage::TransportFirst;
+    let step = open(telegram, carriage, keys, &mut none, 0, scratch);
+    matches!(step, Ok(Step::Opened(opened)) if believed(&opened))
+}
+
 /// A refusal at a place of the body.
 fn refused(link: &Link<'_>, at: usize, kind: MbusErrorKind, field: &'static str) -> Refusal {
     let offset = link.body_offset.saturating_add(at);
@@ -152,16 +169,6 @@ struct Extended {
     layer: Option<ExtendedLink>,
     is_encrypted: bool,
     key: Option<KeyName>,
-}
-
-impl Extended {
-    /// What its check proves.
-    const fn verified(&self) -> Verified {
-        match self.key {
-            Some(_) => Verified::CheckBytes,
-            None => Verified::None,
-        }
-    }
 }
 
 /// Takes the extended link layer off, if there is one. `at` moves behind it.
@@ -287,13 +294,23 @@ fn header_of(link: &Link<'_>, at: usize, rest: &[u8]) -> Result<(Header, usize),
     };
     let kind = match announced(*ci, is_wired, after.len() == FIXED_OCTETS) {
         Some(Announced::Transport(kind)) => kind,
-        other => {
-            let (kind, field) = match other {
-                Some(Announced::OtherLayer) => (MbusErrorKind::UnsupportedCi(*ci), "CI field"),
-                Some(_) => (MbusErrorKind::Reserved, "order of layers"),
-                None => (MbusErrorKind::UnknownCi(*ci), "CI field"),
-            };
-            return Err(refused(link, at, kind, field));
+        // What no table knows is kept whole.
+        None => HeaderKind::None,
+        Some(Announced::OtherLayer) => {
+            return Err(refused(
+                link,
+                at,
+                MbusErrorKind::UnsupportedCi(*ci),
+                "CI field",
+            ));
+        }
+        Some(_) => {
+            return Err(refused(
+                link,
+                at,
+                MbusErrorKind::Reserved,
+                "order of layers",
+            ));
         }
     };
     let high_octet_first = is_wired && *ci == 0x76;
@@ -338,10 +355,14 @@ fn transport<'a>(
         policy,
     };
     let found = secured::open(&secured, keys, from_transport, trial)?;
-    let of_ell = of.extended.key;
-    let verified = found.verified.max(of.extended.verified());
+    // The key of a radio adapter vouches for the adapter: not for the meter whose data it carries.
+    let of_ell = of.extended.key.filter(|_| meter == link.sender);
+    let verified = match of_ell {
+        Some(_) => found.verified.max(Verified::CheckBytes),
+        None => found.verified,
+    };
     if policy == Policy::MustBeEncrypted
-        && !(found.is_encrypted || of.extended.is_encrypted)
+        && !(found.is_encrypted || of_ell.is_some())
         && !may_be_clear(header.ci, found.payload.is_empty())
     {
         return Err(Refusal::ClearNotAllowed);

@@ -42,14 +42,13 @@ pub enum Refusal {
 
 impl Refusal {
     /// The names of all of them, each once.
-    pub const IDS: [&'static str; 21] = [
+    pub const IDS: [&'static str; 20] = [
         "truncated",
         "length",
         "start",
         "stop",
         "checksum",
         "block_crc",
-        "unknown_ci",
         "unsupported_ci",
         "reserved",
         "fragment",

@@ -240,11 +240,11 @@ fn mode5(
             is_encrypted: true,
             clear_tail_octets: part.clear_tail.saturating_sub(withheld),
             withheld_octets: withheld,
-            cut_octets: cut,
+            cut_octets: part.missing,
         }),
         // Some recorders keep what they decrypted, and leave the header as it was.
         Err(Refusal::NoKey { .. })
-            if of.policy == Policy::ClearAllowed && trial.starts_with(&CHECK_OCTETS) =>
+            if keys.takes_decrypted() && trial.starts_with(&CHECK_OCTETS) =>
         {
             Ok(Found::clear(plain_start..span.end))
         }
@@ -260,6 +260,8 @@ struct Part {
     clear_tail: usize,
     /// Octets at the end that belong to a block which did not come whole.
     cut: usize,
+    /// Octets of encrypted blocks that did not come.
+    missing: usize,
 }
 
 fn encrypted_part(len: usize, blocks: Option<u8>) -> Part {
@@ -270,11 +272,15 @@ fn encrypted_part(len: usize, blocks: Option<u8>) -> Part {
             encrypted: wanted,
             clear_tail: len.saturating_sub(wanted),
             cut: 0,
+            missing: 0,
         },
         _ => Part {
             encrypted: whole,
             clear_tail: 0,
             cut: len.saturating_sub(whole),
+            missing: wanted
+                .unwrap_or_else(|| len.next_multiple_of(BLOCK))
+                .saturating_sub(len),
         },
     }
 }
@@ -363,7 +369,7 @@ fn mode7(
     let counter = derived_counter(of, derived)?;
     let span = data(of, message);
     let part = encrypted_part(span.len(), derived.encrypted);
-    if part.cut > 0 {
+    if part.missing > 0 {
         return Err(truncated(of, message));
     }
     let mut kenc = None;

@@ -16,7 +16,7 @@ use crate::session::mbus::Verified;
 use crate::session::otl::ns_mark::NsMark;
 use crate::session::otl::step::LinkChange;
 use crate::session::otl::window::Kept;
-use crate::wire::mbus::app::{Body, FormatCatalog, heads_of};
+use crate::wire::mbus::app::{Body, FormatCatalog};
 use crate::wire::otl::ident::{FrameCounter, Mode};
 use crate::wire::otl::report::Report;
 
@@ -429,21 +429,13 @@ impl State {
         if telegram.security.verified == Verified::None || telegram.is_wired {
             return;
         }
+        let Ok(body) = Body::read(telegram.ci, telegram.is_wired, telegram.payload) else {
+            return;
+        };
+        // Most teach nothing new, and those who expand frames meanwhile must not wait for that.
         let kind = telegram.meter.into();
-        match Body::read(telegram.ci, telegram.is_wired, telegram.payload) {
-            Ok(Body::Format(format)) => {
-                self.formats.write().learn_format(kind, &format);
-            }
-            Ok(Body::Records { records, .. }) => {
-                let Some((signature, _)) = heads_of(records) else {
-                    return;
-                };
-                let is_known = self.formats.read().heads(kind, signature).is_some();
-                if !is_known {
-                    self.formats.write().learn(kind, records);
-                }
-            }
-            _ => {}
+        if self.formats.read().would_learn_from(kind, &body) {
+            self.formats.write().learn_from(kind, &body);
         }
     }
 

@@ -20,12 +20,6 @@ impl Manufacturer {
         self.0
     }
 
-    /// Whether the address is unique only together with something else (bit 15).
-    #[must_use]
-    pub const fn is_not_globally_unique(self) -> bool {
-        self.0 & 0x8000 != 0
-    }
-
     /// Its three letters. A value of five bits that is no letter gives a character between `@` and
     /// `_`, as on the wire.
     #[must_use]

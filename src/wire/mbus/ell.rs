@@ -4,9 +4,6 @@
 use super::address::Address;
 use super::error::{MbusError, MbusErrorKind};
 
-/// Bits of the communication control that a repeater may change, so that no cipher covers them.
-pub const REPEATED_BITS: u8 = 0x12;
-
 /// The session of an extended link layer II or IV.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Session {

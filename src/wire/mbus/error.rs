@@ -22,8 +22,6 @@ pub enum MbusErrorKind {
     Checksum,
     /// The CRC of a block of the wireless link does not hold; blocks count from 0.
     BlockCrc(u8),
-    /// A CI field that no table knows.
-    UnknownCi(u8),
     /// A CI field that is known and that this version does not read.
     UnsupportedCi(u8),
     /// A bit that has to be 0, or a combination that the text forbids.
@@ -45,7 +43,6 @@ impl MbusErrorKind {
             Self::Stop => "stop",
             Self::Checksum => "checksum",
             Self::BlockCrc(_) => "block_crc",
-            Self::UnknownCi(_) => "unknown_ci",
             Self::UnsupportedCi(_) => "unsupported_ci",
             Self::Reserved => "reserved",
             Self::Fragment => "fragment",
@@ -58,7 +55,6 @@ impl fmt::Display for MbusErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BlockCrc(block) => write!(f, "the CRC of block {block} does not hold"),
-            Self::UnknownCi(ci) => write!(f, "no table knows the CI field {ci:02X}h"),
             Self::UnsupportedCi(ci) => write!(f, "the CI field {ci:02X}h is not read"),
             _ => f.write_str(self.id()),
         }

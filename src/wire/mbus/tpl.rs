@@ -108,8 +108,7 @@ impl Header {
     ///
     /// # Errors
     ///
-    /// [`MbusErrorKind::Truncated`], and [`MbusErrorKind::Reserved`] for a reserved bit of an
-    /// extension.
+    /// [`MbusErrorKind::Truncated`]. Reserved bits are not looked at: MAC or tag covers them.
     // clause: EN 13757-7, 7.5, 7.6
     pub fn read(
         octets: &[u8],

@@ -2,7 +2,9 @@
 //! formats that compact frames are read by.
 
 use crate::keyring::mbus::MeterKeyring;
-use crate::session::mbus::{Fragments, Opened, Refusal, Scratch, Step, open};
+use crate::session::mbus::{
+    Fragments, Opened, Refusal, Scratch, Step, Verified, is_transport_first, open,
+};
 use crate::wire::mbus::app::{
     Body, CompactFrame, DeviceKind, Direction, Expanded, FaultReason, FormatCatalog, Records,
     RecordsKind,
@@ -90,39 +92,65 @@ impl<'k> Decoder<'k> {
             ring: self.ring,
         };
         let octets = &telegram.octets;
-        let fragments = &mut self.fragments;
         // Lines have no time: what belongs together stands together.
-        let step = open(
-            octets,
-            Carriage::Auto,
-            &keys,
-            fragments,
-            0,
-            &mut self.scratch,
-        );
-        match step {
-            Ok(Step::Opened(opened)) => {
-                self.records.clear();
-                let records = &mut self.records;
-                let failure = write_records(&mut self.formats, &opened, records);
-                let failure = failure.or_else(|| Failure::cut(&opened));
-                json::write_opened(out, &opened, &self.records, failure.as_ref());
-                failure.is_none()
-            }
-            Ok(Step::FragmentKept { sender, fragment }) => {
-                json::write_fragment(out, sender, fragment);
-                true
-            }
-            Ok(Step::LinkOnly { format, c_field }) => {
-                json::write_link(out, format, c_field);
-                true
-            }
-            Err(refusal) => {
-                json::write_refused(out, octets, &refusal.into());
-                false
-            }
+        let (auto, fragments, scratch) = (Carriage::Auto, &mut self.fragments, &mut self.scratch);
+        let refusal = match open(octets, auto, &keys, fragments, 0, scratch) {
+            Ok(step) => return write_step(&step, (&mut self.formats, &mut self.records), out),
+            Err(refusal) => refusal,
+        };
+        if matches!(refusal, Refusal::Octets(_))
+            && is_transport_first(octets, &keys, scratch, reads_whole)
+            && let Ok(step) = open(
+                octets,
+                Carriage::TransportFirst,
+                &keys,
+                fragments,
+                0,
+                scratch,
+            )
+        {
+            return write_step(&step, (&mut self.formats, &mut self.records), out);
+        }
+        json::write_refused(out, octets, &refusal.into());
+        false
+    }
+}
+
+/// Writes what a telegram came to. `records` is a buffer.
+fn write_step(
+    step: &Step<'_>,
+    (formats, records): (&mut FormatCatalog, &mut String),
+    out: &mut String,
+) -> bool {
+    match step {
+        Step::Opened(opened) => {
+            records.clear();
+            let of_records = write_records(formats, opened, records);
+            // What is cut ends within a record, as a rule.
+            let failure = Failure::cut(opened).or(of_records);
+            json::write_opened(out, opened, records, failure.as_ref());
+            failure.is_none()
+        }
+        Step::FragmentKept { sender, fragment } => {
+            json::write_fragment(out, *sender, *fragment);
+            true
+        }
+        Step::LinkOnly { format, c_field } => {
+            json::write_link(out, *format, *c_field);
+            true
         }
     }
+}
+
+/// Whether a telegram is proven, or has records and no fault.
+fn reads_whole(opened: &Opened<'_>) -> bool {
+    let body = Body::read(opened.ci, opened.is_wired, opened.payload);
+    let is_whole = |records: Records<'_>| {
+        let mut records = records.restart().peekable();
+        records.peek().is_some() && records.all(|item| item.is_ok())
+    };
+    opened.security.verified > Verified::None
+        || matches!(body, Ok(Body::Records { records, .. }) if is_whole(records))
 }
 
 /// Writes the records of a telegram as fields. Gives what is wrong with the first that is.
@@ -143,20 +171,8 @@ fn write_records(
     if let (Body::Compact(compact), Some(kind)) = (&body, kind) {
         return write_compact(formats, kind, compact, opened, out);
     }
-    match (&body, kind) {
-        (
-            Body::Records {
-                kind: RecordsKind::Response,
-                records,
-            },
-            Some(kind),
-        ) => {
-            formats.learn(kind, *records);
-        }
-        (Body::Format(format), Some(kind)) => {
-            formats.learn_format(kind, format);
-        }
-        _ => {}
+    if let Some(kind) = kind {
+        formats.learn_from(kind, &body);
     }
     fault_of(&body, opened, out)
 }

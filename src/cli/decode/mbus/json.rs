@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use crate::session::mbus::Opened;
-use crate::wire::mbus::address::{Address, device_type_name};
+use crate::wire::mbus::address::{Address, Identification, device_type_name};
+use crate::wire::mbus::app::{Body, FixedData};
 use crate::wire::mbus::link::{self, Carriage, Format, c_field_name};
 
 use super::decoder::Failure;
@@ -27,10 +28,16 @@ pub(super) fn write_opened(
     }
     write_format(out, opened.format, opened.c_field);
     put(out, format_args!(",\"ci\":{}", opened.ci));
-    if let Some(access_number) = opened.access_number {
+    let fixed = fixed_of(opened);
+    if let (None, Some(fixed)) = (opened.meter, &fixed) {
+        write_fixed_address(out, fixed);
+    }
+    let of_fixed = fixed.map(|fixed| (fixed.access_number, fixed.status));
+    let (access_number, status) = of_fixed.unzip();
+    if let Some(access_number) = opened.access_number.or(access_number) {
         put(out, format_args!(",\"access_number\":{access_number}"));
     }
-    if let Some(status) = opened.status {
+    if let Some(status) = opened.status.or(status) {
         put(out, format_args!(",\"status\":{status}"));
     }
     let security = &opened.security;
@@ -61,6 +68,28 @@ pub(super) fn write_opened(
     out.push('}');
 }
 
+/// The fixed structure, which has the meter's number in itself.
+fn fixed_of(opened: &Opened<'_>) -> Option<FixedData> {
+    match Body::read(opened.ci, opened.is_wired, opened.payload) {
+        Ok(Body::Fixed(fixed)) => Some(fixed),
+        _ => None,
+    }
+}
+
+/// What the fixed structure tells of the meter: no manufacturer and no version.
+fn write_fixed_address(out: &mut String, fixed: &FixedData) {
+    let (id, medium) = (Identification::new(fixed.id), fixed.medium);
+    put(
+        out,
+        format_args!(",\"address\":{{\"id\":\"{id}\",\"manufacturer\":null,\"version\":null"),
+    );
+    put(out, format_args!(",\"device_type\":{medium}"));
+    if let Some(name) = device_type_name(medium) {
+        put(out, format_args!(",\"device\":\"{name}\""));
+    }
+    out.push('}');
+}
+
 /// A fragment that is kept.
 pub(super) fn write_fragment(out: &mut String, sender: Address, fragment: u8) {
     begin(out, None);
@@ -86,7 +115,9 @@ pub(super) fn write_refused(out: &mut String, telegram: &[u8], failure: &Failure
     begin(out, Some(failure));
     let mut scratch = Vec::new();
     if let Ok(link) = link::read(telegram, Carriage::Auto, &mut scratch) {
-        if let Some(sender) = link.sender {
+        // Without its length octet a telegram is a guess.
+        let is_told = link.format != Format::WirelessNoLength;
+        if let Some(sender) = link.sender.filter(|_| is_told) {
             write_address(out, "address", sender);
         }
         write_format(out, link.format, link.c_field);

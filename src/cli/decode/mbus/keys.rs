@@ -21,6 +21,10 @@ impl MeterKeys for LineKeys<'_> {
         }
     }
 
+    fn takes_decrypted(&self) -> bool {
+        true
+    }
+
     /// A tool for people shows what is in clear, and says that it is.
     fn policy(&self, _: Address) -> Policy {
         Policy::ClearAllowed

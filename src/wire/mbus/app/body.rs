@@ -39,6 +39,7 @@ named! {
         SecurityTransfer = "security_transfer",
         AdaptationLayer = "adaptation_layer",
         Manufacturer = "manufacturer",
+        Unknown = "unknown",
     }
 }
 
@@ -78,9 +79,8 @@ impl<'a> Body<'a> {
     ///
     /// # Errors
     ///
-    /// [`MbusErrorKind::UnknownCi`] for a CI field of no table; [`MbusErrorKind::UnsupportedCi`]
-    /// for one of a layer below, which somebody else reads; those of [`CompactFrame::read`] and
-    /// [`FormatFrame::read`].
+    /// [`MbusErrorKind::UnsupportedCi`] for the CI field of a layer below, which somebody else reads;
+    /// those of [`CompactFrame::read`] and [`FormatFrame::read`].
     // clause: EN 13757-7, 7.2, Table 4; OMS Volume 2, Table 1
     pub fn read(ci: u8, is_wired: bool, payload: &'a [u8]) -> Result<Self, MbusError> {
         if let (true, 0x73 | 0x77, Ok(octets)) = (is_wired, ci, payload.try_into()) {
@@ -147,6 +147,6 @@ fn opaque(ci: u8) -> Result<OpaqueKind, MbusError> {
                 "CI field",
             ));
         }
-        _ => return Err(MbusError::new(0, MbusErrorKind::UnknownCi(ci), "CI field")),
+        _ => OpaqueKind::Unknown,
     })
 }

@@ -6,7 +6,8 @@ use crate::wire::mbus::address::{Address, Manufacturer};
 use crate::wire::mbus::crc::crc;
 use crate::wire::mbus::error::{MbusError, MbusErrorKind};
 
-use super::compact::{CompactFrame, ExpandError, FormatFrame, heads_of};
+use super::body::{Body, RecordsKind};
+use super::compact::{CompactFrame, ExpandError, FormatFrame, heads_of, signature_of};
 use super::known;
 use super::record::Records;
 
@@ -90,10 +91,39 @@ impl FormatCatalog {
         self.formats.get(&(kind, signature)).map(AsRef::as_ref)
     }
 
+    /// Learns from whatever teaches a format: a full frame or a format frame. What is known already
+    /// costs no change. To be called for verified telegrams where there are any.
+    pub fn learn_from(&mut self, kind: DeviceKind, body: &Body<'_>) -> Learned {
+        match body {
+            Body::Records {
+                kind: RecordsKind::Response,
+                records,
+            } => self.learn(kind, *records),
+            Body::Format(format) => self.learn_format(kind, format),
+            _ => Learned::Nothing,
+        }
+    }
+
+    /// Whether [`Self::learn_from`] would change anything, or fail for want of room.
+    #[must_use]
+    pub fn would_learn_from(&self, kind: DeviceKind, body: &Body<'_>) -> bool {
+        let signature = match body {
+            Body::Records {
+                kind: RecordsKind::Response,
+                records,
+            } => signature_of(*records),
+            Body::Format(format) => Some(crc(format.heads)),
+            _ => None,
+        };
+        signature.is_some_and(|signature| {
+            self.formats.len() < FORMATS_MAX && self.heads(kind, signature).is_none()
+        })
+    }
+
     /// Learns from a full frame. To be called for verified telegrams where there are any.
     pub fn learn(&mut self, kind: DeviceKind, records: Records<'_>) -> Learned {
         match heads_of(records) {
-            Some((signature, heads)) => self.insert(kind, signature, &heads),
+            Some(heads) => self.insert(kind, crc(&heads), &heads),
             None => Learned::Nothing,
         }
     }

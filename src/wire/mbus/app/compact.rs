@@ -179,26 +179,43 @@ impl<'a> FormatFrame<'a> {
     }
 }
 
-/// The heads of a full frame, and their signature: what its compact frames leave out. None if a
-/// record is wrong, since the meter's idea of the heads is not known then.
-#[must_use]
-pub fn heads_of(records: Records<'_>) -> Option<(u16, Vec<u8>)> {
-    let mut heads = Vec::new();
+/// Gives the heads of a full frame to `take`, piece by piece. None if a record is wrong, since the
+/// meter's idea of the heads is not known then, or if there is no record.
+fn each_head(records: Records<'_>, mut take: impl FnMut(&[u8])) -> Option<()> {
+    let mut is_empty = true;
     for item in records.restart() {
+        is_empty = false;
         match item.ok()? {
             Item::Record(record) => {
                 let variable = usize::from(record.lvar.is_some());
                 let data_len = record.data.len().saturating_add(variable);
                 let head_len = record.octets.len().saturating_sub(data_len);
-                heads.extend_from_slice(record.octets.get(..head_len).unwrap_or_default());
+                take(record.octets.get(..head_len).unwrap_or_default());
             }
             Item::Manufacturer { more_follows, .. } => {
-                heads.push(if more_follows { 0x1F } else { 0x0F });
+                take(&[if more_follows { 0x1F } else { 0x0F }]);
             }
-            Item::GlobalReadout { .. } => heads.push(0x7F),
+            Item::GlobalReadout { .. } => take(&[0x7F]),
         }
     }
-    (!heads.is_empty()).then(|| (crc(&heads), heads))
+    (!is_empty).then_some(())
+}
+
+/// The heads of a full frame: what its compact frames leave out. None where there are none to
+/// learn.
+#[must_use]
+pub fn heads_of(records: Records<'_>) -> Option<Vec<u8>> {
+    let mut heads = Vec::new();
+    each_head(records, |head| heads.extend_from_slice(head))?;
+    Some(heads)
+}
+
+/// The signature of the heads of a full frame.
+#[must_use]
+pub fn signature_of(records: Records<'_>) -> Option<u16> {
+    let mut sum = Crc::default();
+    each_head(records, |head| sum = sum.update(head))?;
+    Some(sum.finish())
 }
 
 /// The check that a compact frame of these records gives.

@@ -21,8 +21,6 @@ pub struct FixedCounter {
     pub octets: [u8; 4],
     /// Whether it is a value kept from a set date.
     pub is_stored: bool,
-    /// The code of the unit as on the wire, 0 to 3Fh.
-    pub unit_code: u8,
 }
 
 /// The structure.
@@ -56,7 +54,7 @@ impl FixedData {
             }
         };
         let is_stored = status & 2 != 0;
-        let counter = |code: u8, octets: [u8; 4], of: u8, is_stored: bool| {
+        let counter = |octets: [u8; 4], of: u8, is_stored: bool| {
             let (quantity, unit, exponent) = unit_of(of);
             let value = if status & 1 == 0 {
                 bcd(&octets, false).map(i128::from)
@@ -69,7 +67,6 @@ impl FixedData {
                 value: value.map(|value| Decimal::new(value, exponent)),
                 octets,
                 is_stored,
-                unit_code: code,
             }
         };
         let (first, second) = (u0 & 0x3F, u1 & 0x3F);
@@ -85,13 +82,8 @@ impl FixedData {
             status,
             medium: ((u1 >> 4) & 0x0C) | (u0 >> 6),
             counters: [
-                counter(first, order([a0, a1, a2, a3]), first, is_stored),
-                counter(
-                    second,
-                    order([b0, b1, b2, b3]),
-                    of,
-                    is_stored || is_historic,
-                ),
+                counter(order([a0, a1, a2, a3]), first, is_stored),
+                counter(order([b0, b1, b2, b3]), of, is_stored || is_historic),
             ],
         }
     }

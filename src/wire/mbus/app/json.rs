@@ -7,7 +7,7 @@ use super::compact::CompactFrame;
 use super::date::DateTime;
 use super::fixed::{FixedCounter, FixedData};
 use super::meaning::Meaning;
-use super::profile::{Point, ProfileFault};
+use super::profile::{Point, ProfileFault, ProfilesLeft};
 use super::record::{Item, Record, RecordFault, Records};
 use super::times::Times;
 use super::value::{Invalid, Text, Value};
@@ -20,6 +20,8 @@ pub struct Rest<'a> {
     pub faults: Vec<RecordFault>,
     /// Data of the manufacturer: where its DIF stands, its octets, whether more follows.
     pub manufacturer: Option<(usize, &'a [u8], bool)>,
+    /// Where a demand for all records stands.
+    pub global_readout: Option<usize>,
 }
 
 /// Writes a whole application layer as fields of an object, without its braces: `"records":[…],
@@ -36,7 +38,7 @@ pub fn write_body<'a>(out: &mut String, ci: u8, body: &Body<'a>) -> Rest<'a> {
     out.push_str("],\"opaque\":[");
     match body {
         Body::Opaque { kind, octets } => write_opaque(out, kind.id(), Some(ci), octets),
-        _ => write_manufacturer(out, &rest),
+        _ => write_rest(out, &rest),
     }
     out.push(']');
     if !rest.faults.is_empty() {
@@ -89,8 +91,19 @@ pub fn write_compact(out: &mut String, frame: &CompactFrame<'_>) {
     out.push('}');
 }
 
+/// Writes what a walk came by and is no record: the demand for all of them, the manufacturer's data.
+fn write_rest(out: &mut String, rest: &Rest<'_>) {
+    if let Some(offset) = rest.global_readout {
+        let _ = write!(out, "{{\"kind\":\"global_readout\",\"offset\":{offset}}}");
+        if rest.manufacturer.is_some() {
+            out.push(',');
+        }
+    }
+    write_manufacturer(out, rest);
+}
+
 /// Writes the manufacturer's data of a walk, if there is any.
-pub fn write_manufacturer(out: &mut String, rest: &Rest<'_>) {
+fn write_manufacturer(out: &mut String, rest: &Rest<'_>) {
     if let Some((offset, octets, more_follows)) = rest.manufacturer {
         sure(write!(
             out,
@@ -134,18 +147,18 @@ pub fn write_records<'a>(out: &mut String, records: Records<'a>) -> Rest<'a> {
     let telegram = records.restart();
     let times = Times::of(telegram);
     let mut rest = Rest::default();
-    let mut count = 0_usize;
+    let mut written = Written::default();
     for item in telegram {
         match item {
             Ok(Item::Record(record)) => {
-                write_item(out, &record, telegram, &times, &mut count);
+                write_item(out, &record, telegram, &times, &mut written);
             }
             Ok(Item::Manufacturer {
                 offset,
                 octets,
                 more_follows,
             }) => rest.manufacturer = Some((offset, octets, more_follows)),
-            Ok(Item::GlobalReadout { .. }) => {}
+            Ok(Item::GlobalReadout { offset }) => rest.global_readout = Some(offset),
             Err(fault) => rest.faults.push(fault),
         }
     }
@@ -154,6 +167,13 @@ pub fn write_records<'a>(out: &mut String, records: Records<'a>) -> Rest<'a> {
 
 /// A string takes all that is written.
 const fn sure(_: core::fmt::Result) {}
+
+/// What was written of a telegram so far.
+#[derive(Default)]
+struct Written {
+    records: usize,
+    profiles: ProfilesLeft,
+}
 
 fn separate(out: &mut String, count: usize) {
     if count > 0 {
@@ -166,11 +186,12 @@ fn write_item<'a>(
     record: &Record<'a>,
     telegram: Records<'a>,
     times: &Times,
-    count: &mut usize,
+    written: &mut Written,
 ) {
     let meaning = record.meaning();
+    let count = &mut written.records;
     let mut fault = None;
-    match record.profile(&meaning, telegram) {
+    match record.profile(&meaning, telegram, &mut written.profiles) {
         Some(Ok(profile)) => {
             for point in profile.points() {
                 separate(out, *count);
@@ -262,7 +283,9 @@ fn write_record(
         sure(write!(out, ",\"invalid\":\"{}\"", fault.id()));
     }
     match value {
-        Value::DateTime(date) if date.summer_time => out.push_str(",\"summer_time\":true"),
+        Value::DateTime(date) if date.summer_time && date.is_moment() => {
+            out.push_str(",\"summer_time\":true")
+        }
         Value::Wide(_) | Value::Octets(_) | Value::WrongSize(_) => {
             out.push_str(",\"coding\":\"hex\"");
         }

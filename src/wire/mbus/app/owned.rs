@@ -3,6 +3,7 @@
 use super::date::DateTime;
 use super::decimal::Decimal;
 use super::meaning::Meaning;
+use super::profile::ProfilesLeft;
 use super::quantity::Quantity;
 use super::record::{Function, Item, Record, RecordFault, Records};
 use super::times::Times;
@@ -89,12 +90,20 @@ pub fn decode_records(records: Records<'_>) -> Decoded {
     let telegram = records.restart();
     let times = Times::of(telegram);
     let mut decoded = Decoded::default();
+    let mut profiles = ProfilesLeft::default();
     // A record takes six octets or more, as a rule.
     let guess = telegram.octets().len() >> 2;
     decoded.records.reserve(guess.min(32));
     for item in telegram {
         match item {
-            Ok(Item::Record(record)) => push(&mut decoded.records, &record, telegram, &times),
+            Ok(Item::Record(record)) => {
+                push(
+                    &mut decoded.records,
+                    &record,
+                    (telegram, &times),
+                    &mut profiles,
+                );
+            }
             Ok(Item::Manufacturer {
                 offset,
                 octets,
@@ -116,11 +125,11 @@ pub fn decode_records(records: Records<'_>) -> Decoded {
 fn push<'a>(
     records: &mut Vec<OwnedRecord>,
     record: &Record<'a>,
-    telegram: Records<'a>,
-    times: &Times,
+    (telegram, times): (Records<'a>, &Times),
+    profiles: &mut ProfilesLeft,
 ) {
     let meaning = record.meaning();
-    if let Some(Ok(profile)) = record.profile(&meaning, telegram) {
+    if let Some(Ok(profile)) = record.profile(&meaning, telegram, profiles) {
         let mut first = owned(record, &meaning, None);
         first.raw = Box::default();
         records.extend(profile.points().map(|point| OwnedRecord {

@@ -16,6 +16,7 @@ named! {
         Truncated = "profile_truncated",
         Element = "profile_element_size",
         NoBaseValue = "profile_base_value_missing",
+        TooMany = "too_many_profiles",
     }
 }
 
@@ -63,21 +64,39 @@ pub struct Profile<'a> {
     base_value: Option<Decimal>,
 }
 
+/// Load profiles of one telegram that may still be expanded, 64 in all. Each looks for its base among
+/// all records, which must not be done for as many as a message of fragments holds; a telegram of a
+/// link has no more than three dozen.
+#[derive(Clone, Copy, Debug)]
+pub struct ProfilesLeft(u8);
+
+impl Default for ProfilesLeft {
+    fn default() -> Self {
+        Self(64)
+    }
+}
+
 impl<'a> Record<'a> {
     /// The profile that the record holds, with base time and base value among the records of its
     /// telegram; none for a record that is no profile.
     ///
     /// # Errors
     ///
-    /// A [`ProfileFault`] for elements of no size and for increments without a base.
+    /// A [`ProfileFault`] for elements of no size, for increments without a base, and for one profile
+    /// too many.
     #[must_use]
     pub fn profile(
         &self,
         meaning: &Meaning<'a>,
         telegram: Records<'a>,
+        left: &mut ProfilesLeft,
     ) -> Option<Result<Profile<'a>, ProfileFault>> {
         let kind = meaning.profile?;
         self.lvar?;
+        let Some(after) = left.0.checked_sub(1) else {
+            return Some(Err(ProfileFault::TooMany));
+        };
+        left.0 = after;
         Some(Profile::read(*self, *meaning, kind, telegram))
     }
 }

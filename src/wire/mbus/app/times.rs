@@ -6,8 +6,9 @@ use super::quantity::Quantity;
 use super::record::{Function, Item, Record, Records};
 use super::value::Value;
 
-/// The most dates that are looked at; a telegram has a dozen at most.
-const DATES_MAX: usize = 24;
+/// The most dates of a telegram. Where there are more, nothing is dated: one of those that are left
+/// out could be another that fits.
+const DATES_MAX: usize = 256;
 
 #[derive(Clone, Copy, Debug)]
 struct Date {
@@ -21,17 +22,13 @@ struct Date {
 /// The dates of one telegram.
 #[derive(Clone, Debug)]
 pub(super) struct Times {
-    dates: [Option<Date>; DATES_MAX],
-    len: usize,
+    dates: Vec<Date>,
 }
 
 impl Times {
     /// Those of a telegram: records of VIF 6Ch and 6Dh without any VIFE that are moments.
     pub(super) fn of(records: Records<'_>) -> Self {
-        let mut times = Self {
-            dates: [None; DATES_MAX],
-            len: 0,
-        };
+        let mut dates = Vec::new();
         for item in records.restart() {
             let Ok(Item::Record(record)) = item else {
                 continue;
@@ -42,31 +39,32 @@ impl Times {
             if let Value::DateTime(at) = record.value(&record.meaning())
                 && at.is_moment()
                 && at.year.is_some()
-                && let Some(slot) = times.dates.get_mut(times.len)
             {
-                *slot = Some(Date {
+                dates.push(Date {
                     storage: record.storage,
                     tariff: record.tariff,
                     subunit: record.subunit,
                     function: record.function(),
                     at,
                 });
-                times.len = times.len.saturating_add(1);
             }
         }
-        times
+        if dates.len() > DATES_MAX {
+            dates.clear();
+        }
+        Self { dates }
     }
 
     /// When the value of a record was valid: the only date with its storage number and function,
     /// or of several the only one that has its tariff and subunit too.
     // clause: EN 13757-3, 6.3.2, storage number
     pub(super) fn find(&self, record: &Record<'_>, meaning: &Meaning<'_>) -> Option<DateTime> {
-        if self.len == 0 || !is_measured(meaning.quantity) {
+        if self.dates.is_empty() || !is_measured(meaning.quantity) {
             return None;
         }
         let function = record.function();
         let matching = || {
-            let dates = self.dates.iter().take(self.len).flatten();
+            let dates = self.dates.iter();
             dates.filter(|date| date.storage == record.storage && date.function == function)
         };
         only(matching()).or_else(|| {

@@ -141,9 +141,15 @@ impl<'a> Record<'a> {
         match self.data_field() {
             0 | 8 => Value::None,
             1..=4 | 6 | 7 => self.integer(meaning),
-            5 => self.float(meaning),
             LVAR => self.variable(meaning),
-            _ => self.bcd(meaning, false),
+            _ => match meaning.coding {
+                Coding::Date | Coding::DateTime => Value::WrongSize(self.data),
+                Coding::Opaque => Value::Octets(self.data),
+                Coding::Signed | Coding::Unsigned | Coding::Per4096 => match self.data_field() {
+                    5 => self.float(meaning),
+                    _ => self.bcd(meaning),
+                },
+            },
         }
     }
 
@@ -175,18 +181,33 @@ impl<'a> Record<'a> {
         }
     }
 
-    fn bcd(&self, meaning: &Meaning<'a>, is_negative: bool) -> Value<'a> {
-        if matches!(meaning.coding, Coding::Date | Coding::DateTime) {
-            return Value::WrongSize(self.data);
-        }
+    fn bcd(&self, meaning: &Meaning<'a>) -> Value<'a> {
         match bcd(self.data, self.high_octet_first) {
+            Some(number) => scaled(i128::from(number), meaning),
+            None => self.bad_bcd(),
+        }
+    }
+
+    /// BCD of variable length, whose length octet tells the sign: a digit Fh is none here.
+    fn variable_bcd(&self, meaning: &Meaning<'a>, is_negative: bool) -> Value<'a> {
+        let highest = if self.high_octet_first {
+            self.data.first()
+        } else {
+            self.data.last()
+        };
+        let number = bcd(self.data, self.high_octet_first);
+        match number.filter(|_| highest.is_some_and(|octet| *octet < 0xA0)) {
             Some(number) if is_negative => scaled(i128::from(number.saturating_neg()), meaning),
             Some(number) => scaled(i128::from(number), meaning),
-            None => Value::BadBcd(Digits {
-                octets: self.data,
-                is_forward: self.high_octet_first,
-            }),
+            None => self.bad_bcd(),
         }
+    }
+
+    const fn bad_bcd(&self) -> Value<'a> {
+        Value::BadBcd(Digits {
+            octets: self.data,
+            is_forward: self.high_octet_first,
+        })
     }
 
     fn variable(&self, meaning: &Meaning<'a>) -> Value<'a> {
@@ -202,8 +223,9 @@ impl<'a> Record<'a> {
                 Value::Octets(self.data)
             }
             0x00..=0xBF => Value::Text(Text::new(self.data, self.high_octet_first)),
-            0xC0..=0xCF => self.bcd(meaning, false),
-            0xD0..=0xDF => self.bcd(meaning, true),
+            _ if self.data.is_empty() => Value::None,
+            0xC0..=0xCF => self.variable_bcd(meaning, false),
+            0xD0..=0xDF => self.variable_bcd(meaning, true),
             _ => self.variable_number(meaning),
         }
     }
@@ -276,8 +298,9 @@ fn finish(number: Decimal, meaning: &Meaning<'_>) -> Value<'static> {
     let Some(addend) = meaning.addend else {
         return Value::Number(number);
     };
+    // What no decimal holds is told as nothing rather than as something near it.
     let sum = number.checked_add(Decimal::new(1, i16::from(addend)));
-    Value::Number(sum.unwrap_or(number))
+    sum.map_or(Value::None, Value::Number)
 }
 
 /// An integer of up to eight octets. An unsigned one of eight does not fit in the result if its

@@ -90,7 +90,15 @@ const fn truncated(octets: &[u8]) -> MbusError {
 /// Whether the first octet can only be a C field. If the second one is too, the first is a length.
 fn begins_with_c_field(octets: &[u8]) -> bool {
     let is_c_field = |at: usize| octets.get(at).is_some_and(|c| c_field_name(*c).is_some());
-    octets.len() > HEAD && is_c_field(0) && !is_c_field(1)
+    octets.len() > HEAD && octets.first().is_some_and(carries_data) && !is_c_field(1)
+}
+
+/// Whether data follows a C field: requests and acknowledgements have none.
+const fn carries_data(c_field: &u8) -> bool {
+    matches!(
+        c_field,
+        0x08 | 0x18 | 0x28 | 0x38 | 0x43 | 0x44 | 0x46 | 0x47 | 0x48 | 0x53 | 0x73
+    )
 }
 
 fn holds(data: &[u8], check: [u8; CRC]) -> bool {
