@@ -258,7 +258,7 @@ impl Archive {
         };
         let (log, state) = (&self.log, &self.state);
         let is_terminal = state.table.with(query.terminal, |_| ()).is_some();
-        let page = if is_terminal || !state.meters.knows(query.terminal) {
+        let page = if is_terminal || state.meters.applied(query.terminal).is_none() {
             records_over_time(log, state, query, self.zone, |record| {
                 take(&|line| record.write_json(line));
             })

@@ -170,6 +170,9 @@ impl Gateways {
         let complete = listeners.drain(deadline).await;
         let pending = intake.pending();
         tracing::info!(complete, pending, "Gateways were answered.");
+        // Its threads wait for the disk, which may hang: the log is closed without them then.
+        let ending = tokio::task::spawn_blocking(move || drop(intake));
+        tokio::time::timeout(deadline, ending).await.ok();
     }
 }
 

@@ -40,6 +40,9 @@ const OPERATOR_OCTETS: u64 = 24 * 1_024 * 1_024;
 /// their answers. TLS has buffers of its own.
 const GATEWAY_OCTETS: u64 = 96 * 1_024;
 
+/// Memory of a meter without a key in octets: digests of its last telegrams, four windows, its place.
+const METER_OCTETS: u64 = 1_280;
+
 const MIB: u64 = 1_024 * 1_024;
 
 /// A bound on memory.
@@ -87,6 +90,7 @@ impl Config {
                 self.mbus.connections(),
                 GATEWAY_OCTETS,
             ),
+            bound("mbus.meters_max", self.mbus.meters(), METER_OCTETS),
             bound(
                 "sessions.live_max",
                 self.sessions.live_max.into(),

@@ -131,7 +131,8 @@ pub struct Mbus {
     pub line_timeout_s: u32,
     /// Seconds of silence after which a connection ends, 60 to 86,400.
     pub idle_timeout_s: u32,
-    /// Meters that are known at once, 1 to 16,777,216.
+    /// Meters that are known at once before further ones without a key are refused, 1 to
+    /// 16,777,216.
     pub meters_max: u32,
 }
 
@@ -140,6 +141,16 @@ impl Mbus {
     #[must_use]
     pub const fn is_on(&self) -> bool {
         self.udp.is_some() || self.tcp.is_some() || self.tls.is_some()
+    }
+
+    /// Meters without a key that may be known, none if nothing listens for gateways.
+    #[must_use]
+    pub fn meters(&self) -> u64 {
+        if self.is_on() {
+            self.meters_max.into()
+        } else {
+            0
+        }
     }
 
     /// Connections at once, none if nothing listens for them.

@@ -267,3 +267,29 @@ fn a_stop_answers_what_was_begun_and_ends_the_connections() {
     assert_eq!(kept, answered, "whatever is durable was said so");
     assert!(std::net::TcpStream::connect(world.tcp).is_err());
 }
+
+#[test]
+fn lines_that_keep_coming_are_not_cut_though_every_read_ends_within_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        line_ms: 400,
+        ..Settings::default()
+    };
+    let world = World::with(dir.path(), settings);
+    let mut roof = world.connect_as("roof-token");
+    let text: String = (1..=30).map(|counter| line(7, 1, counter)).collect();
+    let (mut rest, step) = (text.as_str(), line(7, 1, 1).len());
+    // Always half of a line too far, for three times as long as one line may take.
+    let (head, tail) = rest.split_at(step / 2);
+    roof.say(head);
+    rest = tail;
+    while !rest.is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(45));
+        let (piece, tail) = rest.split_at(step.min(rest.len()));
+        roof.say(piece);
+        rest = tail;
+    }
+    for number in 1..=30 {
+        assert_eq!(roof.hear(), format!("OK {number}"));
+    }
+}

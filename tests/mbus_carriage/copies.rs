@@ -3,6 +3,7 @@
 use kenshin::model::telegram::Carriage;
 use kenshin::store::fs::RealFs;
 use kenshin::store::state::snapshot;
+use kenshin::wire::hex::Hex;
 
 use super::world::{World, line, octets};
 
@@ -45,7 +46,7 @@ fn a_counter_that_another_telegram_used_and_one_before_the_window_are_refused_by
     let world = World::new(dir.path());
     let mut roof = world.connect_as("roof-token");
     let forged = octets(7, 1, 1_000, b"another");
-    let forged = kenshin::wire::hex::Hex(&forged);
+    let forged = Hex(&forged);
     roof.say(&line(7, 1, 1_000));
     assert_eq!(roof.hear(), "OK 1");
     roof.say(&format!("{forged}\n{}", line(7, 1, 2)));
@@ -111,4 +112,56 @@ fn a_backlog_of_what_another_gateway_has_sent_is_known_however_long_it_is() {
         }
     }
     assert_eq!(world.kept().len(), 1_500);
+}
+
+#[test]
+fn a_backlog_without_counters_that_another_gateway_has_sent_is_known_by_when_it_was_heard() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    let now_s = std::time::SystemTime::now();
+    let now_s = now_s
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    let line = |number: u64| {
+        let telegram = Hex(&octets(0, 1, 0, &number.to_be_bytes())).to_string();
+        let time = now_s - 20_000 + number * 10;
+        format!("{{\"telegram\":\"{telegram}\",\"time\":{time}}}\n")
+    };
+    let send = |world: &World, token: &str, numbers: std::ops::Range<u64>| -> Vec<String> {
+        let mut gateway = world.connect_as(token);
+        let all = numbers.map(|number| {
+            gateway.say(&line(number));
+            gateway.hear()
+        });
+        all.collect()
+    };
+    let first = send(&world, "roof-token", 0..120);
+    assert!(
+        first.iter().all(|heard| !heard.contains("duplicate")),
+        "{first:?}"
+    );
+    let again = send(&world, "hill-token", 0..120);
+    assert!(
+        again.iter().all(|heard| heard.ends_with(" duplicate")),
+        "{again:?}"
+    );
+    // What nobody sent before is taken, however late; and what came since is still known.
+    world.counts.wait_for("tcp", "durable", 120);
+    let late = send(&world, "hill-token", 120..130);
+    assert!(
+        late.iter()
+            .all(|heard| heard.starts_with("OK") && !heard.contains("dup"))
+    );
+    let telegram = Hex(&octets(0, 1, 0, b"older than all")).to_string();
+    let mut roof = world.connect_as("roof-token");
+    roof.say(&format!(
+        "{{\"telegram\":\"{telegram}\",\"time\":{}}}\n",
+        now_s - 90_000
+    ));
+    assert_eq!(roof.hear(), "OK 1");
+    assert_eq!(send(&world, "roof-token", 129..130), ["OK 1 duplicate"]);
+    assert_eq!(world.kept().len(), 131);
+    drop(roof);
+    assert!(world.drain());
 }

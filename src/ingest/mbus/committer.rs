@@ -29,20 +29,27 @@ pub(super) struct Settled {
 /// Two threads that wait: frames of one queue of the log are settled in the order in which they were
 /// queued, and what is urgent does not wait for what is not. How many wait is bounded by those
 /// queues.
-#[derive(Debug)]
 pub(super) struct Committer {
     urgent: Option<Sender<Waiting>>,
     other: Option<Sender<Waiting>>,
     threads: Vec<JoinHandle<()>>,
+    settle: Arc<dyn Fn(Settled) + Send + Sync>,
+}
+
+impl std::fmt::Debug for Committer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Committer").finish_non_exhaustive()
+    }
 }
 
 impl Committer {
     pub(super) fn start(settle: impl Fn(Settled) + Send + Sync + 'static) -> io::Result<Self> {
-        let settle = Arc::new(settle);
+        let settle: Arc<dyn Fn(Settled) + Send + Sync> = Arc::new(settle);
         let mut committer = Self {
             urgent: None,
             other: None,
             threads: Vec::new(),
+            settle: Arc::clone(&settle),
         };
         for is_urgent in [true, false] {
             let (sender, waiting) = channel();
@@ -67,9 +74,14 @@ impl Committer {
             meter,
             mark,
         };
-        if let Some(sender) = sender {
-            // The thread ends with the sender only.
-            sender.send(waiting).ok();
+        let sent = sender.as_ref().map(|sender| sender.send(waiting));
+        if !matches!(sent, Some(Ok(()))) {
+            // The thread has ended by a bug: nobody is to wait for it.
+            (self.settle)(Settled {
+                meter,
+                mark,
+                is_durable: false,
+            });
         }
     }
 }

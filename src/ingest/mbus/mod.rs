@@ -17,23 +17,24 @@ mod underway;
 mod verdicts;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::oneshot;
 
 use crate::ingest::load::Load;
+use crate::keyring::UtilityId;
 use crate::model::telegram::{Carriage, TELEGRAM_DECODER_VERSION, lane_of};
-use crate::model::{Lane, Telegram};
+use crate::model::{Lane, Telegram, TerminalId};
 use crate::net::mbus::contract::{Answer, Gateway, Heard, Proof, TelegramHandler, Transport};
 use crate::session::mbus::{Security, Verified};
-use crate::store::log::{Append, CommitLog};
+use crate::store::log::{Append, CommitLog, SubmitRefusal};
 use crate::store::state::State;
 use crate::store::state::fold::KIND_TELEGRAM;
 use crate::store::state::meters::{Mark, Seen};
 use crate::time::Clock;
 
 use committer::{Committer, Settled};
-use searcher::{Searcher, Wanted, is_in};
+use searcher::{Found, Searcher, Wanted, look_in};
 use underway::{Place, Underway};
 
 pub use folded::{FoldedFormats, FoldedGateways};
@@ -79,8 +80,9 @@ impl std::fmt::Debug for MbusParts {
 #[derive(Debug)]
 pub struct MbusIntake {
     core: Arc<Core>,
-    committer: Committer,
+    /// Ends before the committer, which it appends by.
     searcher: Searcher,
+    committer: Arc<Committer>,
 }
 
 /// What the intake and the thread of its answers share.
@@ -107,16 +109,20 @@ impl MbusIntake {
             let core = Arc::clone(&core);
             move |settled: Settled| core.settle(&settled)
         };
-        let committer = Committer::start(settle)?;
+        let committer = Arc::new(Committer::start(settle)?);
         let search = {
-            let core = Arc::clone(&core);
-            move |wanted| core.search(wanted)
+            let (core, committer) = (Arc::clone(&core), Arc::clone(&committer));
+            move |wanted: Wanted, asker, stop: &AtomicBool| {
+                let fresh = &wanted.fresh;
+                let found = look_in(&core.parts.log, fresh.meter, &fresh.mark, stop);
+                core.search(&committer, wanted, asker, found);
+            }
         };
         let searcher = Searcher::start(search)?;
         Ok(Self {
             core,
-            committer,
             searcher,
+            committer,
         })
     }
 
@@ -173,79 +179,130 @@ impl MbusIntake {
         self.append_if_new(&telegram, (lane, urgent), asker);
     }
 
+    /// Appends what is new. Whether it is, the log may have to say.
     fn append_if_new(&self, telegram: &Telegram<'_>, (lane, urgent): (Lane, bool), asker: Asker) {
-        let core = &self.core;
-        let (meter, mark) = (telegram.terminal(), Mark::of(telegram));
-        let mut shard = core.underway.shard(meter);
-        let asker = match shard.join(meter, &mark, asker) {
-            Ok(()) => return,
-            Err((Place::Taken, asker)) => return asker.refuse(core, Seen::Replay),
-            Err((Place::Crowded, asker)) => return asker.answer(core, Answer::Busy),
-            Err((Place::Free, asker)) => asker,
-        };
-        match core.parts.state.meters.judge(meter, &mark) {
-            Seen::New => {}
-            Seen::Copy => return asker.answer(core, Answer::Durable { is_copy: true }),
-            otherwise => {
-                drop(shard);
-                let wanted = Wanted {
-                    meter,
-                    mark,
-                    otherwise,
-                    asker,
-                };
-                if let Err(asker) = self.searcher.look_for(wanted) {
-                    asker.answer(core, Answer::Busy);
-                }
-                return;
-            }
-        }
-        let meters = &core.parts.state.meters;
-        // Meters with a key are as many as the ring has; of the others anybody can make up some.
-        let may_be_made_up = !is_proven(&telegram.security) && !meters.knows(meter);
-        if may_be_made_up && meters.len() >= core.parts.meters_max {
-            let text = "mbus.meters_max meters are known, and this is another".to_owned();
-            let id = "too_many_meters";
-            return asker.answer(core, Answer::Refused { id, text });
-        }
         let Ok(payload) = telegram.encode() else {
-            let text = "the telegram does not fit a frame of the log".to_owned();
-            return asker.answer(
-                core,
-                Answer::Refused {
-                    id: "too_long",
-                    text,
-                },
-            );
+            let (id, text) = ("too_long", "the telegram does not fit a frame of the log");
+            let text = text.to_owned();
+            return asker.answer(&self.core, Answer::Refused { id, text });
         };
-        let append = Append {
-            kind: KIND_TELEGRAM,
-            lanes: lane.into(),
+        let fresh = Fresh {
+            utility: telegram.utility,
+            meter: telegram.terminal(),
+            mark: Mark::of(telegram),
+            lane,
             urgent,
-            terminal: Some(meter),
+            is_proven: is_proven(&telegram.security),
             payload,
-            guard: None,
-            ticket: None,
         };
-        match core.parts.log.append_later(append) {
-            Ok(underway) => {
-                core.pending.fetch_add(1, Ordering::AcqRel);
-                shard.begin(meter, mark, asker);
-                drop(shard);
-                self.committer.wait_for(underway, meter, mark, urgent);
+        let Some((wanted, asker)) = self.core.append(&self.committer, fresh, asker, false) else {
+            return;
+        };
+        match (asker.carriage, wanted.otherwise) {
+            (Carriage::Tcp, _) => {
+                if let Err(asker) = self.searcher.look_for(wanted, asker) {
+                    asker.answer(&self.core, Answer::Busy);
+                }
             }
-            Err(_) => asker.answer(core, Answer::Busy),
+            // Nobody hears what becomes of a datagram, so that a search is not worth its cost.
+            (Carriage::Udp, Seen::Forgotten) => {
+                let fresh = wanted.fresh;
+                // Searched or not, it is appended now.
+                let _none = self.core.append(&self.committer, fresh, asker, true);
+            }
+            (Carriage::Udp, otherwise) => asker.refuse(&self.core, otherwise),
         }
     }
 }
 
+/// A telegram as it would be appended.
+#[derive(Debug)]
+struct Fresh {
+    utility: UtilityId,
+    meter: TerminalId,
+    mark: Mark,
+    lane: Lane,
+    urgent: bool,
+    is_proven: bool,
+    payload: Vec<u8>,
+}
+
 impl Core {
-    /// Tells whoever brought a telegram with a used counter whether it is durable.
-    fn search(&self, wanted: Wanted) {
-        if is_in(&self.parts.log, wanted.meter, &wanted.mark) {
-            wanted.asker.answer(self, Answer::Durable { is_copy: true });
-        } else {
-            wanted.asker.refuse(self, wanted.otherwise);
+    /// Appends a telegram if it is new, or answers. Gives it back if only the log knows whether it
+    /// is durable, unless the log `was_searched`.
+    fn append(
+        &self,
+        committer: &Committer,
+        fresh: Fresh,
+        asker: Asker,
+        was_searched: bool,
+    ) -> Option<(Wanted, Asker)> {
+        let (utility, meter, mark) = (fresh.utility, fresh.meter, fresh.mark);
+        let mut shard = self.underway.shard(meter);
+        let asker = match shard.join(meter, &mark, asker) {
+            Ok(()) => return None,
+            Err((Place::Taken, asker)) => {
+                asker.refuse(self, Seen::Replay);
+                return None;
+            }
+            Err((Place::Crowded, asker)) => {
+                asker.answer(self, Answer::Busy);
+                return None;
+            }
+            Err((Place::Free, asker)) => asker,
+        };
+        let meters = &self.parts.state.meters;
+        match meters.judge(utility, meter, &mark) {
+            Seen::New => {}
+            Seen::Copy => {
+                asker.answer(self, Answer::Durable { is_copy: true });
+                return None;
+            }
+            Seen::Forgotten if was_searched => {}
+            otherwise => return Some((Wanted { fresh, otherwise }, asker)),
+        }
+        // Meters with a key are as many as the ring has; of the others anybody can make up some.
+        let may_be_made_up = !fresh.is_proven && !meters.knows(utility, meter);
+        if may_be_made_up && meters.len() >= self.parts.meters_max {
+            let text = "mbus.meters_max meters are known, and this is another".to_owned();
+            let id = "too_many_meters";
+            asker.answer(self, Answer::Refused { id, text });
+            return None;
+        }
+        let append = Append {
+            kind: KIND_TELEGRAM,
+            lanes: fresh.lane.into(),
+            urgent: fresh.urgent,
+            terminal: Some(meter),
+            payload: fresh.payload,
+            guard: None,
+            ticket: None,
+        };
+        match self.parts.log.append_later(append) {
+            Ok(underway) => {
+                self.pending.fetch_add(1, Ordering::AcqRel);
+                shard.begin(meter, mark, asker);
+                drop(shard);
+                committer.wait_for(underway, meter, mark, fresh.urgent);
+            }
+            Err(error) => asker.answer(self, answer_of(error.why)),
+        }
+        None
+    }
+
+    /// Tells whoever brought a telegram that only the log can know whether it is durable, and
+    /// appends it if it is not and may be.
+    fn search(&self, committer: &Committer, wanted: Wanted, asker: Asker, found: Found) {
+        match (found, wanted.otherwise) {
+            (Found::Durable, _) => asker.answer(self, Answer::Durable { is_copy: true }),
+            (Found::Unknown, _) => asker.answer(self, Answer::Busy),
+            (Found::Absent, Seen::Forgotten) => {
+                // Meanwhile its counter may have been used; then it is refused by that name.
+                if let Some((wanted, asker)) = self.append(committer, wanted.fresh, asker, true) {
+                    asker.refuse(self, wanted.otherwise);
+                }
+            }
+            (Found::Absent, otherwise) => asker.refuse(self, otherwise),
         }
     }
 
@@ -287,9 +344,22 @@ impl Asker {
         use crate::session::mbus::Refusal;
         let refusal = match seen {
             Seen::TooOld => Refusal::TooOld,
-            Seen::New | Seen::Copy | Seen::Replay => Refusal::Replay,
+            Seen::New | Seen::Copy | Seen::Replay | Seen::Forgotten => Refusal::Replay,
         };
         self.answer(core, refused(&refusal));
+    }
+}
+
+/// What a gateway hears where the log takes no frame.
+fn answer_of(refusal: SubmitRefusal) -> Answer {
+    match refusal {
+        SubmitRefusal::QueueFull | SubmitRefusal::ReadOnly(_) | SubmitRefusal::Closed => {
+            Answer::Busy
+        }
+        SubmitRefusal::TooLong | SubmitRefusal::Kind | SubmitRefusal::Slot => Answer::Refused {
+            id: "too_long",
+            text: refusal.to_string(),
+        },
     }
 }
 

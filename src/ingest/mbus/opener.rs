@@ -98,3 +98,76 @@ impl TelegramOpener for RingOpener {
         opening
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hex_literal::hex;
+
+    use super::*;
+    use crate::crypto::key::Key128;
+    use crate::keyring::mbus::{KeyId, KeyVersion, NewMeterKey, VersionState};
+    use crate::wire::mbus::address::Address;
+
+    const GAS: UtilityId = UtilityId::new(*b"gasworks");
+    const CITY: UtilityId = UtilityId::new(*b"citygas2");
+
+    /// A message in two telegrams, made by hand after EN 13757-7: no standard's vector.
+    const FIRST: &[u8] = &hex!(
+        "3F0893157856341233038C80469009017865B40A00004E007278563412931533037500400710CCE92D281A45"
+        "F7D70E77D3281C82D89A634333D5B0B56BFC7BF9"
+    );
+    const LAST: &[u8] = &hex!(
+        "3E0893157856341233038C8046900A02049E0E75FAC389F38A12C15E8080478D311180973D627E8A07332A38"
+        "B83D82910FEF7B71CF91F3038ADC96B495D830"
+    );
+
+    fn opener() -> RingOpener {
+        let mut ring = MeterKeyring::new();
+        let new = NewMeterKey {
+            meter: Address::from_link_order(hex!("9315785634123303")),
+            utility: GAS,
+            policy: None,
+            id: KeyId::PERSISTENT,
+            version: KeyVersion(0),
+            state: VersionState::Current,
+            key: Key128::from(hex!("000102030405060708090A0B0C0D0E0F")),
+        };
+        ring.add(new).unwrap();
+        RingOpener::new(Arc::new(ring))
+    }
+
+    fn word(opened: Result<Opening, Refusal>) -> &'static str {
+        match opened {
+            Ok(Opening::Whole(_)) => "whole",
+            Ok(Opening::Part) => "part",
+            Ok(Opening::Nothing(id, _)) => id,
+            Err(refusal) => refusal.id(),
+        }
+    }
+
+    #[test]
+    fn a_message_in_fragments_is_whole_with_its_last_one_and_again_when_that_comes_again() {
+        let opener = opener();
+        let open = |utility, telegram: &[u8]| word(opener.open(utility, telegram, 0));
+        assert_eq!(open(GAS, LAST), "fragment");
+        assert_eq!(open(GAS, FIRST), "part");
+        // The other utility's gateways hear the same, and have neither its key nor its fragments.
+        assert_eq!(open(CITY, LAST), "fragment");
+        assert_eq!(open(GAS, LAST), "whole");
+        // Through another gateway, or because the log had no room.
+        assert_eq!(open(GAS, FIRST), "part");
+        assert_eq!(open(GAS, LAST), "whole");
+    }
+
+    #[test]
+    fn what_has_no_link_layer_is_taken_if_a_key_vouches_for_it_alone() {
+        let opener = opener();
+        // In clear, with the address of a meter without a key, and of one with.
+        for clear in [
+            &hex!("7879563412931533030100 00000C1427048502")[..],
+            &hex!("72785634129315330301000000 0C1427048502"),
+        ] {
+            assert_ne!(word(opener.open(GAS, clear, 0)), "whole");
+        }
+    }
+}

@@ -52,9 +52,9 @@ impl Underway {
     /// Locks those of a meter and of some others.
     pub(super) fn shard(&self, meter: TerminalId) -> Shard<'_> {
         let [first, others @ ..] = &self.shards;
-        let [_, _, lowest, ..] = meter.octets();
-        let place = usize::from(lowest) % SHARDS;
-        let other = place.checked_sub(1).and_then(|place| others.get(place));
+        let hash = usize::try_from(crc32c::crc32c(&meter.octets())).unwrap_or_default();
+        let other = (hash % SHARDS).checked_sub(1);
+        let other = other.and_then(|place| others.get(place));
         Shard(other.unwrap_or(first).lock())
     }
 }

@@ -67,7 +67,11 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         session.answers.write_known(&mut session.out);
         session.say_farewell();
         if !session.out.is_empty() {
-            if !flush(&mut stream, &session.out).await {
+            let is_written = tokio::select! {
+                () = place.cut.cancelled() => return,
+                is_written = flush(&mut stream, &session.out) => is_written,
+            };
+            if !is_written {
                 return;
             }
             session.out.clear();
@@ -90,7 +94,11 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             () = tokio::time::sleep(wait), if reads => session.time_passed(&limits),
         }
     }
-    end(stream).await;
+    // Whoever was cut lingers no longer: the place is somebody else's.
+    tokio::select! {
+        () = place.cut.cancelled() => {}
+        () = end(stream) => {}
+    }
 }
 
 async fn flush<S: AsyncWrite + Unpin>(stream: &mut S, out: &[u8]) -> bool {
@@ -153,6 +161,7 @@ impl Session {
     /// Takes whole lines while their answers have room.
     fn read_lines(&mut self, place: &Taken) {
         let was_known = self.gateway.is_some();
+        let before = self.lines;
         while !self.is_ending && !self.answers.is_full() {
             let line = match self.framer.next() {
                 Ok(Some(line)) => line.trim_ascii().to_vec(),
@@ -173,7 +182,10 @@ impl Session {
             place.note_known();
         }
         let is_waiting = self.gateway.is_none() || self.framer.is_mid_line();
-        if is_waiting && !self.answers.is_full() {
+        if is_waiting && self.lines > before {
+            // The line that is not whole began behind one that was.
+            self.begun_ms = Some(self.heard_ms);
+        } else if is_waiting && !self.answers.is_full() {
             self.begun_ms.get_or_insert(self.heard_ms);
         } else {
             self.begun_ms = None;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::super::admission::{Admission, Pass};
+use super::super::admission::{Admission, AdmissionLimits, Pass};
 use super::super::contract::Verdict;
 use super::contract::{Gateway, Proof, TelegramHandler, Transport};
 use super::counters::MbusCounters;
@@ -19,10 +19,34 @@ const TOKEN: &[u8] = b"TOKEN ";
 pub(super) struct Gate {
     pub(super) handler: Arc<dyn TelegramHandler>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) admission: Arc<Admission>,
+    /// One for each transport: the address of a datagram can be invented, and what fails under it
+    /// must not keep anybody from connecting.
+    pub(super) admission: Arc<Admissions>,
     pub(super) counters: Arc<MbusCounters>,
     /// Is cancelled when nothing more is read.
     pub(super) stopping: CancellationToken,
+}
+
+/// What addresses have failed, by transport.
+pub(super) struct Admissions {
+    tcp: Admission,
+    udp: Admission,
+}
+
+impl Admissions {
+    pub(super) fn new(limits: &AdmissionLimits) -> Self {
+        Self {
+            tcp: Admission::new(*limits),
+            udp: Admission::new(*limits),
+        }
+    }
+
+    pub(super) const fn of(&self, transport: Transport) -> &Admission {
+        match transport {
+            Transport::Tcp => &self.tcp,
+            Transport::Udp => &self.udp,
+        }
+    }
 }
 
 /// Why somebody is no gateway.
@@ -68,7 +92,8 @@ impl Gate {
         transport: Transport,
     ) -> Result<Gateway, Stranger> {
         let now_ms = self.clock.monotonic_ms();
-        let pass = self.admission.admit(peer, now_ms);
+        let admission = self.admission.of(transport);
+        let pass = admission.admit(peer, now_ms);
         if pass == Pass::Refused {
             return Err(Stranger::TooManyFailures);
         }
@@ -83,7 +108,7 @@ impl Gate {
             self.handler.unknown_gateway(transport);
             Verdict::FailedAuthentication
         };
-        self.admission.settle(peer, pass, verdict, now_ms);
+        admission.settle(peer, pass, verdict, now_ms);
         found.ok_or(Stranger::Unknown)
     }
 

@@ -11,12 +11,13 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::super::admission::{Admission, AdmissionLimits};
+use super::super::admission::{AdmissionLimits, Pass};
+use super::super::contract::Verdict;
 use super::super::sockets;
 use super::connection::{LineLimits, serve};
 use super::contract::{Gateway, Proof, TelegramHandler, Transport};
 use super::counters::MbusCounters;
-use super::gate::Gate;
+use super::gate::{Admissions, Gate};
 use super::places::{Place, Places, Taken};
 use super::{tls, udp};
 use crate::crypto::digest::sha256;
@@ -24,6 +25,9 @@ use crate::time::Clock;
 
 /// The pause after a failed accept: for want of descriptors, the next would fail as well.
 const FAILURE_PAUSE: Duration = Duration::from_millis(50);
+/// How often, and after what pause, it is looked whether those who were cut have ended.
+const CUT_ROUNDS: u32 = 200;
+const CUT_PAUSE: Duration = Duration::from_millis(5);
 /// How long TLS may take to come about.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Connections that may wait to be accepted.
@@ -161,7 +165,7 @@ impl MbusBound {
         let gate = Gate {
             handler,
             clock,
-            admission: Arc::new(Admission::new(self.options.admission)),
+            admission: Arc::new(Admissions::new(&self.options.admission)),
             counters: Arc::clone(&counters),
             stopping: CancellationToken::new(),
         };
@@ -219,14 +223,26 @@ impl Door {
                 continue;
             };
             counters.connections_accepted.add(1);
-            match self.places.take() {
+            match self.take_place().await {
                 Place::Taken { place, has_cut } => {
                     counters.connections_evicted.add(u64::from(has_cut));
                     self.open(stream, peer, place, acceptor.clone());
                 }
-                Place::None => counters.connections_refused.add(1),
+                Place::None | Place::Later => counters.connections_refused.add(1),
             }
         }
+    }
+
+    /// A place, as soon as those who were cut have given theirs back. Whoever connects meanwhile
+    /// waits in the system.
+    async fn take_place(&self) -> Place {
+        for _ in 0..CUT_ROUNDS {
+            match self.places.take() {
+                Place::Later => tokio::time::sleep(CUT_PAUSE).await,
+                place => return place,
+            }
+        }
+        Place::Later
     }
 
     fn open(
@@ -256,6 +272,13 @@ async fn serve_tls(
     limits: LineLimits,
     (gate, acceptor): (Gate, TlsAcceptor),
 ) {
+    // A handshake costs more than anything else here, so that who fails may do so a few times only.
+    let admission = gate.admission.of(Transport::Tcp);
+    let pass = admission.admit(peer, gate.clock.monotonic_ms());
+    if pass == Pass::Refused {
+        gate.counters.tls_failures.add(1);
+        return;
+    }
     let shaking = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream));
     let shaken = tokio::select! {
         () = place.cut.cancelled() => return,
@@ -264,14 +287,19 @@ async fn serve_tls(
     };
     let shaken = shaken.map_err(io::Error::from).and_then(|shaken| shaken);
     let shown = shaken.and_then(|stream| Ok((tls::certificate_of(&stream)?, stream)));
+    let settle = |verdict| admission.settle(peer, pass, verdict, gate.clock.monotonic_ms());
     let Ok((certificate, stream)) = shown else {
         gate.counters.tls_failures.add(1);
+        settle(Verdict::FailedAuthentication);
         return;
     };
     let digest = sha256(&certificate);
     let gateway: Option<Gateway> = gate.handler.gateway(Proof::Certificate(digest));
-    if gateway.is_none() {
+    if gateway.is_some() {
+        settle(Verdict::Verified);
+    } else {
         gate.handler.unknown_gateway(Transport::Tcp);
+        settle(Verdict::FailedAuthentication);
     }
     serve(stream, peer, gateway, place, limits, gate).await;
 }

@@ -43,6 +43,8 @@ pub(super) enum Place {
     },
     /// All places have gateways.
     None,
+    /// Too many that were cut have not ended yet. They do within a moment.
+    Later,
 }
 
 impl Places {
@@ -60,6 +62,10 @@ impl Places {
         let is_full = inner.open >= self.connections_max;
         let mut has_cut = false;
         if is_full || inner.unknown.len() >= self.unknown_max {
+            // Nobody is let in for those who were cut and still hold their sockets.
+            if inner.open >= self.connections_max.saturating_add(self.unknown_max) {
+                return Place::Later;
+            }
             let Some((_, oldest)) = inner.unknown.pop_first() else {
                 return Place::None;
             };
@@ -103,7 +109,7 @@ mod tests {
     fn taken(places: &Arc<Places>) -> (Taken, bool) {
         match places.take() {
             Place::Taken { place, has_cut } => (place, has_cut),
-            Place::None => panic!("no place"),
+            Place::None | Place::Later => panic!("no place"),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::wire::mbus::afl::{Afl, MESSAGE_MAX};
 use crate::wire::mbus::error::{MbusError, MbusErrorKind};
 
 /// Senders with a message under way at most.
-const SENDERS_MAX: usize = 4_096;
+const SENDERS_MAX: usize = 256;
 /// How long a message may take from its first fragment to its last.
 const TIMEOUT_MS: u64 = 300_000;
 

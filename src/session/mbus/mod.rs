@@ -18,7 +18,6 @@ pub mod keys;
 pub mod open;
 pub mod opened;
 pub mod outgoing;
-pub mod recent;
 pub mod refusal;
 pub mod replay;
 mod secured;
@@ -29,7 +28,6 @@ pub use keys::{KeyId, KeyVersion, MeterKeys, Policy};
 pub use open::{Scratch, Step, is_transport_first, open};
 pub use opened::{KeyName, Opened, Security, Verified};
 pub use outgoing::{AccessNumbers, CounterLine, CounterReserve, UniqueCounter};
-pub use recent::Recent;
 pub use refusal::Refusal;
 pub use replay::{ReplayWindow, Verdict};
 

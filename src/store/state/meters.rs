@@ -7,9 +7,15 @@
 //! # Copies
 //!
 //! The same telegram comes through several gateways, at once or hours apart. It is known by its
-//! digest: of each meter the [`RECENT_MAX`] latest are kept. Under a key with counters a copy is a
-//! copy whenever it comes; without one, the same octets are the same telegram within
-//! [`SPAN_S`], and later the meter has said the same again.
+//! digest: of each meter the [`RECENT_MAX`] that were heard last are kept. Under a key with counters
+//! a copy is a copy whenever it comes; without one, the same octets are the same telegram within
+//! [`SPAN_S`], and later the meter has said the same again. Of one that was heard before all of
+//! those, nothing is known here: whoever asks looks in the log.
+//!
+//! # Utilities
+//!
+//! Gateways of two utilities may hear one meter in clear. Each has its own entry, so that neither
+//! can push out what is known of the other's.
 //!
 //! # Counters
 //!
@@ -19,9 +25,11 @@
 //! copy, and refuses it if it is none.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
 
+use crate::keyring::UtilityId;
 use crate::model::telegram::Telegram;
 use crate::model::{Lsn, TerminalId};
 use crate::session::mbus::{KeyName, ReplayWindow, Verdict, Verified};
@@ -34,7 +42,10 @@ pub const RECENT_MAX: usize = 32;
 /// numbers come again after 256 telegrams, of a quick meter after an hour.
 pub const SPAN_S: u32 = 3_600;
 
-const SHARDS: usize = 16;
+const SHARDS: usize = 64;
+
+/// A meter in the order of the link, and whose gateways hear it.
+pub(super) type MeterKey = ([u8; 8], UtilityId);
 
 /// What a telegram is judged by.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -80,6 +91,8 @@ pub enum Seen {
     Replay,
     /// Its counter is before the window.
     TooOld,
+    /// It was heard before all that is kept of the meter: the log knows.
+    Forgotten,
 }
 
 /// One meter.
@@ -91,7 +104,7 @@ pub(super) struct Meter {
     pub(super) last_contact_utc_s: u32,
     /// The one that was used last stands last.
     pub(super) windows: Vec<(KeyName, ReplayWindow)>,
-    /// Digests and when each was heard, the latest last.
+    /// Digests and when each was heard, the one that was heard last at the end.
     pub(super) recent: VecDeque<(u64, u32)>,
 }
 
@@ -109,7 +122,12 @@ impl Meter {
             return Seen::Copy;
         }
         let Some((key, counter)) = mark.counter else {
-            return Seen::New;
+            let is_full = self.recent.len() >= RECENT_MAX;
+            let oldest = self.recent.front().filter(|_| is_full);
+            return match oldest {
+                Some((_, oldest)) if mark.at_utc_s < *oldest => Seen::Forgotten,
+                _ => Seen::New,
+            };
         };
         let window = self.windows.iter().find(|(of, _)| *of == key);
         let verdict = window.map(|(_, window)| window.check(counter, short(mark.digest)));
@@ -121,10 +139,14 @@ impl Meter {
     }
 
     fn note(&mut self, mark: &Mark) {
-        if self.recent.len() >= RECENT_MAX {
+        // A backlog that comes late does not push out what was heard since.
+        let later = self.recent.iter().rev();
+        let later = later.take_while(|(_, at)| *at > mark.at_utc_s).count();
+        let place = self.recent.len().saturating_sub(later);
+        self.recent.insert(place, (mark.digest, mark.at_utc_s));
+        if self.recent.len() > RECENT_MAX {
             self.recent.pop_front();
         }
-        self.recent.push_back((mark.digest, mark.at_utc_s));
         let Some((key, counter)) = mark.counter else {
             return;
         };
@@ -146,18 +168,23 @@ const fn short(digest: u64) -> u32 {
     u32::from_be_bytes([a, b, c, d])
 }
 
-type Shard = RwLock<HashMap<[u8; 8], Meter>>;
+/// What each utility's gateways have heard of a meter.
+type Heard = Vec<(UtilityId, Meter)>;
+type Shard = RwLock<HashMap<[u8; 8], Heard>>;
 
 /// All meters that a telegram is durable of.
 #[derive(Debug)]
 pub struct MeterTable {
     shards: [Shard; SHARDS],
+    /// Meters, those that two utilities hear twice.
+    count: AtomicUsize,
 }
 
 impl Default for MeterTable {
     fn default() -> Self {
         Self {
             shards: std::array::from_fn(|_| Shard::default()),
+            count: AtomicUsize::new(0),
         }
     }
 }
@@ -166,16 +193,15 @@ impl MeterTable {
     /// Parts of the table, which are locked one by one.
     pub(super) const SHARDS: usize = SHARDS;
 
-    /// The shard of a meter, by its identification, of which makers count up.
     fn shard(&self, meter: [u8; 8]) -> Option<&Shard> {
-        let [_, _, lowest, ..] = meter;
-        self.shards.get(usize::from(lowest) % SHARDS)
+        let hash = usize::try_from(crc32c::crc32c(&meter)).unwrap_or_default();
+        self.shards.get(hash % SHARDS)
     }
 
-    /// How many meters there are.
+    /// How many meters there are; one that two utilities hear counts twice.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.read().len()).sum()
+        self.count.load(Ordering::Relaxed)
     }
 
     /// Whether there is none.
@@ -184,41 +210,46 @@ impl MeterTable {
         self.len() == 0
     }
 
-    /// Whether a telegram of a meter is durable.
-    #[must_use]
-    pub fn knows(&self, meter: TerminalId) -> bool {
+    /// What `of` tells of a meter as one utility hears it.
+    fn with<T>(
+        &self,
+        utility: UtilityId,
+        meter: TerminalId,
+        of: impl FnOnce(&Meter) -> T,
+    ) -> Option<T> {
         let meter = meter.octets();
-        let shard = self.shard(meter);
-        shard.is_some_and(|shard| shard.read().contains_key(&meter))
+        let shard = self.shard(meter)?.read();
+        let heard = shard.get(&meter)?;
+        let own = heard.iter().find(|(one, _)| *one == utility);
+        own.map(|(_, meter)| of(meter))
+    }
+
+    /// Whether a telegram of a meter is durable that this utility heard.
+    #[must_use]
+    pub fn knows(&self, utility: UtilityId, meter: TerminalId) -> bool {
+        self.with(utility, meter, |_| ()).is_some()
     }
 
     /// When a telegram of a meter was last received, UTC seconds.
     #[must_use]
-    pub fn last_contact_utc_s(&self, meter: TerminalId) -> Option<u32> {
-        let meter = meter.octets();
-        let shard = self.shard(meter)?.read();
-        shard.get(&meter).map(|meter| meter.last_contact_utc_s)
+    pub fn last_contact_utc_s(&self, utility: UtilityId, meter: TerminalId) -> Option<u32> {
+        self.with(utility, meter, |meter| meter.last_contact_utc_s)
     }
 
-    /// The position of the last frame of a meter.
+    /// The position of the last frame of a meter, whoever heard it; none if there is none.
     #[must_use]
     pub fn applied(&self, meter: TerminalId) -> Option<Lsn> {
         let meter = meter.octets();
         let shard = self.shard(meter)?.read();
-        shard.get(&meter).map(|meter| meter.applied)
+        let heard = shard.get(&meter)?;
+        heard.iter().map(|(_, meter)| meter.applied).max()
     }
 
-    /// Whether a telegram of a meter is new.
+    /// Whether a telegram of a meter is new to a utility.
     #[must_use]
-    pub fn judge(&self, meter: TerminalId, mark: &Mark) -> Seen {
-        let meter = meter.octets();
-        let Some(shard) = self.shard(meter) else {
-            return Seen::New;
-        };
-        let shard = shard.read();
-        shard
-            .get(&meter)
-            .map_or(Seen::New, |meter| meter.judge(mark))
+    pub fn judge(&self, utility: UtilityId, meter: TerminalId, mark: &Mark) -> Seen {
+        let seen = self.with(utility, meter, |meter| meter.judge(mark));
+        seen.unwrap_or(Seen::New)
     }
 
     /// Folds a telegram in. What has seen its frame skips it.
@@ -228,7 +259,16 @@ impl MeterTable {
             return;
         };
         let mut shard = shard.write();
-        let meter = shard.entry(address).or_default();
+        let heard = shard.entry(address).or_default();
+        let own = heard.iter().position(|(one, _)| *one == telegram.utility);
+        let own = own.unwrap_or_else(|| {
+            self.count.fetch_add(1, Ordering::Relaxed);
+            heard.push((telegram.utility, Meter::default()));
+            heard.len().saturating_sub(1)
+        });
+        let Some((_, meter)) = heard.get_mut(own) else {
+            return;
+        };
         if meter.applied >= lsn {
             return;
         }
@@ -239,24 +279,27 @@ impl MeterTable {
     }
 
     /// Copies what is in a shard, to be written.
-    pub(super) fn copy_of_shard(&self, shard: usize) -> Vec<([u8; 8], Meter)> {
+    pub(super) fn copy_of_shard(&self, shard: usize) -> Vec<(MeterKey, Meter)> {
         let Some(shard) = self.shards.get(shard) else {
             return Vec::new();
         };
         let shard = shard.read();
-        let mut all: Vec<_> = shard
-            .iter()
-            .map(|(at, meter)| (*at, meter.clone()))
-            .collect();
+        let all = shard.iter().flat_map(|(address, heard)| {
+            let of = heard.iter();
+            of.map(|(utility, meter)| ((*address, *utility), meter.clone()))
+        });
+        let mut all: Vec<_> = all.collect();
         drop(shard);
-        all.sort_unstable_by_key(|(at, _)| *at);
+        all.sort_unstable_by_key(|((address, utility), _)| (*address, utility.octets()));
         all
     }
 
     /// Puts a meter in as a snapshot has it.
-    pub(super) fn restore(&self, address: [u8; 8], meter: Meter) {
+    pub(super) fn restore(&self, (address, utility): MeterKey, meter: Meter) {
         if let Some(shard) = self.shard(address) {
-            shard.write().insert(address, meter);
+            let mut shard = shard.write();
+            shard.entry(address).or_default().push((utility, meter));
+            self.count.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

@@ -71,6 +71,24 @@ fn a_copy_is_known_by_its_digest_and_without_a_counter_only_for_some_time() {
 }
 
 #[test]
+fn a_backlog_without_counters_is_looked_for_and_pushes_nothing_newer_out() {
+    let heard = |number: u32| Mark {
+        digest: u64::from(number),
+        at_utc_s: number * 4_000,
+        counter: None,
+    };
+    let mut meter = Meter::default();
+    (100..200).for_each(|number| meter.note(&heard(number)));
+    assert_eq!(meter.judge(&heard(199)), Seen::Copy);
+    assert_eq!(meter.judge(&heard(200)), Seen::New);
+    // Before all that is kept: it may be durable or not.
+    assert_eq!(meter.judge(&heard(150)), Seen::Forgotten);
+    assert_eq!(meter.judge(&heard(50)), Seen::Forgotten);
+    (0..90).for_each(|number| meter.note(&heard(number)));
+    assert_eq!(meter.judge(&heard(170)), Seen::Copy);
+}
+
+#[test]
 fn the_latest_keys_and_digests_of_a_meter_are_kept_and_no_more() {
     let mut meter = Meter::default();
     for version in 0..9 {
@@ -130,13 +148,21 @@ fn a_frame_that_was_seen_is_not_folded_again() {
     let table = MeterTable::default();
     let first = telegram(1, 5, 50, 7_000);
     table.fold(Lsn::new(8), &first);
-    let before = table.copy_of_shard(1);
+    let all = || -> Vec<_> {
+        let shards = 0..MeterTable::SHARDS;
+        shards
+            .flat_map(|shard| table.copy_of_shard(shard))
+            .collect()
+    };
+    let before = all();
     table.fold(Lsn::new(8), &first);
-    assert_eq!(table.copy_of_shard(1), before);
-    assert_eq!((table.len(), table.knows(first.terminal())), (1, true));
-    assert_eq!(table.last_contact_utc_s(first.terminal()), Some(7));
+    assert_eq!(all(), before);
+    let (utility, meter) = (first.utility, first.terminal());
+    assert_eq!((table.len(), table.knows(utility, meter)), (1, true));
+    assert!(!table.knows(UtilityId::new(*b"citygas2"), meter));
+    assert_eq!(table.last_contact_utc_s(utility, meter), Some(7));
     let mark = Mark::of(&first);
-    assert_eq!(table.judge(first.terminal(), &mark), Seen::Copy);
+    assert_eq!(table.judge(utility, meter, &mark), Seen::Copy);
     let check_bytes = Telegram {
         security: Security {
             verified: Verified::CheckBytes,

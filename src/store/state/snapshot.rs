@@ -350,12 +350,12 @@ fn write_table(writer: &mut BlockWriter, table: &HotTable) -> io::Result<Counts>
 fn write_meters(writer: &mut BlockWriter, table: &MeterTable) -> io::Result<()> {
     let mut block = Vec::new();
     for shard in 0..MeterTable::SHARDS {
-        for (address, meter) in table.copy_of_shard(shard) {
+        for (key, meter) in table.copy_of_shard(shard) {
             if block.len().saturating_add(meters::METER_LEN_MAX) > BLOCK_MAX {
                 writer.block(Kind::Meters, &block)?;
                 block.clear();
             }
-            meters::put(&mut block, address, &meter);
+            meters::put(&mut block, key, &meter);
         }
     }
     if !block.is_empty() {

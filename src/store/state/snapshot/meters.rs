@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! [8]  meter, in the order of the link   windows, each: u8 key number, u8 key version,
-//! u64  applied                                  [84] ReplayWindow::encode
-//! u32  last contact, UTC seconds         digests, each: u64 digest, u32 heard, UTC seconds
+//! [8]  utility whose gateways hear it           [84] ReplayWindow::encode
+//! u64  applied                           digests, each: u64 digest, u32 heard, UTC seconds
+//! u32  last contact, UTC seconds
 //! u8   windows, at most 4
 //! u8   digests, at most 32
 //! ```
 //!
-//! Both stand in the order in which they were used last. A block holds whole meters.
+//! Windows stand in the order in which they were used last, digests in that in which they were heard.
+//! A block holds whole meters.
 
 use nom::Parser as _;
 use nom::bytes::complete::take;
@@ -16,19 +18,21 @@ use nom::combinator::map_opt;
 use nom::multi::count;
 use nom::number::complete::{le_u8, le_u32, le_u64};
 
-use super::super::meters::{Meter, MeterTable, RECENT_MAX, WINDOWS_MAX};
+use super::super::meters::{Meter, MeterKey, MeterTable, RECENT_MAX, WINDOWS_MAX};
+use crate::keyring::UtilityId;
 use crate::model::Lsn;
 use crate::session::mbus::{KeyId, KeyName, KeyVersion, ReplayWindow};
 
 const WINDOW_LEN: usize = 2 + ReplayWindow::OCTETS;
 const DIGEST_LEN: usize = 12;
 /// Octets of a meter at most.
-pub(super) const METER_LEN_MAX: usize = 22 + WINDOW_LEN * WINDOWS_MAX + DIGEST_LEN * RECENT_MAX;
+pub(super) const METER_LEN_MAX: usize = 30 + WINDOW_LEN * WINDOWS_MAX + DIGEST_LEN * RECENT_MAX;
 
 /// Appends a meter.
-pub(super) fn put(out: &mut Vec<u8>, address: [u8; 8], meter: &Meter) {
+pub(super) fn put(out: &mut Vec<u8>, (address, utility): MeterKey, meter: &Meter) {
     let short = |len: usize| u8::try_from(len).unwrap_or(u8::MAX);
     out.extend_from_slice(&address);
+    out.extend_from_slice(&utility.octets());
     out.extend_from_slice(&meter.applied.get().to_le_bytes());
     out.extend_from_slice(&meter.last_contact_utc_s.to_le_bytes());
     out.extend_from_slice(&[short(meter.windows.len()), short(meter.recent.len())]);
@@ -45,8 +49,8 @@ pub(super) fn put(out: &mut Vec<u8>, address: [u8; 8], meter: &Meter) {
 /// Reads the meters of a block into a table. None if its octets are not those of meters.
 pub(super) fn read(mut content: &[u8], table: &MeterTable) -> Option<()> {
     while !content.is_empty() {
-        let (rest, (address, meter)) = meter(content).ok()?;
-        table.restore(address, meter);
+        let (rest, (key, meter)) = meter(content).ok()?;
+        table.restore(key, meter);
         content = rest;
     }
     Some(())
@@ -54,8 +58,10 @@ pub(super) fn read(mut content: &[u8], table: &MeterTable) -> Option<()> {
 
 type Read<'a, T> = nom::IResult<&'a [u8], T>;
 
-fn meter(input: &[u8]) -> Read<'_, ([u8; 8], Meter)> {
-    let (input, address) = take(8_usize).parse(input)?;
+fn meter(input: &[u8]) -> Read<'_, (MeterKey, Meter)> {
+    let eight = |octets: &[u8]| octets.first_chunk::<8>().copied();
+    let (input, address) = map_opt(take(8_usize), eight).parse(input)?;
+    let (input, utility) = map_opt(take(8_usize), eight).parse(input)?;
     let (input, (applied, last_contact_utc_s)) = (le_u64, le_u32).parse(input)?;
     let at_most =
         |most: usize| nom::combinator::verify(le_u8, move |count: &u8| usize::from(*count) <= most);
@@ -68,8 +74,7 @@ fn meter(input: &[u8]) -> Read<'_, ([u8; 8], Meter)> {
         windows,
         recent: recent.into(),
     };
-    let address = address.first_chunk().copied();
-    Ok((input, (address.unwrap_or_default(), meter)))
+    Ok((input, ((address, UtilityId::new(utility)), meter)))
 }
 
 fn window(input: &[u8]) -> Read<'_, (KeyName, ReplayWindow)> {

@@ -11,13 +11,12 @@ use crate::store::state::fold::{FoldFrame, KIND_TELEGRAM};
 use crate::store::state::meters::tests::telegram;
 use crate::store::state::snapshot::{load_latest, write};
 
-type Content = Vec<([u8; 8], Meter)>;
+type Content = Vec<(MeterKey, Meter)>;
 
 fn content(table: &MeterTable) -> Content {
     let shards = 0..MeterTable::SHARDS;
-    shards
-        .flat_map(|shard| table.copy_of_shard(shard))
-        .collect()
+    let all = shards.flat_map(|shard| table.copy_of_shard(shard));
+    all.collect()
 }
 
 fn fold(state: &State, lsn: u64, [meter, counter, digest]: [u8; 3]) {
@@ -49,7 +48,7 @@ fn the_octets_of_a_meter_stay_as_they_are() {
     let digests = [[0; 24].as_slice(), &hex!("0A000000 09000000"), &[0; 32]].concat();
     let window = [hex!("0000 07000000 03").as_slice(), &[0; 15], &digests].concat();
     let expected = [
-        hex!("9315010000003303 1000000000000000 10000000 01 02").as_slice(),
+        hex!("9315010000003303 676173776F726B73 1000000000000000 10000000 01 02").as_slice(),
         &window,
         &hex!("0900000000000000 08000000"),
         &hex!("0A00000000000000 10000000"),
