@@ -98,7 +98,7 @@ fn a_bad_record_leaves_the_others() {
 #[test]
 fn a_telegram_that_was_cut_between_blocks_is_not_whole() {
     // Two of the two blocks that it announces, and one of them left out.
-    let cut = format!("1E{}", &MODE_5[2..62]);
+    let cut = format!("1E{}", MODE_5.get(2..62).unwrap());
     let (code, text) = decode(&[], &format!("{cut} {KEY}\n"));
     assert_eq!(code, Some(1), "{text}");
     assert_eq!(objects(&text)[0]["error"]["kind"], "length");

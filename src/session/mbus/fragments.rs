@@ -67,7 +67,7 @@ pub trait FragmentStore {
 }
 
 impl FragmentStore for Fragments {
-    fn use_fragments<T>(&mut self, with: impl FnOnce(&mut Fragments) -> T) -> T {
+    fn use_fragments<T>(&mut self, with: impl FnOnce(&mut Self) -> T) -> T {
         with(self)
     }
 }

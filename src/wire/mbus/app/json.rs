@@ -94,7 +94,10 @@ pub fn write_compact(out: &mut String, frame: &CompactFrame<'_>) {
 /// Writes what a walk came by and is no record: the demand for all of them, the manufacturer's data.
 fn write_rest(out: &mut String, rest: &Rest<'_>) {
     if let Some(offset) = rest.global_readout {
-        let _ = write!(out, "{{\"kind\":\"global_readout\",\"offset\":{offset}}}");
+        sure(write!(
+            out,
+            "{{\"kind\":\"global_readout\",\"offset\":{offset}}}"
+        ));
         if rest.manufacturer.is_some() {
             out.push(',');
         }
