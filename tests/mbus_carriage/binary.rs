@@ -111,6 +111,27 @@ fn delivered(sink: &Path) -> Vec<Value> {
     records
 }
 
+fn assert_each_verdict_was_counted_once(http: SocketAddr) {
+    let metrics = metrics(http);
+    let told = [
+        "durable",
+        "duplicate",
+        "block_crc",
+        "no_key",
+        "wrong_key",
+        "clear_not_allowed",
+    ];
+    for verdict in told {
+        let series =
+            format!("kenshin_mbus_telegrams_total{{carriage=\"tcp\",verdict=\"{verdict}\"}} 1");
+        assert!(
+            metrics.lines().any(|line| line == series),
+            "{series} {metrics}"
+        );
+    }
+    assert!(metrics.lines().any(|line| line == "kenshin_mbus_meters 1"));
+}
+
 #[test]
 fn the_published_telegram_of_a_gas_meter_reaches_the_sink_once_with_its_value() {
     let dir = tempfile::tempdir().unwrap();
@@ -153,24 +174,7 @@ fn the_published_telegram_of_a_gas_meter_reaches_the_sink_once_with_its_value() 
             "{heard}"
         );
     }
-    let metrics = metrics(http);
-    let told = [
-        "durable",
-        "duplicate",
-        "block_crc",
-        "no_key",
-        "wrong_key",
-        "clear_not_allowed",
-    ];
-    for verdict in told {
-        let series =
-            format!("kenshin_mbus_telegrams_total{{carriage=\"tcp\",verdict=\"{verdict}\"}} 1");
-        assert!(
-            metrics.lines().any(|line| line == series),
-            "{series} {metrics}"
-        );
-    }
-    assert!(metrics.lines().any(|line| line == "kenshin_mbus_meters 1"));
+    assert_each_verdict_was_counted_once(http);
     // A kill, and the same once more.
     server.kill().unwrap();
     server.wait().unwrap();

@@ -284,7 +284,7 @@ fn lines_that_keep_coming_are_not_cut_though_every_read_ends_within_one() {
     roof.say(head);
     rest = tail;
     while !rest.is_empty() {
-        std::thread::sleep(std::time::Duration::from_millis(45));
+        std::thread::sleep(Duration::from_millis(45));
         let (piece, tail) = rest.split_at(step.min(rest.len()));
         roof.say(piece);
         rest = tail;
