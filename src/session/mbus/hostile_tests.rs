@@ -466,6 +466,33 @@ fn of_all_orders_of_fragments_one_opens_and_the_others_are_refused() {
     assert_eq!(opened, [[0, 1, 2, 3]]);
 }
 
+/// The first telegram of a row without CRCs that ends as one of format B does.
+fn that_passes_for_format_b(row: impl Fn(u32) -> Vec<u8>) -> (u32, Vec<u8>) {
+    let passes = |telegram: &[u8]| {
+        let (data, check) = telegram.split_last_chunk::<2>().unwrap();
+        crc(data) == u16::from_be_bytes(*check)
+    };
+    let mut all = (0..).map(|volume| (volume, row(volume)));
+    all.find(|(_, telegram)| passes(telegram)).unwrap()
+}
+
+#[test]
+fn a_telegram_without_crcs_keeps_its_end_though_it_passes_for_format_b() {
+    let of = |volume: u32| [&[0x04, 0x13], &volume.to_le_bytes()[..]].concat();
+    let clear = |volume| telegram(&[&hex!("7A2A000000")[..], &of(volume)].concat());
+    let in_mode_5 = |volume| telegram(&mode_5(&of(volume), &[]));
+    let in_mode_7 = |volume| telegram(&with_mac(&mode_7(&[0x10], false, &of(volume), &[])));
+    let rows: [&dyn Fn(u32) -> Vec<u8>; 3] = [&clear, &in_mode_5, &in_mode_7];
+    for row in rows {
+        let (volume, telegram) = that_passes_for_format_b(row);
+        let seen = open_one(&telegram, &lax()).unwrap();
+        assert!(seen.payload.starts_with(&of(volume)), "{telegram:02X?}");
+        assert_eq!(seen.security.cut_octets, 0);
+        let no_key = open_one(&telegram, &Ring(Vec::new(), Policy::ClearAllowed));
+        assert!(no_key.is_ok() || matches!(no_key, Err(Refusal::NoKey { .. })));
+    }
+}
+
 #[test]
 fn a_message_beyond_its_length_or_the_bound_is_given_up() {
     let message = mode_7(&[0x10], false, &RECORD, &[]);

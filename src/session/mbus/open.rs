@@ -3,6 +3,7 @@
 use crate::crypto::mbus::{ell_check, ell_ctr};
 use crate::wire::mbus::address::Address;
 use crate::wire::mbus::afl::Afl;
+use crate::wire::mbus::app::Body;
 use crate::wire::mbus::ci::{Announced, HeaderKind, announced, is_to_meter};
 use crate::wire::mbus::ell::ExtendedLink;
 use crate::wire::mbus::error::{MbusError, MbusErrorKind};
@@ -26,6 +27,13 @@ const SESSION_CHECK: usize = 2;
 #[derive(Debug, Default)]
 pub struct Scratch {
     link: Vec<u8>,
+    layers: Buffers,
+    /// For the other reading of a telegram that has two.
+    other: Buffers,
+}
+
+#[derive(Debug, Default)]
+struct Buffers {
     head: Vec<u8>,
     message: Vec<u8>,
     trial: Vec<u8>,
@@ -70,11 +78,55 @@ pub fn open<'a>(
 ) -> Result<Step<'a>, Refusal> {
     let Scratch {
         link: link_scratch,
+        layers,
+        other,
+    } = scratch;
+    let link = link::read(telegram, carriage, link_scratch).map_err(Refusal::Octets)?;
+    let is_ambiguous = carriage == Carriage::Auto && link.format == Format::WirelessB;
+    let step = open_layers(&link, keys, fragments, now_ms, layers);
+    if !is_ambiguous || makes_sense(&step) {
+        return step;
+    }
+    match link::read(telegram, Carriage::WithoutCrcs, &mut Vec::new()) {
+        Ok(link) => match open_layers(&link, keys, fragments, now_ms, other) {
+            plain @ (Ok(Step::Opened(_)) | Err(_)) if makes_sense(&plain) => plain,
+            _ => step,
+        },
+        Err(_) => step,
+    }
+}
+
+/// Whether nothing speaks against the reading of a telegram that has two: all that can be checked
+/// holds, and nothing ends too early.
+fn makes_sense(step: &Result<Step<'_>, Refusal>) -> bool {
+    match step {
+        Ok(Step::Opened(opened)) if opened.security.verified == Verified::Mac => true,
+        Ok(Step::Opened(opened)) => {
+            let body = Body::read(opened.ci, opened.is_wired, opened.payload);
+            opened.security.cut_octets == 0
+                && match body {
+                    Ok(Body::Records { mut records, .. }) => records.all(|one| one.is_ok()),
+                    body => body.is_ok(),
+                }
+        }
+        Ok(_) | Err(Refusal::NoKey { .. }) => true,
+        Err(_) => false,
+    }
+}
+
+/// Takes the layers above the link off.
+fn open_layers<'a>(
+    link: &Link<'_>,
+    keys: &impl MeterKeys,
+    fragments: &mut impl FragmentStore,
+    now_ms: u64,
+    buffers: &'a mut Buffers,
+) -> Result<Step<'a>, Refusal> {
+    let Buffers {
         head,
         message,
         trial,
-    } = scratch;
-    let link = link::read(telegram, carriage, link_scratch).map_err(Refusal::Octets)?;
+    } = buffers;
     if link.body.is_empty() {
         return Ok(Step::LinkOnly {
             format: link.format,
@@ -84,13 +136,13 @@ pub fn open<'a>(
     message.clear();
     message.extend_from_slice(link.body);
     let mut at = 0;
-    let extended = extended_link(&link, keys, message, &mut at, trial)?;
+    let extended = extended_link(link, keys, message, &mut at, trial)?;
     let layers_end = at;
     let mut about = None;
-    if let Some(afl) = authentication(&link, message, at)? {
+    if let Some(afl) = authentication(link, message, at)? {
         if afl.is_fragment() {
             let Some(sender) = link.sender else {
-                return Err(refused(&link, at, MbusErrorKind::Fragment, "no sender"));
+                return Err(refused(link, at, MbusErrorKind::Fragment, "no sender"));
             };
             let origin = Origin {
                 sender,
@@ -108,7 +160,7 @@ pub fn open<'a>(
                 }
                 Taken::Whole(whole, of_all) => {
                     about = Some(of_all);
-                    keep_head(head, &link, message.get(..layers_end).unwrap_or_default());
+                    keep_head(head, link, message.get(..layers_end).unwrap_or_default());
                     *message = whole;
                     at = 0;
                 }
@@ -116,13 +168,13 @@ pub fn open<'a>(
         } else {
             about = Some(Authentication::of(&afl));
             at = at.saturating_add(afl.len);
-            keep_head(head, &link, message.get(..at).unwrap_or_default());
+            keep_head(head, link, message.get(..at).unwrap_or_default());
         }
     } else {
-        keep_head(head, &link, message.get(..at).unwrap_or_default());
+        keep_head(head, link, message.get(..at).unwrap_or_default());
     }
     let body = Message {
-        link: &link,
+        link,
         extended,
         about,
         at,

@@ -15,8 +15,9 @@
 //! Octets behind the end are left out and counted. Where some CRCs of a format hold and others do
 //! not, the telegram is damaged and refused: read in another way, its CRCs would become data. One
 //! telegram without CRCs in 65536 has such an end that it passes for format B and loses two octets;
-//! one of format B with a single block that is damaged passes for one without CRCs. Neither can be
-//! told apart from its octets.
+//! [`Carriage::WithoutCrcs`] reads it as what it is, for whoever finds that format B makes no sense
+//! of it. One of format B with a single block that is damaged passes for one without CRCs, which its
+//! octets alone do not tell.
 
 mod wired;
 mod wireless;
@@ -37,6 +38,8 @@ pub enum Carriage {
     Wired,
     /// A wireless telegram.
     Wireless,
+    /// A wireless telegram without CRCs, whose length octet counts exactly what came.
+    WithoutCrcs,
     /// It begins with its CI field: whoever carried it has taken the link layer off.
     TransportFirst,
 }
@@ -152,7 +155,7 @@ pub fn read<'a>(
     let is_wired = match carriage {
         Carriage::Auto => wired::looks_wired(telegram),
         Carriage::Wired => true,
-        Carriage::Wireless | Carriage::TransportFirst => false,
+        Carriage::Wireless | Carriage::WithoutCrcs | Carriage::TransportFirst => false,
     };
     if telegram.is_empty() {
         return Err(MbusError::new(0, MbusErrorKind::Truncated, "telegram"));
@@ -170,6 +173,8 @@ pub fn read<'a>(
     }
     if is_wired {
         wired::read(telegram)
+    } else if carriage == Carriage::WithoutCrcs {
+        wireless::read_without_crcs(telegram)
     } else {
         wireless::read(telegram, scratch)
     }

@@ -59,6 +59,14 @@ pub(super) fn read<'a>(octets: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Lin
     }
 }
 
+pub(super) fn read_without_crcs(octets: &[u8]) -> Result<Link<'_>, MbusError> {
+    let length = usize::from(octets.first().copied().unwrap_or_default());
+    match length >= LENGTH_MIN && octets.len() == length.saturating_add(1) {
+        true => plain(octets, Format::WirelessPlain, 0),
+        false => Err(MbusError::new(0, MbusErrorKind::Length, "L field")),
+    }
+}
+
 /// What the CRCs say, where a format has them.
 enum Checks {
     /// All hold; the scratch has the telegram without them. Octets behind its end.
