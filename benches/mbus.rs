@@ -23,7 +23,14 @@ mod secured;
 mod turns;
 
 fn main() {
-    let is_test = std::env::args().any(|argument| argument == "--test");
-    reading::run(is_test);
-    secured::run(is_test);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let is_test = arguments.iter().any(|argument| argument == "--test");
+    // Words choose among the figures by their names, as those of `cargo test` do.
+    let words: Vec<&String> = arguments
+        .iter()
+        .filter(|word| !word.starts_with('-'))
+        .collect();
+    let is_wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(*word));
+    reading::run(is_test, &is_wanted);
+    secured::run(is_test, &is_wanted);
 }

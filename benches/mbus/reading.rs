@@ -17,7 +17,7 @@ use crate::turns::{Contender, Extent, measure, median, ratio};
 /// Passes over the telegrams in one turn.
 const PASSES: usize = 8;
 
-pub(crate) fn run(is_test: bool) {
+pub(crate) fn run(is_test: bool, is_wanted: &dyn Fn(&str) -> bool) {
     let all = corpus::frames();
     let frames: Vec<Vec<u8>> = all
         .iter()
@@ -35,7 +35,7 @@ pub(crate) fn run(is_test: bool) {
     kind(
         "lazy_walk",
         1.3,
-        is_test,
+        (is_test, is_wanted),
         frames,
         &|frame| {
             black_box(walk(frame));
@@ -47,7 +47,7 @@ pub(crate) fn run(is_test: bool) {
     kind(
         "owned_values",
         5.0,
-        is_test,
+        (is_test, is_wanted),
         frames,
         &|frame| {
             black_box(owned(frame));
@@ -60,7 +60,7 @@ pub(crate) fn run(is_test: bool) {
     kind(
         "json",
         5.0,
-        is_test,
+        (is_test, is_wanted),
         frames,
         &|frame| {
             black_box(text(frame));
@@ -76,11 +76,14 @@ pub(crate) fn run(is_test: bool) {
 fn kind(
     name: &str,
     required: f64,
-    is_test: bool,
+    (is_test, is_wanted): (bool, &dyn Fn(&str) -> bool),
     frames: &[Vec<u8>],
     ours: &dyn Fn(&[u8]),
     peer: &dyn Fn(&[u8]),
 ) {
+    if !is_wanted(name) {
+        return;
+    }
     let mut contenders = [
         contender("kenshin", frames, ours),
         contender("m-bus-parser", frames, peer),

@@ -51,6 +51,7 @@ fn main() -> Outcome<()> {
     }
     mbus(&root.join("../protocol-spec/vectors/mbus"), &mut seeds)?;
     for name in [
+        "mbus_lines",
         "mbus_link",
         "mbus_afl",
         "mbus_app",
@@ -74,8 +75,9 @@ fn main() -> Outcome<()> {
 fn mbus(vectors: &Path, seeds: &mut Seeds) -> Outcome<()> {
     let security: Json = serde_json::from_str(&fs::read_to_string(vectors.join("security.json"))?)?;
     for vector in security["vectors"].as_array().into_iter().flatten() {
-        let telegram = octets(vector["telegram"].as_str().unwrap_or(""))?;
-        seeds.telegrams.insert(telegram);
+        let digits = vector["telegram"].as_str().unwrap_or("");
+        seeds.telegrams.insert(octets(digits)?);
+        seeds.lines_of(digits);
     }
     let records: Json = serde_json::from_str(&fs::read_to_string(vectors.join("records.json"))?)?;
     for vector in records.as_array().into_iter().flatten() {
@@ -120,6 +122,7 @@ fn file_name(octets: &[u8]) -> String {
 #[derive(Default)]
 struct Seeds {
     telegrams: BTreeSet<Vec<u8>>,
+    lines: BTreeSet<Vec<u8>>,
     messages: BTreeSet<Vec<u8>>,
     applications: BTreeSet<Vec<u8>>,
     frames: BTreeSet<Vec<u8>>,
@@ -133,6 +136,7 @@ struct Seeds {
 impl Seeds {
     fn of(&self, target: &str) -> &BTreeSet<Vec<u8>> {
         match target {
+            "mbus_lines" => &self.lines,
             "mbus_link" | "mbus_open" => &self.telegrams,
             "mbus_afl" => &self.messages,
             "mbus_app" => &self.applications,
@@ -142,6 +146,20 @@ impl Seeds {
             "otl_roundtrip" => &self.plaintexts,
             _ => &self.sealed,
         }
+    }
+
+    /// A telegram in each form in which gateways hand it on.
+    fn lines_of(&mut self, digits: &str) {
+        let forms = [
+            digits.to_owned(),
+            format!("T1;1;1;2026-11-28 08:00:00.000Z;-87;148;12345678;0x{digits}"),
+            format!("telegram=|{digits}|+7"),
+            format!(
+                "{{\"telegram\":\"{digits}\",\"time\":\"2026-11-28T08:00:00+09:00\",\"rssi\":-87.5}}"
+            ),
+            format!("{{\"hex\":\"{digits}\",\"timestamp\":1795910400123,\"rssi_dbm\":-87}}"),
+        ];
+        self.lines.extend(forms.map(String::into_bytes));
     }
 
     fn stream(&mut self, stream: &[u8]) {

@@ -11,6 +11,7 @@ mod content;
 pub mod keys;
 pub mod mbus_afl;
 pub mod mbus_app;
+pub mod mbus_lines;
 pub mod mbus_link;
 pub mod mbus_open;
 pub mod otl_frame;
@@ -29,7 +30,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target {
         name: "otl_framer",
         run: otl_framer::run,
@@ -49,6 +50,10 @@ pub const TARGETS: [Target; 9] = [
     Target {
         name: "otl_open",
         run: otl_open::run,
+    },
+    Target {
+        name: "mbus_lines",
+        run: mbus_lines::run,
     },
     Target {
         name: "mbus_link",

@@ -9,6 +9,7 @@ pub fn run(data: &[u8]) {
         Carriage::Auto,
         Carriage::Wired,
         Carriage::Wireless,
+        Carriage::WithoutCrcs,
         Carriage::TransportFirst,
     ] {
         let mut scratch = Vec::new();

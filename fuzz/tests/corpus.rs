@@ -115,3 +115,8 @@ fn any_application_data_is_walked_shown_and_taught() {
 fn any_telegram_is_opened_or_refused_with_and_without_keys() {
     replay("mbus_open");
 }
+
+#[test]
+fn a_telegram_is_the_same_in_every_form_of_a_line() {
+    replay("mbus_lines");
+}

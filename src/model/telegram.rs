@@ -34,7 +34,7 @@
 
 use nom::Parser as _;
 use nom::bytes::complete::take;
-use nom::combinator::{all_consuming, cond, map_opt, rest};
+use nom::combinator::{all_consuming, cond, map_opt, rest, verify};
 use nom::multi::length_data;
 use nom::number::complete::{be_i16, be_u8, be_u16, be_u32, be_u64};
 
@@ -226,7 +226,7 @@ mod bit {
     pub(super) const LINK_SHIFT: u32 = 10;
     pub(super) const LINK_MASK: u16 = 0x0F << LINK_SHIFT;
     pub(super) const CLEAR_TAIL: u16 = 1 << 14;
-    pub(super) const ALL: u16 = (1 << 15) - 1;
+    pub(super) const WITHHELD: u16 = 1 << 15;
 }
 
 impl<'a> Telegram<'a> {
@@ -252,7 +252,8 @@ impl<'a> Telegram<'a> {
 
     /// The digest by which copies of a telegram are known, however they came: the first octets of
     /// SHA-256 of meter, utility, security, access number, status, CI field and application layer.
-    /// What differs between gateways is not in it.
+    /// What differs between gateways is not in it, and neither is a tail that was withheld: anybody
+    /// can put another one behind a telegram.
     #[must_use]
     pub fn digest_of_content(&self) -> u64 {
         let mut octets = Vec::with_capacity(self.payload.len().saturating_add(36));
@@ -284,6 +285,7 @@ impl<'a> Telegram<'a> {
             (bit::STATUS, self.status.is_some()),
             (bit::EXPANDED, self.expanded.is_some()),
             (bit::CLEAR_TAIL, self.security.clear_tail_octets > 0),
+            (bit::WITHHELD, self.security.withheld_octets > 0),
         ];
         let set = set.into_iter().filter(|(_, is_set)| *is_set);
         let flags = set.fold(0, |flags, (bit, _)| flags | bit);
@@ -316,6 +318,9 @@ impl<'a> Telegram<'a> {
             out.extend_from_slice(&rssi.to_be_bytes());
         }
         put_security(&mut out, &self.security);
+        if self.security.withheld_octets > 0 {
+            put_octet_count(&mut out, self.security.withheld_octets);
+        }
         out.extend_from_slice(&self.meter.link_order());
         if let Some(sender) = self.sender {
             out.extend_from_slice(&sender.link_order());
@@ -380,9 +385,13 @@ fn put_security(out: &mut Vec<u8>, security: &Security) {
         out.extend_from_slice(&counter.to_be_bytes());
     }
     if security.clear_tail_octets > 0 {
-        let octets = u16::try_from(security.clear_tail_octets).unwrap_or(u16::MAX);
-        out.extend_from_slice(&octets.to_be_bytes());
+        put_octet_count(out, security.clear_tail_octets);
     }
+}
+
+fn put_octet_count(out: &mut Vec<u8>, octets: usize) {
+    let octets = u16::try_from(octets).unwrap_or(u16::MAX);
+    out.extend_from_slice(&octets.to_be_bytes());
 }
 
 type Read<'a, T> = nom::IResult<&'a [u8], T>;
@@ -391,7 +400,7 @@ fn telegram(input: &[u8]) -> Read<'_, Telegram<'_>> {
     let (input, carriage) = map_opt(be_u8, Carriage::from_number).parse(input)?;
     let known = |flags: u16| {
         let link = LinkForm::from_number((flags & bit::LINK_MASK) >> bit::LINK_SHIFT)?;
-        (flags & !bit::ALL == 0).then_some((flags, link))
+        Some((flags, link))
     };
     let (input, (flags, link)) = map_opt(be_u16, known).parse(input)?;
     let has = |bit| flags & bit != 0;
@@ -444,9 +453,12 @@ fn security(flags: u16, input: &[u8]) -> Read<'_, Security> {
     let (input, (verified, mode)) = (map_opt(be_u8, verified), be_u8).parse(input)?;
     let (input, key) = cond(flags & bit::KEY != 0, (be_u8, be_u8)).parse(input)?;
     let (input, counter) = cond(flags & bit::COUNTER != 0, be_u32).parse(input)?;
-    let (input, tail) = cond(flags & bit::CLEAR_TAIL != 0, be_u16).parse(input)?;
+    let some = || verify(be_u16, |octets: &u16| *octets > 0);
+    let (input, tail) = cond(flags & bit::CLEAR_TAIL != 0, some()).parse(input)?;
+    let (input, withheld) = cond(flags & bit::WITHHELD != 0, some()).parse(input)?;
     let security = Security {
         clear_tail_octets: tail.map_or(0, usize::from),
+        withheld_octets: withheld.map_or(0, usize::from),
         cut_octets: 0,
         mode,
         link_encrypted: flags & bit::LINK_ENCRYPTED != 0,

@@ -115,8 +115,12 @@ pub fn write_telegram_json(position: Lsn, telegram: &Telegram<'_>, out: &mut Vec
     put_security(out, telegram);
     put(
         out,
-        match telegram.security.clear_tail_octets {
-            0 => ",\"flags\":[],\"value\":",
+        match (
+            telegram.security.clear_tail_octets,
+            telegram.security.withheld_octets,
+        ) {
+            (0, 0) => ",\"flags\":[],\"value\":",
+            (0, _) => ",\"flags\":[\"tail_withheld\"],\"value\":",
             _ => ",\"flags\":[\"clear_tail\"],\"value\":",
         },
     );

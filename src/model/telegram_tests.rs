@@ -21,6 +21,7 @@ pub(in crate::model) fn told<'a>() -> Telegram<'a> {
             mode: 7,
             link_encrypted: true,
             clear_tail_octets: 0,
+            withheld_octets: 0,
             cut_octets: 0,
             verified: Verified::Mac,
             key: Some(KeyName {
@@ -53,6 +54,7 @@ fn bare<'a>() -> Telegram<'a> {
             mode: 0,
             link_encrypted: false,
             clear_tail_octets: 0,
+            withheld_octets: 0,
             cut_octets: 0,
             verified: Verified::None,
             key: None,
@@ -86,6 +88,21 @@ fn the_octets_of_version_1_stay_as_they_are() {
     );
     assert_eq!(bare().encode().unwrap(), octets);
     assert_eq!(Telegram::decode(&octets), Ok(bare()));
+}
+
+/// A tail that the log does not keep.
+#[test]
+fn a_withheld_tail_is_told_and_makes_no_other_telegram_of_a_copy() {
+    let mut telegram = bare();
+    let digest = telegram.digest_of_content();
+    telegram.security.withheld_octets = 7;
+    let octets = hex!(
+        "01 02 9001 0001 676173776F726B73 000001A220630C00 00 00 0007 9315785634123303 70"
+        "04 726F6F66 00 1122334455667788"
+    );
+    assert_eq!(telegram.encode().unwrap(), octets);
+    assert_eq!(Telegram::decode(&octets), Ok(telegram));
+    assert_eq!(telegram.digest_of_content(), digest);
 }
 
 #[test]

@@ -161,6 +161,7 @@ fn telegram<'a>() -> Telegram<'a> {
             mode: 7,
             link_encrypted: false,
             clear_tail_octets: 0,
+            withheld_octets: 0,
             cut_octets: 0,
             verified: Verified::Mac,
             key: None,

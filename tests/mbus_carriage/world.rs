@@ -76,6 +76,7 @@ impl TelegramOpener for Opener {
                 mode: *mode,
                 link_encrypted: false,
                 clear_tail_octets: 0,
+                withheld_octets: 0,
                 cut_octets: 0,
                 verified,
                 key: (*mode != 0).then_some(key),

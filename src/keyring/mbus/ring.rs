@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::BuildHasher as _;
 
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::asked::{KeyId, KeyVersion, MeterKeys, Policy};
 use super::slots::{NONE, Slot, Slots};
@@ -99,16 +99,6 @@ pub enum AddMeterKeyError {
     Full,
 }
 
-/// A meter, 16 octets.
-#[derive(Clone, Copy, Debug)]
-struct Meter {
-    address: [u8; 8],
-    /// The first of its chain of keys.
-    first: u32,
-    utility: u16,
-    policy: Option<Policy>,
-}
-
 /// A key of a ring, to be sealed.
 pub(in crate::keyring) struct MeterKeyRow<'a> {
     pub(in crate::keyring) meter: Address,
@@ -127,20 +117,19 @@ pub(in crate::keyring) struct MeterKeyRow<'a> {
 /// that runs: reloading is not offered, as for link keys.
 #[derive(Default)]
 pub struct MeterKeyring {
-    /// Places in `meters`.
+    /// Of each meter the place of its first key.
     index: HashTable<u32>,
-    meters: Vec<Meter>,
     slots: Slots,
     utilities: Vec<UtilityId>,
     utility_places: HashMap<UtilityId, u16>,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
 }
 
 impl fmt::Debug for MeterKeyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MeterKeyring")
             .field("utilities", &self.utilities.len())
-            .field("meters", &self.meters.len())
+            .field("meters", &self.index.len())
             .field("keys", &self.slots.len())
             .finish()
     }
@@ -156,7 +145,7 @@ impl MeterKeyring {
     /// How many meters have a key.
     #[must_use]
     pub fn meter_count(&self) -> usize {
-        self.meters.len()
+        self.index.len()
     }
 
     /// How many keys there are, each version counted.
@@ -181,20 +170,15 @@ impl MeterKeyring {
         }
     }
 
-    fn find(&self, address: [u8; 8]) -> Option<&Meter> {
-        let place = self.place(address)?;
-        self.meters.get(usize::try_from(place).ok()?)
+    /// The first key of a meter.
+    fn find(&self, address: [u8; 8]) -> Option<&Slot> {
+        self.slots.get(self.place(address)?)
     }
 
     fn place(&self, address: [u8; 8]) -> Option<u32> {
         let hash = self.hasher.hash_one(address);
-        let is_it = |place: &u32| self.address_at(*place) == Some(address);
+        let is_it = |place: &u32| self.slots.is_of(*place, address);
         self.index.find(hash, is_it).copied()
-    }
-
-    fn address_at(&self, place: u32) -> Option<[u8; 8]> {
-        let place = usize::try_from(place).ok()?;
-        self.meters.get(place).map(|meter| meter.address)
     }
 
     /// Adds a key, and its meter if that is new.
@@ -208,21 +192,24 @@ impl MeterKeyring {
         }
         let utility = self.utility_place(new.utility)?;
         let address = new.meter.link_order();
-        let known = self.place(address);
-        if let Some(meter) = known.and_then(|_| self.find(address)) {
-            self.check(meter, utility, &new)?;
+        let first = self.place(address);
+        if let Some(first) = first {
+            self.check(first, utility, &new)?;
         }
         let slot = Slot {
+            address,
             key: new.key,
+            utility,
+            policy: new.policy,
             next: NONE,
             id: new.id,
             version: new.version,
             state: new.state,
         };
         let slot = self.slots.push(slot).ok_or(AddMeterKeyError::Full)?;
-        match known {
-            Some(place) => self.link(place, slot, new.policy),
-            None => self.add_meter(address, slot, utility, new.policy)?,
+        match first {
+            Some(first) => self.link(first, slot, address),
+            None => self.add_meter(slot, address),
         }
         Ok(())
     }
@@ -237,19 +224,15 @@ impl MeterKeyring {
         Ok(place)
     }
 
-    fn check(
-        &self,
-        meter: &Meter,
-        utility: u16,
-        new: &NewMeterKey,
-    ) -> Result<(), AddMeterKeyError> {
-        if meter.utility != utility {
-            return Err(AddMeterKeyError::OtherUtility);
-        }
-        if matches!((meter.policy, new.policy), (Some(old), Some(new)) if old != new) {
-            return Err(AddMeterKeyError::OtherPolicy);
-        }
-        for (_, slot) in self.slots.chain(meter.first) {
+    fn check(&self, first: u32, utility: u16, new: &NewMeterKey) -> Result<(), AddMeterKeyError> {
+        for (place, slot) in self.slots.chain(first) {
+            if slot.utility != utility {
+                return Err(AddMeterKeyError::OtherUtility);
+            }
+            let policies = (slot.policy, new.policy);
+            if place == first && matches!(policies, (Some(old), Some(new)) if old != new) {
+                return Err(AddMeterKeyError::OtherPolicy);
+            }
             if slot.id == new.id && slot.version == new.version {
                 return Err(AddMeterKeyError::VersionTaken);
             }
@@ -260,63 +243,62 @@ impl MeterKeyring {
         Ok(())
     }
 
-    fn add_meter(
-        &mut self,
-        address: [u8; 8],
-        first: u32,
-        utility: u16,
-        policy: Option<Policy>,
-    ) -> Result<(), AddMeterKeyError> {
-        let place = u32::try_from(self.meters.len()).map_err(|_| AddMeterKeyError::Full)?;
-        self.meters.push(Meter {
-            address,
-            first,
-            utility,
-            policy,
-        });
-        let (meters, hasher) = (&self.meters, &self.hasher);
+    fn add_meter(&mut self, first: u32, address: [u8; 8]) {
+        let (slots, hasher) = (&self.slots, &self.hasher);
         let hash_at = |place: &u32| {
-            let place = usize::try_from(*place).unwrap_or(usize::MAX);
-            hasher.hash_one(meters.get(place).map_or([0; 8], |meter| meter.address))
+            let address = slots.get(*place).map_or([0; 8], |slot| slot.address);
+            hasher.hash_one(address)
         };
         let hash = hasher.hash_one(address);
-        self.index.insert_unique(hash, place, hash_at);
-        Ok(())
+        self.index.insert_unique(hash, first, hash_at);
     }
 
     /// Puts a key where it belongs in the chain of its meter.
-    fn link(&mut self, place: u32, new: u32, policy: Option<Policy>) {
-        let place = usize::try_from(place).unwrap_or(usize::MAX);
-        let Some(meter) = self.meters.get_mut(place) else {
+    fn link(&mut self, first: u32, new: u32, address: [u8; 8]) {
+        let (Some(old), Some(added)) = (self.slots.get(first), self.slots.get(new)) else {
             return;
         };
-        meter.policy = meter.policy.or(policy);
-        let Some(rank) = self.slots.get(new).map(Slot::rank) else {
-            return;
-        };
-        let chain = self.slots.chain(meter.first);
+        let (policy, rank) = (old.policy.or(added.policy), added.rank());
+        let chain = self.slots.chain(first);
         let before = chain.take_while(|(_, slot)| slot.rank() < rank).last();
         let (before, after) = match before {
             Some((at, slot)) => (Some(at), slot.next),
-            None => (None, meter.first),
+            None => (None, first),
         };
         if let Some(slot) = self.slots.get_mut(new) {
             slot.next = after;
         }
         match before.and_then(|at| self.slots.get_mut(at)) {
             Some(slot) => slot.next = new,
-            None => meter.first = new,
+            None => self.begin_chain(address, first, new),
+        }
+        let first = if before.is_some() { first } else { new };
+        if let Some(slot) = self.slots.get_mut(first) {
+            slot.policy = policy;
+        }
+    }
+
+    /// Another key is the first of its meter.
+    fn begin_chain(&mut self, address: [u8; 8], old: u32, new: u32) {
+        let hash = self.hasher.hash_one(address);
+        if let Some(place) = self.index.find_mut(hash, |place| *place == old) {
+            *place = new;
         }
     }
 
     /// All keys, by utility, meter, number and state.
     pub(in crate::keyring) fn rows(&self) -> impl Iterator<Item = MeterKeyRow<'_>> {
-        let mut order: Vec<&Meter> = self.meters.iter().collect();
-        let utility = |meter: &Meter| self.utilities.get(usize::from(meter.utility)).copied();
-        order.sort_unstable_by_key(|meter| (utility(meter), meter.address));
-        order.into_iter().flat_map(move |meter| {
-            let utility = utility(meter).unwrap_or(UtilityId::new([0; 8]));
-            let chain = self.slots.chain(meter.first);
+        let firsts = self.index.iter();
+        let mut order: Vec<(UtilityId, &Slot, u32)> = firsts
+            .filter_map(|first| {
+                let slot = self.slots.get(*first)?;
+                let utility = self.utilities.get(usize::from(slot.utility))?;
+                Some((*utility, slot, *first))
+            })
+            .collect();
+        order.sort_unstable_by_key(|(utility, slot, _)| (*utility, slot.address));
+        order.into_iter().flat_map(move |(utility, meter, first)| {
+            let chain = self.slots.chain(first);
             chain.map(move |(_, slot)| MeterKeyRow {
                 meter: Address::from_link_order(meter.address),
                 utility,
@@ -332,10 +314,10 @@ impl MeterKeyring {
 
 impl MeterKeys for MeterKeyring {
     fn visit(&self, meter: Address, id: KeyId, visit: &mut dyn FnMut(KeyVersion, &Key128) -> bool) {
-        let Some(meter) = self.find(meter.link_order()) else {
+        let Some(first) = self.place(meter.link_order()) else {
             return;
         };
-        for (_, slot) in self.slots.chain(meter.first) {
+        for (_, slot) in self.slots.chain(first) {
             if slot.id == id && !visit(slot.version, &slot.key) {
                 return;
             }
@@ -380,6 +362,6 @@ mod tests {
     fn a_key_with_its_meter_and_index_takes_at_most_64_octets() {
         // An index entry is a place and an octet of its hash, in a table at least 7/16 full.
         let index = (size_of::<u32>() + 1) * 16 / 7 + 1;
-        assert!(size_of::<Slot>() + size_of::<Meter>() + index <= 64);
+        assert!(size_of::<Slot>() + index <= 64);
     }
 }

@@ -1,19 +1,26 @@
 //! Where keys lie: in blocks that never move.
 
-use super::asked::{KeyId, KeyVersion};
+use super::asked::{KeyId, KeyVersion, Policy};
 use super::ring::VersionState;
 use crate::crypto::key::Key128;
 
-/// Keys that are allocated together: 96 KiB.
+/// Keys that are allocated together: 144 KiB.
 const BLOCK: usize = 4_096;
 
 /// The end of a chain of keys.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// A key with what is told of it, 24 octets.
+/// A key with what is told of it and of its meter, 36 octets: with many meters each look-up is a
+/// walk through cold memory, so that all that a telegram needs lies in one place.
 #[derive(Debug)]
 pub(super) struct Slot {
+    /// Of the meter, in the order of the link layer.
+    pub(super) address: [u8; 8],
     pub(super) key: Key128,
+    /// Place among the utilities.
+    pub(super) utility: u16,
+    /// Of the meter; that of the first key of a chain counts.
+    pub(super) policy: Option<Policy>,
     /// The meter's next key, or [`NONE`].
     pub(super) next: u32,
     pub(super) id: KeyId,
@@ -56,6 +63,11 @@ impl Slots {
     pub(super) fn get(&self, place: u32) -> Option<&Slot> {
         let place = usize::try_from(place).ok()?;
         self.0.get(place / BLOCK)?.get(place % BLOCK)
+    }
+
+    /// Whether a place has a key of the meter with this address.
+    pub(super) fn is_of(&self, place: u32, address: [u8; 8]) -> bool {
+        self.get(place).is_some_and(|slot| slot.address == address)
     }
 
     pub(super) fn get_mut(&mut self, place: u32) -> Option<&mut Slot> {

@@ -54,6 +54,9 @@ pub struct Security {
     /// Octets at the end of the payload that came in clear behind encrypted ones. A MAC covers them
     /// too; in mode 5 nothing does.
     pub clear_tail_octets: usize,
+    /// Octets of a clear tail that the payload has not: no MAC covers them, and the meter's policy
+    /// wants them encrypted.
+    pub withheld_octets: usize,
     /// Octets that are missing in the payload: the telegram ends within an encrypted block. More
     /// than none: it was cut on its way, and nobody should acknowledge it.
     pub cut_octets: usize,
@@ -77,9 +80,6 @@ pub struct Opened<'a> {
     pub trailing_octets: usize,
     /// What is proven about it.
     pub security: Security,
-    /// Octets of a clear tail that the payload has not: no MAC covers them, and the meter's policy
-    /// wants them encrypted.
-    pub withheld_octets: usize,
     /// The access number of the transport header.
     pub access_number: Option<u8>,
     /// The status octet of the transport header.

@@ -125,6 +125,7 @@ pub(in crate::store::state) fn telegram<'a>(
             mode: 7,
             link_encrypted: false,
             clear_tail_octets: 0,
+            withheld_octets: 0,
             cut_octets: 0,
             verified: Verified::Mac,
             key: Some(key(0)),

@@ -9,7 +9,7 @@ use super::fixed::{FixedCounter, FixedData};
 use super::meaning::Meaning;
 use super::profile::{Point, ProfileFault, ProfilesLeft};
 use super::record::{Item, Record, RecordFault, Records};
-use super::times::Times;
+use super::times::{Tags, Times};
 use super::value::{Invalid, Text, Value};
 use super::vife::Modifier;
 
@@ -208,7 +208,13 @@ fn write_item<'a>(
     }
     separate(out, *count);
     *count = count.saturating_add(1);
-    write_record(out, record, &meaning, times.find(record, &meaning), fault);
+    write_record(
+        out,
+        record,
+        &meaning,
+        times.find(Tags::of(record), meaning.quantity),
+        fault,
+    );
 }
 
 /// Quantity and unit, up to the value's key.

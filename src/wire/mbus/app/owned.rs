@@ -1,12 +1,15 @@
 //! Records as values that outlive their telegram.
 
+use core::iter::once;
+use core::ops::Range;
+
 use super::date::DateTime;
 use super::decimal::Decimal;
 use super::meaning::Meaning;
 use super::profile::ProfilesLeft;
 use super::quantity::Quantity;
 use super::record::{Function, Item, Record, RecordFault, Records};
-use super::times::Times;
+use super::times::{Tags, Times};
 use super::unit::UnitTerm;
 use super::value::{Invalid, Text, Value};
 use super::vife::RecordError;
@@ -88,22 +91,14 @@ pub struct Decoded {
 #[must_use]
 pub fn decode_records(records: Records<'_>) -> Decoded {
     let telegram = records.restart();
-    let times = Times::of(telegram);
     let mut decoded = Decoded::default();
-    let mut profiles = ProfilesLeft::default();
+    let mut walk = Walk::default();
     // A record takes six octets or more, as a rule.
-    let guess = telegram.octets().len() >> 2;
+    let guess = telegram.octets().len() / 6;
     decoded.records.reserve(guess.min(32));
     for item in telegram {
         match item {
-            Ok(Item::Record(record)) => {
-                push(
-                    &mut decoded.records,
-                    &record,
-                    (telegram, &times),
-                    &mut profiles,
-                );
-            }
+            Ok(Item::Record(record)) => walk.push(&mut decoded.records, &record, telegram),
             Ok(Item::Manufacturer {
                 offset,
                 octets,
@@ -119,40 +114,79 @@ pub fn decode_records(records: Records<'_>) -> Decoded {
             Err(fault) => decoded.faults.push(fault),
         }
     }
+    walk.date(&mut decoded.records);
     decoded
 }
 
-fn push<'a>(
-    records: &mut Vec<OwnedRecord>,
-    record: &Record<'a>,
-    (telegram, times): (Records<'a>, &Times),
-    profiles: &mut ProfilesLeft,
-) {
-    let meaning = record.meaning();
-    if let Some(Ok(profile)) = record.profile(&meaning, telegram, profiles) {
-        let mut first = owned(record, &meaning, None);
-        first.raw = Box::default();
-        records.extend(profile.points().map(|point| OwnedRecord {
-            value: point.value.map_or(OwnedValue::None, OwnedValue::Number),
-            invalid: point.value.is_none().then_some(Invalid::NotSet),
-            storage: point.storage,
-            at: point.at,
-            ..first.clone()
-        }));
-        return;
-    }
-    records.push(owned(record, &meaning, times.find(record, &meaning)));
+/// What a walk over records has come by.
+#[derive(Default)]
+struct Walk {
+    times: Times,
+    profiles: ProfilesLeft,
+    /// Where the points of profiles stand, which have their own times.
+    points: Vec<Range<usize>>,
 }
 
-fn owned(record: &Record<'_>, meaning: &Meaning<'_>, at: Option<DateTime>) -> OwnedRecord {
+impl Walk {
+    fn push<'a>(
+        &mut self,
+        records: &mut Vec<OwnedRecord>,
+        record: &Record<'a>,
+        telegram: Records<'a>,
+    ) {
+        let meaning = record.meaning();
+        if let Some(Ok(profile)) = record.profile(&meaning, telegram, &mut self.profiles) {
+            let mut first = owned(record, &meaning);
+            first.raw = Box::default();
+            let begin = records.len();
+            records.extend(profile.points().map(|point| OwnedRecord {
+                value: point.value.map_or(OwnedValue::None, OwnedValue::Number),
+                invalid: point.value.is_none().then_some(Invalid::NotSet),
+                storage: point.storage,
+                at: point.at,
+                ..first.clone()
+            }));
+            self.points.push(begin..records.len());
+            return;
+        }
+        let owned = owned(record, &meaning);
+        if let OwnedValue::DateTime(at) = owned.value {
+            self.times.note(record, at);
+        }
+        records.push(owned);
+    }
+
+    /// Dates the values, now that all dates are known.
+    fn date(&self, records: &mut [OwnedRecord]) {
+        if self.times.is_empty() {
+            return;
+        }
+        let (mut begin, len) = (0, records.len());
+        for points in self.points.iter().chain(once(&(len..len))) {
+            let between = records.get_mut(begin..points.start).unwrap_or_default();
+            let numbers = between.iter_mut();
+            for record in numbers.filter(|one| matches!(one.value, OwnedValue::Number(_))) {
+                let tags = Tags {
+                    storage: record.storage,
+                    tariff: record.tariff,
+                    subunit: record.subunit,
+                    function: record.function,
+                };
+                record.at = self.times.find(tags, record.quantity);
+            }
+            begin = points.end;
+        }
+    }
+}
+
+/// A record, not dated yet.
+fn owned(record: &Record<'_>, meaning: &Meaning<'_>) -> OwnedRecord {
     let value = record.value(meaning);
-    let invalid = value.invalid();
-    let at = at.filter(|_| matches!(value, Value::Number(_)));
     OwnedRecord {
         quantity: meaning.quantity,
         function: record.function(),
         error: meaning.error,
-        invalid,
+        invalid: value.invalid(),
         unit: meaning.unit,
         unit_text: if record.unit_text.is_empty() {
             Box::default()
@@ -171,7 +205,7 @@ fn owned(record: &Record<'_>, meaning: &Meaning<'_>, at: Option<DateTime>) -> Ow
         storage: record.storage,
         tariff: record.tariff,
         subunit: record.subunit,
-        at,
+        at: None,
         modifiers: names(meaning),
         raw: if record.is_unknown(meaning) {
             record.octets.into()

@@ -1,7 +1,6 @@
 //! When the values of a telegram were valid: the dates among its records.
 
 use super::date::DateTime;
-use super::meaning::Meaning;
 use super::quantity::Quantity;
 use super::record::{Function, Item, Record, Records};
 use super::value::Value;
@@ -10,69 +9,89 @@ use super::value::Value;
 /// out could be another that fits.
 const DATES_MAX: usize = 256;
 
+/// What a value and its date have in common.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Tags {
+    pub(super) storage: u64,
+    pub(super) tariff: u32,
+    pub(super) subunit: u16,
+    pub(super) function: Function,
+}
+
+impl Tags {
+    pub(super) const fn of(record: &Record<'_>) -> Self {
+        Self {
+            storage: record.storage,
+            tariff: record.tariff,
+            subunit: record.subunit,
+            function: record.function(),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Date {
-    storage: u64,
-    tariff: u32,
-    subunit: u16,
-    function: Function,
+    tags: Tags,
     at: DateTime,
 }
 
 /// The dates of one telegram.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Times {
     dates: Vec<Date>,
 }
 
 impl Times {
-    /// Those of a telegram: records of VIF 6Ch and 6Dh without any VIFE that are moments.
+    /// Those of a telegram.
     pub(super) fn of(records: Records<'_>) -> Self {
-        let mut dates = Vec::new();
+        let mut times = Self::default();
         for item in records.restart() {
             let Ok(Item::Record(record)) = item else {
                 continue;
             };
-            if !matches!(record.vif, 0x6C | 0x6D) {
-                continue;
-            }
-            if let Value::DateTime(at) = record.value(&record.meaning())
-                && at.is_moment()
-                && at.year.is_some()
+            if is_date(&record)
+                && let Value::DateTime(at) = record.value(&record.meaning())
             {
-                dates.push(Date {
-                    storage: record.storage,
-                    tariff: record.tariff,
-                    subunit: record.subunit,
-                    function: record.function(),
-                    at,
-                });
+                times.note(&record, at);
             }
         }
-        if dates.len() > DATES_MAX {
-            dates.clear();
+        times
+    }
+
+    /// Takes the date that a record says. Those of VIF 6Ch and 6Dh without any VIFE that are
+    /// moments count.
+    pub(super) fn note(&mut self, record: &Record<'_>, at: DateTime) {
+        let counts = is_date(record) && at.is_moment() && at.year.is_some();
+        if counts && self.dates.len() <= DATES_MAX {
+            let tags = Tags::of(record);
+            self.dates.push(Date { tags, at });
         }
-        Self { dates }
+    }
+
+    /// Whether nothing is dated.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.dates.is_empty() || self.dates.len() > DATES_MAX
     }
 
     /// When the value of a record was valid: the only date with its storage number and function,
     /// or of several the only one that has its tariff and subunit too.
     // clause: EN 13757-3, 6.3.2, storage number
-    pub(super) fn find(&self, record: &Record<'_>, meaning: &Meaning<'_>) -> Option<DateTime> {
-        if self.dates.is_empty() || !is_measured(meaning.quantity) {
+    pub(super) fn find(&self, tags: Tags, quantity: Quantity) -> Option<DateTime> {
+        if self.is_empty() || !is_measured(quantity) {
             return None;
         }
-        let function = record.function();
         let matching = || {
             let dates = self.dates.iter();
-            dates.filter(|date| date.storage == record.storage && date.function == function)
+            dates.filter(|date| {
+                date.tags.storage == tags.storage && date.tags.function == tags.function
+            })
         };
-        only(matching()).or_else(|| {
-            let is_own =
-                |date: &&Date| date.tariff == record.tariff && date.subunit == record.subunit;
-            only(matching().filter(is_own))
-        })
+        only(matching()).or_else(|| only(matching().filter(|date| date.tags == tags)))
     }
+}
+
+const fn is_date(record: &Record<'_>) -> bool {
+    matches!(record.vif, 0x6C | 0x6D)
 }
 
 fn only<'a>(mut dates: impl Iterator<Item = &'a Date>) -> Option<DateTime> {
