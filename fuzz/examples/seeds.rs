@@ -154,9 +154,7 @@ impl Seeds {
             digits.to_owned(),
             format!("T1;1;1;2026-11-28 08:00:00.000Z;-87;148;12345678;0x{digits}"),
             format!("telegram=|{digits}|+7"),
-            format!(
-                "{{\"telegram\":\"{digits}\",\"time\":\"2026-11-28T08:00:00+09:00\",\"rssi\":-87.5}}"
-            ),
+            format!("{{\"telegram\":\"{digits}\",\"time\":\"2026-11-28T08:00:00+09:00\"}}"),
             format!("{{\"hex\":\"{digits}\",\"timestamp\":1795910400123,\"rssi_dbm\":-87}}"),
         ];
         self.lines.extend(forms.map(String::into_bytes));

@@ -175,8 +175,8 @@ pub fn decode_lines(
     })
 }
 
-/// Has what becomes of each line written. `write` says whether the line is good; none where it gives
-/// nothing.
+/// Has what becomes of each line written. `write` says whether the line is good; none where it
+/// gives nothing.
 fn each_line(
     input: impl BufRead,
     output: &mut impl Write,

@@ -40,7 +40,8 @@ const OPERATOR_OCTETS: u64 = 24 * 1_024 * 1_024;
 /// their answers. TLS has buffers of its own.
 const GATEWAY_OCTETS: u64 = 96 * 1_024;
 
-/// Memory of a meter without a key in octets: digests of its last telegrams, four windows, its place.
+/// Memory of a meter without a key in octets: digests of its last telegrams, four windows, its
+/// place.
 const METER_OCTETS: u64 = 1_280;
 
 const MIB: u64 = 1_024 * 1_024;

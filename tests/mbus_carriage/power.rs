@@ -1,5 +1,5 @@
-//! Promises P1 and P2 on a simulated disk: whatever the disk does, a telegram that was answered OK is
-//! in the log once, however often and through however many gateways it comes.
+//! Promises P1 and P2 on a simulated disk: whatever the disk does, a telegram that was answered OK
+//! is in the log once, however often and through however many gateways it comes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -26,8 +26,8 @@ pub(super) struct Settled {
     pub(super) is_durable: bool,
 }
 
-/// Two threads that wait: frames of one queue of the log are settled in the order in which they were
-/// queued, and what is urgent does not wait for what is not. How many wait is bounded by those
+/// Two threads that wait: frames of one queue of the log are settled in the order in which they
+/// were queued, and what is urgent does not wait for what is not. How many wait is bounded by those
 /// queues.
 pub(super) struct Committer {
     urgent: Option<Sender<Waiting>>,

@@ -70,9 +70,9 @@ pub trait MeterKeys {
     /// What the meter's telegrams must be.
     fn policy(&self, meter: Address) -> Policy;
 
-    /// Whether what says that it is encrypted and begins like plaintext is taken for what a recorder
-    /// has decrypted, where no key is known. One in 65536 ciphertexts begins so: a tool for people
-    /// may take it, a server must not.
+    /// Whether what says that it is encrypted and begins like plaintext is taken for what a
+    /// recorder has decrypted, where no key is known. One in 65536 ciphertexts begins so: a tool
+    /// for people may take it, a server must not.
     fn takes_decrypted(&self) -> bool {
         false
     }

@@ -14,7 +14,7 @@ use super::fragments::{Authentication, FragmentStore, Fragments, Origin, Taken};
 use super::keys::{KeyId, KeyVersion, MeterKeys, Policy};
 use super::opened::{KeyName, Opened, Security, Verified};
 use super::refusal::Refusal;
-use super::secured::{self, Secured};
+use super::secured::{self, Found, Secured};
 
 /// Octets of the fixed structure of old wired meters.
 const FIXED_OCTETS: usize = 16;
@@ -409,10 +409,6 @@ fn transport<'a>(
     let found = secured::open(&secured, keys, from_transport, trial)?;
     // The key of a radio adapter vouches for the adapter: not for the meter whose data it carries.
     let of_ell = of.extended.key.filter(|_| meter == link.sender);
-    let verified = match of_ell {
-        Some(_) => found.verified.max(Verified::CheckBytes),
-        None => found.verified,
-    };
     if policy == Policy::MustBeEncrypted
         && !(found.is_encrypted || of_ell.is_some())
         && !may_be_clear(header.ci, found.payload.is_empty())
@@ -426,16 +422,7 @@ fn transport<'a>(
         c_field: link.c_field,
         is_downlink,
         trailing_octets: link.trailing_octets,
-        security: Security {
-            mode: header.mode(),
-            link_encrypted: of.extended.is_encrypted,
-            verified,
-            key: found.key.or(of_ell),
-            counter: found.counter,
-            clear_tail_octets: found.clear_tail_octets,
-            withheld_octets: found.withheld_octets,
-            cut_octets: found.cut_octets,
-        },
+        security: security_of(header.mode(), of.extended.is_encrypted, of_ell, &found),
         access_number: header.access_number,
         status: header.status,
         ci: header.ci,
@@ -447,6 +434,24 @@ fn transport<'a>(
             .unwrap_or_default(),
         payload_offset: offset.saturating_add(found.payload.start),
     })
+}
+
+/// What is proven, by the layers together. `of_ell` is the key of the extended link layer, where it
+/// counts.
+fn security_of(mode: u8, link_encrypted: bool, of_ell: Option<KeyName>, found: &Found) -> Security {
+    Security {
+        mode,
+        link_encrypted,
+        verified: match of_ell {
+            Some(_) => found.verified.max(Verified::CheckBytes),
+            None => found.verified,
+        },
+        key: found.key.or(of_ell),
+        counter: found.counter,
+        clear_tail_octets: found.clear_tail_octets,
+        withheld_octets: found.withheld_octets,
+        cut_octets: found.cut_octets,
+    }
 }
 
 /// Application errors are always sent in clear, and what carries no data has nothing to encrypt.

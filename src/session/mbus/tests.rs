@@ -237,8 +237,8 @@ fn fragments_in_their_order_are_one_message_and_in_no_other() {
     assert_eq!(run(&[(0, FIRST)]), Ok(0));
     assert_eq!(run(&[(0, FIRST), (1, SECOND)]), Ok(62));
     assert_eq!(run(&[(0, FIRST), (1, FIRST), (2, SECOND)]), Ok(62));
-    // Another gateway hands the last one on once more, or the same one because the message could not
-    // be kept: it comes again, and whoever keeps messages knows a copy.
+    // Another gateway hands the last one on once more, or the same one because the message could
+    // not be kept: it comes again, and whoever keeps messages knows a copy.
     assert_eq!(run(&[(0, FIRST), (1, SECOND), (2, SECOND)]), Ok(62));
     assert_eq!(run(&[(0, FIRST), (1, SECOND), (2, FIRST)]), Ok(0));
     assert_eq!(

@@ -7,10 +7,10 @@
 //! # Copies
 //!
 //! The same telegram comes through several gateways, at once or hours apart. It is known by its
-//! digest: of each meter the [`RECENT_MAX`] that were heard last are kept. Under a key with counters
-//! a copy is a copy whenever it comes; without one, the same octets are the same telegram within
-//! [`SPAN_S`], and later the meter has said the same again. Of one that was heard before all of
-//! those, nothing is known here: whoever asks looks in the log.
+//! digest: of each meter the [`RECENT_MAX`] that were heard last are kept. Under a key with
+//! counters a copy is a copy whenever it comes; without one, the same octets are the same telegram
+//! within [`SPAN_S`], and later the meter has said the same again. Of one that was heard before all
+//! of those, nothing is known here: whoever asks looks in the log.
 //!
 //! # Utilities
 //!

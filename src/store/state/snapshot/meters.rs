@@ -9,8 +9,8 @@
 //! u8   digests, at most 32
 //! ```
 //!
-//! Windows stand in the order in which they were used last, digests in that in which they were heard.
-//! A block holds whole meters.
+//! Windows stand in the order in which they were used last, digests in that in which they were
+//! heard. A block holds whole meters.
 
 use nom::Parser as _;
 use nom::bytes::complete::take;

@@ -79,8 +79,8 @@ impl<'a> Body<'a> {
     ///
     /// # Errors
     ///
-    /// [`MbusErrorKind::UnsupportedCi`] for the CI field of a layer below, which somebody else reads;
-    /// those of [`CompactFrame::read`] and [`FormatFrame::read`].
+    /// [`MbusErrorKind::UnsupportedCi`] for the CI field of a layer below, which somebody else
+    /// reads; those of [`CompactFrame::read`] and [`FormatFrame::read`].
     // clause: EN 13757-7, 7.2, Table 4; OMS Volume 2, Table 1
     pub fn read(ci: u8, is_wired: bool, payload: &'a [u8]) -> Result<Self, MbusError> {
         if let (true, 0x73 | 0x77, Ok(octets)) = (is_wired, ci, payload.try_into()) {

@@ -91,7 +91,8 @@ pub fn write_compact(out: &mut String, frame: &CompactFrame<'_>) {
     out.push('}');
 }
 
-/// Writes what a walk came by and is no record: the demand for all of them, the manufacturer's data.
+/// Writes what a walk came by and is no record: the demand for all of them, the manufacturer's
+/// data.
 fn write_rest(out: &mut String, rest: &Rest<'_>) {
     if let Some(offset) = rest.global_readout {
         sure(write!(

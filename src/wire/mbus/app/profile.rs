@@ -64,9 +64,9 @@ pub struct Profile<'a> {
     base_value: Option<Decimal>,
 }
 
-/// Load profiles of one telegram that may still be expanded, 64 in all. Each looks for its base among
-/// all records, which must not be done for as many as a message of fragments holds; a telegram of a
-/// link has no more than three dozen.
+/// Load profiles of one telegram that may still be expanded, 64 in all. Each looks for its base
+/// among all records, which must not be done for as many as a message of fragments holds; a
+/// telegram of a link has no more than three dozen.
 #[derive(Clone, Copy, Debug)]
 pub struct ProfilesLeft(u8);
 
@@ -82,8 +82,8 @@ impl<'a> Record<'a> {
     ///
     /// # Errors
     ///
-    /// A [`ProfileFault`] for elements of no size, for increments without a base, and for one profile
-    /// too many.
+    /// A [`ProfileFault`] for elements of no size, for increments without a base, and for one
+    /// profile too many.
     #[must_use]
     pub fn profile(
         &self,

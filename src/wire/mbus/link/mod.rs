@@ -16,8 +16,8 @@
 //! not, the telegram is damaged and refused: read in another way, its CRCs would become data. One
 //! telegram without CRCs in 65536 has such an end that it passes for format B and loses two octets;
 //! [`Carriage::WithoutCrcs`] reads it as what it is, for whoever finds that format B makes no sense
-//! of it. One of format B with a single block that is damaged passes for one without CRCs, which its
-//! octets alone do not tell.
+//! of it. One of format B with a single block that is damaged passes for one without CRCs, which
+//! its octets alone do not tell.
 
 mod wired;
 mod wireless;
