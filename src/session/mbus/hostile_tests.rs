@@ -286,24 +286,24 @@ fn an_adapter_s_key_vouches_for_no_meter_behind_it() {
 
 #[test]
 fn a_recorder_s_plaintext_is_taken_as_clear_by_tools_that_want_it_and_by_no_server() {
-    let plain = [
-        &hex!("7A2A0010052F2F"),
-        &RECORD[..],
-        &hex!("2F2F2F2F2F2F2F"),
-    ]
-    .concat();
-    let seen = open_one(&telegram(&plain), &Tool).unwrap();
-    assert_eq!(seen.security.verified, Verified::None);
-    assert!(seen.payload.starts_with(&RECORD));
-    for policy in [Policy::ClearAllowed, Policy::MustBeEncrypted] {
-        let server = Ring(Vec::new(), policy);
-        let refused = open_one(&telegram(&plain), &server).unwrap_err();
-        assert_eq!(refused.id(), "no_key");
+    let filled = hex!("2F2F2F2F2F2F2F");
+    let in_mode_5 = [&hex!("7A2A0010052F2F"), &RECORD[..], &filled].concat();
+    let in_mode_7 = [&hex!("7A2A001007102F2F"), &RECORD[..], &filled].concat();
+    let in_mode_7 = [&hex!("900F002C25B40A00001122334455667788"), &in_mode_7[..]].concat();
+    for (plain, with_key) in [
+        (in_mode_5, Refusal::WrongKey),
+        (in_mode_7, Refusal::WrongMac),
+    ] {
+        let seen = open_one(&telegram(&plain), &Tool).unwrap();
+        assert_eq!(seen.security.verified, Verified::None);
+        assert!(seen.payload.starts_with(&RECORD));
+        for policy in [Policy::ClearAllowed, Policy::MustBeEncrypted] {
+            let server = Ring(Vec::new(), policy);
+            let refused = open_one(&telegram(&plain), &server).unwrap_err();
+            assert_eq!(refused.id(), "no_key");
+        }
+        assert_eq!(open_one(&telegram(&plain), &strict()), Err(with_key));
     }
-    assert_eq!(
-        open_one(&telegram(&plain), &strict()),
-        Err(Refusal::WrongKey)
-    );
 }
 
 #[test]

@@ -242,14 +242,20 @@ fn mode5(
             withheld_octets: withheld,
             cut_octets: part.missing,
         }),
-        // Some recorders keep what they decrypted, and leave the header as it was.
-        Err(Refusal::NoKey { .. })
-            if keys.takes_decrypted() && trial.starts_with(&CHECK_OCTETS) =>
-        {
-            Ok(Found::clear(plain_start..span.end))
+        Err(Refusal::NoKey { .. }) if is_decrypted(keys, trial) => {
+            Ok(Found::clear(without_check_octets(span)))
         }
         Err(refusal) => Err(refusal),
     }
+}
+
+/// Some recorders keep what they decrypted, and leave the header as it was.
+fn is_decrypted(keys: &impl MeterKeys, data: &[u8]) -> bool {
+    keys.takes_decrypted() && data.starts_with(&CHECK_OCTETS)
+}
+
+const fn without_check_octets(data: Range<usize>) -> Range<usize> {
+    data.start.saturating_add(CHECK_OCTETS.len())..data.end
 }
 
 /// How much of the data is encrypted.
@@ -379,7 +385,14 @@ fn mode7(
         verify_mac(of, about, counter, &kdf, message)?;
         kenc = Some(derive(of, &kdf, counter, false));
         Ok(())
-    })?;
+    });
+    let encrypted = message.get(span.clone()).unwrap_or_default();
+    let name = match name {
+        Err(Refusal::NoKey { .. }) if is_decrypted(keys, encrypted) => {
+            return Ok(Found::clear(without_check_octets(span)));
+        }
+        name => name?,
+    };
     let mut found = Found {
         verified: Verified::Mac,
         key: Some(name),
