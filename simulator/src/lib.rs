@@ -23,6 +23,7 @@ pub mod household;
 pub mod json;
 pub mod keys;
 pub mod marks;
+pub mod mbus;
 pub mod meter;
 pub mod nvm;
 pub mod random;
