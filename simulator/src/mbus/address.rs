@@ -79,7 +79,7 @@ pub(super) fn bcd(number: u32) -> [u8; 4] {
     [(); 4].map(|()| {
         let pair = u8::try_from(rest % 100).unwrap_or(0);
         rest /= 100;
-        pair / 10 << 4 | pair % 10
+        ((pair / 10) << 4) | (pair % 10)
     })
 }
 
