@@ -19,6 +19,7 @@ mod checker;
 mod cipher;
 mod counters;
 pub mod date;
+mod kept;
 mod ledger;
 mod line;
 mod link;

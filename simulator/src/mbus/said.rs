@@ -7,7 +7,7 @@ use super::ledger::{MbusLedger, Sent};
 use super::line::Told;
 use super::meter::ABNORMAL;
 use super::plan::{Carriage, MeterPlan};
-use super::telegram::{Mode, RESPONSE};
+use super::telegram::{Mode, opened};
 use crate::custody::instant;
 use crate::json::hex;
 
@@ -17,23 +17,6 @@ pub(super) const fn lane_of(sent: &Sent) -> &'static str {
         ABNORMAL => "alarm",
         _ => "bulk",
     }
-}
-
-/// Whether `raw` spells the transport's CI field and the telegram's application layer in clear,
-/// with the idle octets that encryption put around it or without them.
-fn is_raw(sent: &Sent, mode: Mode, raw: Option<&str>) -> bool {
-    const IDLE: &str = "2f";
-    let Some(rest) = raw.and_then(|raw| raw.strip_prefix(&hex(&[RESPONSE]))) else {
-        return false;
-    };
-    let records = hex(&sent.reading.octets());
-    let is_filled = matches!(mode, Mode::Cbc | Mode::CbcDerived);
-    if !is_filled {
-        return rest == records;
-    }
-    let rest = rest.strip_prefix("2f2f").unwrap_or(rest);
-    let fillers = rest.strip_prefix(&records);
-    fillers.is_some_and(|fillers| fillers == IDLE.repeat(fillers.len() / 2))
 }
 
 /// What vouches for telegrams of a mode.
@@ -55,6 +38,7 @@ pub(super) fn difference(
 ) -> Option<&'static str> {
     let text = |name: &str| line.get(name).and_then(Value::as_str);
     let said = |value: Option<Value>| value.filter(|value| !value.is_null());
+    let records = sent.reading.octets();
     let fields = [
         ("schema", json!("kenshin.record/1")),
         ("protocol", json!("mbus")),
@@ -71,6 +55,7 @@ pub(super) fn difference(
         ("status", sent.status.into()),
         ("flags", json!([])),
         ("value", sent.reading.value()),
+        ("raw", hex(&opened(meter.mode, &records)).into()),
         ("measured_at", Value::Null),
         ("epoch", Value::Null),
         ("sequence", Value::Null),
@@ -81,9 +66,6 @@ pub(super) fn difference(
         .find(|(name, value)| line.get(name) != said(Some(value.clone())).as_ref());
     if let Some((name, _)) = differs {
         return Some(name);
-    }
-    if !is_raw(sent, meter.mode, text("raw")) {
-        return Some("raw");
     }
     if text("received_at").and_then(instant).is_none() {
         return Some("received_at");

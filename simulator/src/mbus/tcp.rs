@@ -1,6 +1,5 @@
 //! A gateway on a connection: it keeps every line until it was told OK.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::air::Heard;
 use super::answer::Answer;
+use super::kept::{Kept, Line};
 use super::plan::GatewayPlan;
 use super::shared::Shared;
 use crate::fleet::Fate;
@@ -24,17 +24,6 @@ const WINDOW: usize = 64;
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long it waits after a connection ended, and after it was told to come later.
 const PAUSE: Duration = Duration::from_millis(200);
-
-/// A line that is kept.
-#[derive(Debug)]
-struct Line {
-    telegram: usize,
-    text: String,
-    /// When it was first written.
-    since: Option<Instant>,
-    /// Written a second time on purpose: nobody misses it.
-    is_double: bool,
-}
 
 /// How a connection ended, if not by an error of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,9 +51,7 @@ pub(super) struct TcpGateway {
     heard: UnboundedReceiver<Heard>,
     /// Whether nothing more will be heard.
     is_silent: bool,
-    waiting: VecDeque<Line>,
-    /// Lines that were written, with their numbers.
-    unanswered: VecDeque<(u64, Line)>,
+    kept: Kept,
     pause_until: Instant,
     /// Telegrams that were told safe, and when.
     told: Vec<(usize, u64)>,
@@ -83,8 +70,7 @@ impl TcpGateway {
             random,
             heard,
             is_silent: false,
-            waiting: VecDeque::new(),
-            unanswered: VecDeque::new(),
+            kept: Kept::default(),
             pause_until: Instant::now(),
             told: Vec::new(),
         }
@@ -93,30 +79,19 @@ impl TcpGateway {
     /// Hands over all that is heard. Gives the telegrams that it was told OK for, each with when.
     pub(super) async fn run(mut self) -> Vec<(usize, u64)> {
         while !self.is_done() && Instant::now() < self.shared.end() {
-            match self.connection().await {
-                Ok(End::Done | End::Cut) => {}
-                Ok(End::Lost) | Err(_) => self.shared.counters.connection_failed(),
-            }
-            self.take_back();
-            if !self.is_done() {
+            let ended = self.connection().await;
+            self.kept.take_back();
+            if !matches!(ended, Ok(End::Done | End::Cut)) {
+                self.shared.counters.connection_failed();
                 sleep(PAUSE).await;
             }
         }
-        self.shared.counters.leaves(self.waiting.len());
+        self.shared.counters.leaves(self.kept.len());
         self.told
     }
 
     fn is_done(&self) -> bool {
-        self.is_silent && self.waiting.is_empty() && self.unanswered.is_empty()
-    }
-
-    /// Whatever was not answered waits again, before all else and in its order.
-    fn take_back(&mut self) {
-        while let Some((_, line)) = self.unanswered.pop_back() {
-            if !line.is_double {
-                self.waiting.push_front(line);
-            }
-        }
+        self.is_silent && self.kept.is_empty()
     }
 
     /// One connection from its begin to its end.
@@ -133,7 +108,9 @@ impl TcpGateway {
             if self.is_done() {
                 return Ok(End::Done);
             }
-            let is_held_up = !self.waiting.is_empty() && self.unanswered.len() < WINDOW;
+            let now = Instant::now();
+            let next = self.kept.next_at(now).map(|at| at.max(self.pause_until));
+            let has_room = self.kept.unanswered() < WINDOW;
             tokio::select! {
                 answer = connection.answers.next_line() => match answer? {
                     Some(answer) => {
@@ -144,15 +121,10 @@ impl TcpGateway {
                     None => return Ok(End::Lost),
                 },
                 heard = self.heard.recv(), if !self.is_silent => match heard {
-                    Some(Heard { telegram, line }) => self.waiting.push_back(Line {
-                        telegram,
-                        text: line,
-                        since: None,
-                        is_double: false,
-                    }),
+                    Some(Heard { telegram, line }) => self.kept.hear(telegram, line),
                     None => self.is_silent = true,
                 },
-                () = sleep_until(self.pause_until), if is_held_up => {}
+                () = sleep_until(next.unwrap_or(end)), if has_room && next.is_some() => {}
                 () = sleep_until(end) => return Ok(End::Done),
             }
         }
@@ -188,27 +160,26 @@ impl TcpGateway {
 
     /// Writes what waits, as far as there is room.
     async fn write(&mut self, connection: &mut Connection) -> io::Result<Option<End>> {
-        while self.unanswered.len() < WINDOW && self.pause_until <= Instant::now() {
-            let Some(line) = self.waiting.pop_front() else {
+        let now = Instant::now();
+        while self.kept.unanswered() < WINDOW && self.pause_until <= now {
+            let Some(line) = self.kept.next(now) else {
                 break;
             };
-            let (text, telegram) = (line.text.clone(), line.telegram);
-            match self.shared.fate(&mut self.random) {
+            let fate = match line.was_late {
+                true => Fate::Deliver,
+                false => self.shared.fate(&mut self.random),
+            };
+            match fate {
                 Fate::Deliver => self.write_line(connection, line).await?,
                 Fate::Late(ms) => {
                     self.shared.counters.delays();
-                    sleep(Duration::from_millis(ms)).await;
-                    self.write_line(connection, line).await?;
+                    let until = now + Duration::from_millis(ms);
+                    self.kept.hold_back(line, until);
                 }
                 Fate::Twice => {
                     self.shared.counters.doubles();
+                    let double = line.double();
                     self.write_line(connection, line).await?;
-                    let double = Line {
-                        telegram,
-                        text,
-                        since: None,
-                        is_double: true,
-                    };
                     self.write_line(connection, double).await?;
                 }
                 Fate::Lose => {
@@ -223,13 +194,12 @@ impl TcpGateway {
 
     async fn write_line(&mut self, connection: &mut Connection, mut line: Line) -> io::Result<()> {
         self.shared.counters.wrote();
-        if line.since.is_some() {
+        if line.write() {
             self.shared.counters.wrote_again();
         }
-        line.since.get_or_insert_with(Instant::now);
         let text = line.text.clone();
         connection.lines += 1;
-        self.unanswered.push_back((connection.lines, line));
+        self.kept.written(connection.lines, line);
         connection.writer.write_all(text.as_bytes()).await
     }
 
@@ -240,7 +210,7 @@ impl TcpGateway {
         }
         let half = line.text.as_bytes().get(..line.text.len() / 2);
         let half = half.unwrap_or_default().to_vec();
-        self.waiting.push_front(line);
+        self.kept.put_back(line);
         connection.writer.write_all(&half).await
     }
 
@@ -250,16 +220,16 @@ impl TcpGateway {
         let (Answer::Ok { number, .. } | Answer::Busy { number }) = parsed else {
             self.wrong(answer);
             // A line that was refused is refused again.
-            let refused = self.unanswered.pop_front();
+            let refused = self.kept.take_oldest();
             return refused.is_some() && !answer.starts_with("ERR 0 ");
         };
-        let Some((asked, line)) = self.unanswered.pop_front() else {
+        let Some((asked, line)) = self.kept.take_oldest() else {
             self.wrong(answer);
             return false;
         };
         if asked != number {
             self.wrong(answer);
-            self.unanswered.push_front((asked, line));
+            self.kept.again_later(line);
             return false;
         }
         match parsed {
@@ -267,9 +237,7 @@ impl TcpGateway {
             _ => {
                 self.shared.counters.was_busy();
                 self.pause_until = Instant::now() + PAUSE;
-                if !line.is_double {
-                    self.waiting.push_back(line);
-                }
+                self.kept.again_later(line);
             }
         }
         true

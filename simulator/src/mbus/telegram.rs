@@ -6,7 +6,7 @@ use super::link;
 use crate::crypto::{CryptoError, SecretKey, cmac};
 
 /// A response of a meter with a short header.
-pub const RESPONSE: u8 = 0x7A;
+const RESPONSE: u8 = 0x7A;
 /// An extended link layer of the first form.
 const EXTENDED_LINK: u8 = 0x8C;
 /// What it says of the communication: the meter sends at its set times.
@@ -94,6 +94,18 @@ pub fn seal(
 #[must_use]
 pub fn format_a(telegram: &[u8]) -> Vec<u8> {
     link::with_checks(telegram)
+}
+
+/// What a receiver has of a telegram once it is opened: the CI field, the records, and the idle
+/// octets behind them that fill a block of modes which have blocks.
+#[must_use]
+pub fn opened(mode: Mode, records: &[u8]) -> Vec<u8> {
+    let filled = filled(records);
+    let application = match mode {
+        Mode::Clear | Mode::CcmDerived => records,
+        Mode::Cbc | Mode::CbcDerived => filled.get(2..).unwrap_or(records),
+    };
+    [&[RESPONSE], application].concat()
 }
 
 /// A short transport header.

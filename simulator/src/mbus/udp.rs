@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::air::Heard;
+use super::counters::MbusCounters;
 use super::plan::GatewayPlan;
 use super::shared::Shared;
 use crate::fleet::{Fate, local_address};
@@ -19,7 +21,9 @@ pub(super) struct UdpGateway {
     shared: Arc<Shared>,
     random: Seeded,
     heard: UnboundedReceiver<Heard>,
-    socket: UdpSocket,
+    socket: Arc<UdpSocket>,
+    /// Datagrams that are held back, while others overtake them.
+    late: JoinSet<()>,
 }
 
 impl UdpGateway {
@@ -38,7 +42,8 @@ impl UdpGateway {
             shared,
             random,
             heard,
-            socket,
+            socket: Arc::new(socket),
+            late: JoinSet::new(),
         })
     }
 
@@ -48,27 +53,33 @@ impl UdpGateway {
             let datagram = format!("TOKEN {}\n{}", self.plan.token, heard.line);
             let counters = &self.shared.counters;
             match self.shared.fate(&mut self.random) {
-                Fate::Deliver => self.send(&datagram).await,
+                Fate::Deliver => send(&self.socket, &datagram, counters).await,
                 Fate::Lose => counters.lost_datagram(),
                 Fate::Late(ms) => {
                     counters.delays();
-                    sleep(Duration::from_millis(ms)).await;
-                    self.send(&datagram).await;
+                    let (socket, shared) = (Arc::clone(&self.socket), Arc::clone(&self.shared));
+                    self.late.spawn(async move {
+                        sleep(Duration::from_millis(ms)).await;
+                        send(&socket, &datagram, &shared.counters).await;
+                    });
                 }
                 Fate::Twice => {
                     counters.doubles();
-                    self.send(&datagram).await;
-                    self.send(&datagram).await;
+                    send(&self.socket, &datagram, counters).await;
+                    send(&self.socket, &datagram, counters).await;
                 }
             }
+            // Those that have left.
+            while self.late.try_join_next().is_some() {}
         }
+        while self.late.join_next().await.is_some() {}
     }
+}
 
-    async fn send(&self, datagram: &str) {
-        // One that the system does not take is lost, as any may be.
-        match self.socket.send(datagram.as_bytes()).await {
-            Ok(_) => self.shared.counters.sent_datagram(),
-            Err(_) => self.shared.counters.connection_failed(),
-        }
+async fn send(socket: &UdpSocket, datagram: &str, counters: &MbusCounters) {
+    // One that the system does not take is lost, as any may be.
+    match socket.send(datagram.as_bytes()).await {
+        Ok(_) => counters.sent_datagram(),
+        Err(_) => counters.connection_failed(),
     }
 }
