@@ -86,6 +86,10 @@ impl TcpGateway {
                 sleep(PAUSE).await;
             }
         }
+        // What was heard while nobody listened was not taken up.
+        while let Ok(Heard { telegram, line }) = self.heard.try_recv() {
+            self.kept.hear(telegram, line);
+        }
         self.shared.counters.leaves(self.kept.len());
         self.told
     }

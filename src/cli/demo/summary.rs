@@ -41,7 +41,10 @@ pub(super) fn object(outcome: &Outcome) -> Value {
     let mut fields = Map::new();
     fields.insert("sessions".to_owned(), counters.sessions().into());
     fields.extend(counts(&outcome.custody.total()));
+    let mut problems = outcome.custody.total().problems;
+    problems.extend(outcome.counters.mbus.wrong());
     let more = json!({
+        "problems": problems,
         "ack_ms": { "p50": p50, "p99": p99 },
         "ack_with_losses_ms": { "p50": lossy_p50, "p99": lossy_p99 },
         "modes": tally::json_of(&tally.modes),
