@@ -191,6 +191,13 @@ fn is_private(path: &Path) -> bool {
     path.metadata().unwrap().permissions().mode() & 0o077 == 0
 }
 
+/// The first line of a report's list that has this part.
+fn line<'a>(report: &'a str, part: &str) -> &'a str {
+    let mut lines = report.lines().filter(|line| line.starts_with("  "));
+    let line = lines.find(|line| line.contains(part));
+    line.unwrap_or_else(|| panic!("no {part}: {report}")).trim()
+}
+
 #[test]
 fn progress_can_be_read_and_the_commands_at_the_end_show_a_reading() {
     let dir = tempfile::tempdir().unwrap();
@@ -208,12 +215,7 @@ fn progress_can_be_read_and_the_commands_at_the_end_show_a_reading() {
             .all(|line| line.contains("told safe") && !line.contains('\r'))
     );
     let report = text(&out.stdout);
-    let line = |part: &str| {
-        let mut lines = report.lines().filter(|line| line.starts_with("  "));
-        let line = lines.find(|line| line.contains(part));
-        line.unwrap_or_else(|| panic!("no {part}: {report}")).trim()
-    };
-    assert!(line("custody").contains("clean"));
+    assert!(line(report, "custody").contains("clean"));
     for part in [
         "mode 0",
         "mode 3",
@@ -228,7 +230,7 @@ fn progress_can_be_read_and_the_commands_at_the_end_show_a_reading() {
         "over mbus udp",
         "copies",
     ] {
-        line(part);
+        line(report, part);
     }
     for secret in [
         "token",
@@ -240,33 +242,43 @@ fn progress_can_be_read_and_the_commands_at_the_end_show_a_reading() {
     ] {
         assert!(is_private(&data.join(secret)), "{secret}");
     }
+    assert_data_can_be_looked_at(report);
+    let serve = format!("exec {}", line(report, " serve "));
+    let mut server = Command::new("sh");
+    let server = server.args(["-c", &serve]).stderr(Stdio::null());
+    let _server = Running(server.spawn().unwrap());
+    assert_records_can_be_pulled(line(report, "curl "));
+    assert_gateway_is_known(&data);
+}
+
+/// The commands of a report that need no server.
+fn assert_data_can_be_looked_at(report: &str) {
     for part in ["bulk-", "alarm-"] {
-        let shown = shell(line(part));
+        let shown = shell(line(report, part));
         let record: Value = serde_json::from_slice(&shown.stdout).unwrap();
         assert_eq!(record["schema"], "kenshin.record/1");
     }
     for part in ["log verify", "log inspect"] {
-        let shown = shell(line(part));
+        let shown = shell(line(report, part));
         assert!(shown.status.success(), "{}", text(&shown.stderr));
         assert!(!shown.stdout.is_empty());
     }
-    let shown = shell(line("terminal readings"));
-    assert!(shown.status.success(), "{}", text(&shown.stderr));
-    let readings = text(&shown.stdout);
-    assert!(readings.contains("register"), "{readings}");
-    assert_eq!(text(&shown.stderr), "");
-    // The second of the two is of a meter, whose address names its maker.
-    let of_meter = report
+    // Of a terminal first, then of a meter.
+    let readings = report
         .lines()
-        .rfind(|line| line.contains("terminal readings"));
-    let shown = shell(of_meter.unwrap());
-    assert!(shown.status.success(), "{}", text(&shown.stderr));
-    assert!(text(&shown.stdout).contains("meter_data"), "{shown:?}");
-    let serve = format!("exec {}", line(" serve "));
-    let mut server = Command::new("sh");
-    let server = server.args(["-c", &serve]).stderr(Stdio::null());
-    let _server = Running(server.spawn().unwrap());
-    let pull = line("curl ");
+        .filter(|line| line.contains("terminal readings"));
+    let readings: Vec<&str> = readings.collect();
+    for (command, kind) in readings.iter().zip(["register", "meter_data"]) {
+        let shown = shell(command);
+        assert!(shown.status.success(), "{}", text(&shown.stderr));
+        assert!(text(&shown.stdout).contains(kind), "{shown:?}");
+        assert_eq!(text(&shown.stderr), "");
+    }
+    assert_eq!(readings.len(), 2);
+}
+
+/// A server that starts answers this command soon.
+fn assert_records_can_be_pulled(pull: &str) {
     let pulled = (0..300).find_map(|_| {
         std::thread::sleep(Duration::from_millis(100));
         let shown = shell(pull);
@@ -279,12 +291,10 @@ fn progress_can_be_read_and_the_commands_at_the_end_show_a_reading() {
     // The first frame's records come whole, and the cursor last.
     let cursor: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
     assert_eq!(cursor["schema"], "kenshin.cursor/1");
-    assert_gateway_is_known(&data);
 }
 
 /// The server that was started again listens where the configuration says, knows the gateways, and
-/// has the keys of their meters: a telegram is refused by what is
-/// wrong with it.
+/// has the keys of their meters: a telegram is refused by what is wrong with it.
 fn assert_gateway_is_known(data: &Path) {
     let config = std::fs::read_to_string(data.join("kenshin.toml")).unwrap();
     let config: toml::Table = config.parse().unwrap();

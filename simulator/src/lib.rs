@@ -9,8 +9,8 @@
 //! at which it wants to be polled again. [`terminal::Terminal`] is the entry point.
 //!
 //! Around the machine stand [`fleet`], many terminals over real sockets, and [`custody`], which
-//! compares what they were told is safe with what a server passed on. [`mbus`] has meters of another
-//! protocol, and the gateways that hear them. [`json`] is the form in which
+//! compares what they were told is safe with what a server passed on. [`mbus`] has meters of
+//! another protocol, and the gateways that hear them. [`json`] is the form in which
 //! both it and the tests compare values.
 
 pub mod call_now;

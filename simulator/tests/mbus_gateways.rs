@@ -53,9 +53,9 @@ fn telegram_of(line: &str, has_checks: bool) -> (Vec<u8>, u8) {
         }
         None => line.rsplit("0x").next().unwrap().to_owned(),
     };
-    let octets: Vec<u8> = (0..digits.len() / 2)
-        .map(|at| u8::from_str_radix(&digits[at * 2..at * 2 + 2], 16).unwrap())
-        .collect();
+    let digits: Vec<u32> = digits.chars().map(|c| c.to_digit(16).unwrap()).collect();
+    let octets = digits.chunks(2).map(|pair| pair[0] * 16 + pair[1]);
+    let octets: Vec<u8> = octets.map(|octet| octet.try_into().unwrap()).collect();
     let content = &octets[if has_checks { 12 } else { 10 }..];
     let access_number = match content[0] {
         0x7A => content[1],

@@ -65,8 +65,8 @@ pub struct DemoArgs {
           value_parser = clap::value_parser!(u32).range(0..=10_000))]
     meters: u32,
 
-    /// How long things happen, such as 20s or 2m. Then frames that were lost and lines that were not
-    /// answered are waited for, a minute at most.
+    /// How long things happen, such as 20s or 2m. Then frames that were lost and lines that were
+    /// not answered are waited for, a minute at most.
     #[arg(long = "for", value_name = "DURATION", default_value = "20s", value_parser = duration)]
     run: Duration,
 

@@ -24,8 +24,8 @@
 //!   was made only when the former had been told safe.
 //! - *torn*: a file that ends in the middle of a line.
 //!
-//! A telegram of an M-Bus meter is a fact too: see [`crate::mbus`]. [`check_all`] compares a sink in
-//! which records of both are.
+//! A telegram of an M-Bus meter is a fact too: see [`crate::mbus`]. [`check_all`] compares a sink
+//! in which records of both are.
 //!
 //! Nothing here knows how the server works; it reads files and compares octets and values. A
 //! consumer ignores a field that it does not know; a checker does not, since it speaks for one

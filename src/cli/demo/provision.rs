@@ -145,8 +145,9 @@ impl Folder {
             "data_dir = {data}\n[listen]\nudp = \"{udp}\"\nudp_alarm = \"{alarm}\"\n\
              tcp = \"{tcp}\"\n[api]\nlisten = \"{http}\"\n[disk]\ncome_back_percent = 97\n\
              alarms_only_percent = 99\n{mbus}[keys]\nlink_file = {keys}\n{mbus_file}\
-             allow_clear_keys = true\nallow_mode0 = true\n[[sink]]\nname = \"records\"\ntype = \"ndjson\"\ndir = {records}\n\
-             from = \"start\"\n[[consumer]]\nname = \"cloud\"\nutility = \"{utility}\"\n\
+             allow_clear_keys = true\nallow_mode0 = true\n[[sink]]\nname = \"records\"\n\
+             type = \"ndjson\"\ndir = {records}\nfrom = \"start\"\n\
+             [[consumer]]\nname = \"cloud\"\nutility = \"{utility}\"\n\
              token_file = {token}\nfrom = \"start\"\n",
             data = quoted(&self.data())?,
             udp = port(had.and_then(|had| had.reading)),

@@ -162,7 +162,7 @@ fn show_meters(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
     }
     writeln!(
         out,
-        "  over mbus tcp {:>8}  told safe; {} lines, {} of them again after {} cuts of a connection",
+        "  over mbus tcp {:>8}  told safe; {} lines, {} of them again, over {} cut connections",
         custody.custody.told_safe,
         mbus.lines_sent(),
         mbus.lines_again(),
