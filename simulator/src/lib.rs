@@ -9,7 +9,8 @@
 //! at which it wants to be polled again. [`terminal::Terminal`] is the entry point.
 //!
 //! Around the machine stand [`fleet`], many terminals over real sockets, and [`custody`], which
-//! compares what they were told is safe with what a server passed on. [`json`] is the form in which
+//! compares what they were told is safe with what a server passed on. [`mbus`] has meters of
+//! another protocol, and the gateways that hear them. [`json`] is the form in which
 //! both it and the tests compare values.
 
 pub mod call_now;
@@ -23,6 +24,7 @@ pub mod household;
 pub mod json;
 pub mod keys;
 pub mod marks;
+pub mod mbus;
 pub mod meter;
 pub mod nvm;
 pub mod random;

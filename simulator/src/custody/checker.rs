@@ -9,7 +9,7 @@ use super::{Ledger, RecordId, TerminalLedger};
 use crate::json::{Names, NamesError};
 
 /// Problems that are named one by one; more are only counted.
-const NAMED_PROBLEMS: usize = 20;
+pub(crate) const NAMED_PROBLEMS: usize = 20;
 
 /// What the comparison found. The module's documentation defines the words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,6 +47,45 @@ pub struct Custody {
 }
 
 impl Custody {
+    /// The counts of both, and the first of the problems of both.
+    #[must_use]
+    pub fn with(mut self, other: &Self) -> Self {
+        let Self {
+            created,
+            told_safe,
+            delivered,
+            lost,
+            duplicated,
+            redelivered,
+            misplaced,
+            disordered,
+            phantom,
+            altered,
+            unreadable,
+            torn,
+            lines,
+            unknown_told_safe,
+            problems,
+        } = other;
+        self.created += created;
+        self.told_safe += told_safe;
+        self.delivered += delivered;
+        self.lost += lost;
+        self.duplicated += duplicated;
+        self.redelivered += redelivered;
+        self.misplaced += misplaced;
+        self.disordered += disordered;
+        self.phantom += phantom;
+        self.altered += altered;
+        self.unreadable += unreadable;
+        self.torn += torn;
+        self.lines += lines;
+        self.unknown_told_safe += unknown_told_safe;
+        let room = NAMED_PROBLEMS.saturating_sub(self.problems.len());
+        self.problems.extend(problems.iter().take(room).cloned());
+        self
+    }
+
     /// Whether nothing is lost, duplicated, invented, altered, unreadable, torn, in another lane or
     /// out of order.
     #[must_use]

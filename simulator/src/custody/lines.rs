@@ -21,6 +21,25 @@ pub enum CheckError {
     Names(#[from] NamesError),
 }
 
+/// What takes the lines of a sink.
+pub(super) trait Reader {
+    /// Takes one line, without its end.
+    fn line(&mut self, octets: &[u8]);
+
+    /// Takes note of a file that ended in the middle of a line.
+    fn torn(&mut self);
+}
+
+impl Reader for Checker<'_> {
+    fn line(&mut self, octets: &[u8]) {
+        Checker::line(self, octets);
+    }
+
+    fn torn(&mut self) {
+        Checker::torn(self);
+    }
+}
+
 /// Compares all files under a directory whose names hold `.ndjson` with a ledger: those of each
 /// lane in the order of the positions in their names. A last line without an end is counted as torn
 /// and read no further.
@@ -36,13 +55,22 @@ pub fn check_directory(ledger: &Ledger, directory: &Path) -> Result<Custody, Che
 /// # Errors
 /// The directory or a file cannot be read.
 pub fn check_directory_with(mut checker: Checker<'_>, directory: &Path) -> io::Result<Custody> {
+    read_directory(&mut checker, directory)?;
+    Ok(checker.finish())
+}
+
+/// Reads the files that [`check_directory`] reads, in its order.
+///
+/// # Errors
+/// The directory or a file cannot be read.
+pub(super) fn read_directory(reader: &mut impl Reader, directory: &Path) -> io::Result<()> {
     let mut files = Vec::new();
     collect(directory, &mut files)?;
     files.sort_by_cached_key(|file| (order_of(file), file.clone()));
     for file in files {
-        read(&mut checker, &file)?;
+        read(reader, &file)?;
     }
-    Ok(checker.finish())
+    Ok(())
 }
 
 /// The lane and the first position of `<lane>-<time>-<first position>.ndjson`.
@@ -66,17 +94,17 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-fn read(checker: &mut Checker<'_>, file: &Path) -> io::Result<()> {
-    let mut reader = BufReader::new(File::open(file)?);
+fn read(reader: &mut impl Reader, file: &Path) -> io::Result<()> {
+    let mut octets = BufReader::new(File::open(file)?);
     let mut line = Vec::new();
     loop {
         line.clear();
-        if reader.read_until(b'\n', &mut line)? == 0 {
+        if octets.read_until(b'\n', &mut line)? == 0 {
             return Ok(());
         }
         match line.strip_suffix(b"\n") {
-            Some(line) => checker.line(line),
-            None => checker.torn(),
+            Some(line) => reader.line(line),
+            None => reader.torn(),
         }
     }
 }

@@ -24,6 +24,9 @@
 //!   was made only when the former had been told safe.
 //! - *torn*: a file that ends in the middle of a line.
 //!
+//! A telegram of an M-Bus meter is a fact too: see [`crate::mbus`]. [`check_all`] compares a sink
+//! in which records of both are.
+//!
 //! Nothing here knows how the server works; it reads files and compares octets and values. A
 //! consumer ignores a field that it does not know; a checker does not, since it speaks for one
 //! version of the specification.
@@ -31,8 +34,12 @@
 mod checker;
 mod ledger;
 mod lines;
+mod protocols;
 mod said;
 
+pub(crate) use checker::NAMED_PROBLEMS;
 pub use checker::{Checker, Custody};
 pub use ledger::{Content, Ledger, RecordId, TerminalLedger};
 pub use lines::{CheckError, check_directory, check_directory_with};
+pub use protocols::{AllCustody, check_all};
+pub(crate) use said::instant;

@@ -116,7 +116,7 @@ fn stamp_of(record: &Record) -> Option<Stamp> {
 }
 
 /// Seconds since 1970 of `yyyy-mm-ddThh:mm:ssZ`; none for any other text.
-fn instant(text: &str) -> Option<i64> {
+pub(crate) fn instant(text: &str) -> Option<i64> {
     let octets: &[u8; 20] = text.as_bytes().try_into().ok()?;
     for (at, mark) in [
         (4, b'-'),

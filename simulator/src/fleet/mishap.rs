@@ -29,7 +29,7 @@ impl Default for Mishaps {
 
 /// What becomes of one frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(crate) enum Fate {
     Deliver,
     Lose,
     Twice,
@@ -38,7 +38,7 @@ pub(super) enum Fate {
 }
 
 impl Mishaps {
-    pub(super) fn draw(&self, random: &mut Seeded) -> Fate {
+    pub(crate) fn draw(&self, random: &mut Seeded) -> Fate {
         let lost = u64::from(self.lost_per_mille);
         let twice = lost + u64::from(self.duplicated_per_mille);
         let late = twice + u64::from(self.delayed_per_mille);

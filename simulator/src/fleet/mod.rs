@@ -24,7 +24,9 @@ mod tcp;
 mod udp;
 
 pub use counters::{Counters, Latency};
+pub(crate) use mishap::Fate;
 pub use mishap::Mishaps;
+pub(crate) use path::local_address;
 pub use plan::{FleetPlan, KEY_VERSION, TerminalPlan, Transport, UtilityPlan};
 
 use std::io;

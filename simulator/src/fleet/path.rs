@@ -45,7 +45,7 @@ pub(super) async fn open(
 }
 
 /// Any port on the side of the network that reaches a server.
-pub(super) fn local_address(server: SocketAddr) -> SocketAddr {
+pub(crate) fn local_address(server: SocketAddr) -> SocketAddr {
     let address = match server.ip() {
         IpAddr::V4(ip) if ip.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),

@@ -3,32 +3,38 @@
 use std::io::{self, IsTerminal as _, Write};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use simulator::custody::Custody;
-use simulator::fleet::{Counters, Latency};
+use simulator::fleet::Latency;
 
 use super::provision::Folder;
-use super::{Outcome, tally};
+use super::{AllCounters, Outcome, summary};
 
 /// Shows the rates on standard error, once a second: in place on a terminal, and else a line each.
-pub(super) async fn progress(counters: Arc<Counters>) {
+pub(super) async fn progress(counters: AllCounters, has_meters: bool) {
     let (before_line, after_line) = if io::stderr().is_terminal() {
         ("\r", "   ")
     } else {
         ("", "\n")
     };
+    let AllCounters {
+        fleet: counters,
+        mbus,
+    } = counters;
     let mut before = counters.sessions();
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let sessions = counters.sessions();
         let rate = sessions.saturating_sub(before);
         before = sessions;
+        let telegrams = match has_meters {
+            true => format!(", {} M-Bus telegrams answered OK", mbus.oks()),
+            false => String::new(),
+        };
         eprint!(
             "{before_line}{sessions} sessions ({rate}/s), {} records and {} alarms told safe, \
-             {} retries, {} losses, {} in flight{after_line}",
+             {} retries, {} losses, {} in flight{telegrams}{after_line}",
             counters.records_acked(),
             counters.alarms_acked(),
             counters.retries(),
@@ -38,88 +44,85 @@ pub(super) async fn progress(counters: Arc<Counters>) {
     }
 }
 
-/// Milliseconds with three digits, from microseconds.
-fn ms(us: u64) -> f64 {
-    Duration::from_micros(us).as_secs_f64() * 1_000.0
+/// Milliseconds that half and 99 of a hundred do not exceed.
+pub(super) fn quantiles(latency: &Latency) -> (f64, f64) {
+    let quantile = |thousandths| {
+        let us = latency.quantile_us(thousandths);
+        Duration::from_micros(us).as_secs_f64() * 1_000.0
+    };
+    (quantile(500), quantile(990))
 }
 
 /// Shows what came of it on standard output.
 pub(super) fn show(outcome: &Outcome, as_json: bool) -> io::Result<()> {
-    let Outcome {
-        custody,
-        counters,
-        tally,
-        folder,
-        took_s,
-        ..
-    } = outcome;
-    let quantiles = |latency: &Latency| {
-        let quantile = |thousandths| ms(latency.quantile_us(thousandths));
-        (quantile(500), quantile(990))
-    };
-    let (p50, p99) = quantiles(&counters.ack_undisturbed);
-    let (lossy_p50, lossy_p99) = quantiles(&counters.ack);
     let mut out = io::stdout().lock();
     if as_json {
-        let object = json!({
-            "sessions": counters.sessions(),
-            "records_acked": custody.told_safe,
-            "records_delivered": custody.delivered,
-            "lost": custody.lost,
-            "duplicated": custody.duplicated,
-            "redelivered": custody.redelivered,
-            "phantom": custody.phantom,
-            "altered": custody.altered,
-            "misplaced": custody.misplaced,
-            "disordered": custody.disordered,
-            "ack_ms": { "p50": p50, "p99": p99 },
-            "ack_with_losses_ms": { "p50": lossy_p50, "p99": lossy_p99 },
-            "modes": tally::json_of(&tally.modes),
-            "transports": tally::json_of(&tally.transports),
-            "alarms_acked": counters.alarms_acked(),
-            "terminals_failed": counters.terminals_failed(),
-            "retries": counters.retries(),
-            "losses_injected": counters.losses_injected(),
-            "duplicates_injected": counters.duplicates_injected(),
-            "delays_injected": counters.delays_injected(),
-            "restarts": counters.restarts(),
-            "seconds": took_s,
-            "data": folder.dir.display().to_string(),
-        });
-        return writeln!(out, "{object}");
+        return writeln!(out, "{}", summary::object(outcome));
     }
+    let counters = &outcome.counters.fleet;
+    let total = outcome.custody.total();
     writeln!(out, "Custody report")?;
-    for (name, count, meaning) in rows(custody, counters.sessions()) {
+    for (name, count, meaning) in rows(&total, counters.sessions()) {
         writeln!(out, "  {name:<12} {count:>9}  {meaning}")?;
     }
+    let (p50, p99) = quantiles(&counters.ack_undisturbed);
+    let (lossy_p50, lossy_p99) = quantiles(&counters.ack);
     writeln!(
         out,
         "  ack latency  p50 {p50:.1} ms, p99 {p99:.1} ms; \
          with losses and repeats {lossy_p50:.1} and {lossy_p99:.1} ms"
     )?;
     show_tally(&mut out, outcome)?;
-    let failed = counters.terminals_failed();
-    let verdict = match custody.is_clean() {
-        true if outcome.is_good() => "clean",
-        true if failed > 0 => "clean, but TERMINALS FAILED",
-        true => "NOTHING was told safe",
-        false => "BROKEN",
-    };
+    if outcome.plans.has_meters() {
+        show_meters(&mut out, outcome)?;
+    }
+    show_verdict(&mut out, outcome, &total)?;
+    show_ways(&mut out, outcome)
+}
+
+/// What is wrong, if anything is.
+fn show_verdict(out: &mut impl Write, outcome: &Outcome, total: &Custody) -> io::Result<()> {
+    let AllCounters { fleet, mbus } = &outcome.counters;
+    let failed = fleet.terminals_failed();
     if failed > 0 {
         writeln!(
             out,
             "  failed       {failed} terminals stopped on an error of their own"
         )?;
     }
-    writeln!(out, "  custody      {verdict}, after {took_s:.1} s")?;
-    show_ways(&mut out, outcome)
+    let failed = mbus.gateways_failed();
+    if failed > 0 {
+        writeln!(
+            out,
+            "  failed       {failed} gateways stopped on an error of their own"
+        )?;
+    }
+    let refused = mbus.wrong_answers();
+    if refused > 0 {
+        writeln!(
+            out,
+            "  refused      {refused:>9}  answers that a good telegram is never given"
+        )?;
+    }
+    for problem in total.problems.iter().chain(&mbus.wrong()) {
+        writeln!(out, "    {problem}")?;
+    }
+    let faults = outcome.faults();
+    let verdict = match faults.as_slice() {
+        [] => "clean".to_owned(),
+        faults => faults.join(", "),
+    };
+    writeln!(
+        out,
+        "  custody      {verdict}, after {:.1} s",
+        outcome.took_s
+    )
 }
 
 /// Who called how, and what happened to them.
 fn show_tally(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
-    let Outcome {
-        counters, tally, ..
-    } = outcome;
+    let Outcome { tally, .. } = outcome;
+    let counters = &outcome.counters.fleet;
     for (what, counts) in [("mode", &tally.modes), ("over", &tally.transports)] {
         for (name, count) in counts {
             let name = format!("{what} {name}");
@@ -143,6 +146,46 @@ fn show_tally(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
         counters.delays_injected(),
         counters.retries(),
         counters.restarts(),
+    )
+}
+
+/// What meters sent, and how gateways handed it over.
+fn show_meters(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
+    let (mbus, custody) = (&outcome.counters.mbus, &outcome.custody.mbus);
+    for (mode, count) in &outcome.tally.meters {
+        let name = format!("mbus mode {mode}");
+        let (acked, sent, meters) = (count.records_acked, count.telegrams_sent, count.meters);
+        writeln!(
+            out,
+            "  {name:<13} {acked:>8}  told safe of {sent} telegrams that {meters} meters sent"
+        )?;
+    }
+    writeln!(
+        out,
+        "  over mbus tcp {:>8}  told safe; {} lines, {} of them again, over {} cut connections",
+        custody.custody.told_safe,
+        mbus.lines_sent(),
+        mbus.lines_again(),
+        mbus.cuts(),
+    )?;
+    writeln!(
+        out,
+        "  over mbus udp {:>8}  kept first by a datagram of {}, which nobody answers",
+        custody.by_datagram,
+        mbus.datagrams_sent(),
+    )?;
+    writeln!(
+        out,
+        "  copies       {:>9}  lines answered OK as copies of what was durable: one record for all",
+        mbus.copies(),
+    )?;
+    writeln!(
+        out,
+        "  mbus mishaps {:>9}  datagrams lost, {} sent twice, {} late; {} lines never answered",
+        mbus.datagrams_lost(),
+        mbus.doubled(),
+        mbus.delayed(),
+        mbus.lines_left(),
     )
 }
 
@@ -183,6 +226,13 @@ fn show_ways(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
             "  {program} terminal readings {teller} --limit 5 --config {config}"
         )?;
     }
+    if let Some(meter) = outcome.meter {
+        writeln!(out, "What one meter sent, its newest telegram first:")?;
+        writeln!(
+            out,
+            "  {program} terminal readings {meter} --limit 5 --config {config}"
+        )?;
+    }
     writeln!(out, "The log:")?;
     writeln!(out, "  {program} log verify --data {dir}/data")?;
     writeln!(out, "  {program} log inspect --data {dir}/data --limit 5")?;
@@ -205,7 +255,7 @@ const fn rows(custody: &Custody, sessions: u64) -> [(&'static str, u64, &'static
         (
             "told safe",
             custody.told_safe,
-            "facts that a terminal may forget",
+            "facts that a terminal or a gateway may forget",
         ),
         ("delivered", custody.delivered, "facts that the sink holds"),
         ("lost", custody.lost, "told safe, and not in the sink"),
@@ -223,7 +273,7 @@ const fn rows(custody: &Custody, sessions: u64) -> [(&'static str, u64, &'static
         (
             "disordered",
             custody.disordered,
-            "after what came later of the same terminal and lane",
+            "after what came later of the same terminal or meter and lane",
         ),
         ("phantom", custody.phantom, "in the sink, and never sent"),
         (

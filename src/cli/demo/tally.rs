@@ -1,10 +1,14 @@
-//! Who was there, and how much of each was told safe: by security mode and by transport.
+//! Who was there, and how much of each was told safe: by security mode and by transport, terminals
+//! and meters apart.
 
 use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
-use simulator::custody::Ledger;
 use simulator::fleet::{FleetPlan, TerminalPlan, Transport};
+use simulator::mbus::ModeCount;
+use simulator::mbus::telegram::Mode;
+
+use super::Ledgers;
 
 /// Terminals of one kind.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -13,12 +17,14 @@ pub(super) struct Count {
     pub(super) records_acked: u64,
 }
 
-/// All kinds that a fleet can have, those without a terminal too.
+/// All kinds that there can be, those without a terminal or a meter too.
 #[derive(Debug)]
 pub(super) struct Tally {
     /// By security mode, 0 to 3.
     pub(super) modes: Vec<(&'static str, Count)>,
     pub(super) transports: Vec<(&'static str, Count)>,
+    /// Of M-Bus meters, by their security mode.
+    pub(super) meters: Vec<(u8, ModeCount)>,
 }
 
 const MODES: [&str; 4] = ["0", "1", "2", "3"];
@@ -33,9 +39,9 @@ const fn name_of(transport: Transport) -> &'static str {
 }
 
 impl Tally {
-    pub(super) fn of(plan: &FleetPlan, ledger: &Ledger) -> Self {
+    pub(super) fn of(plan: &FleetPlan, ledgers: &Ledgers) -> Self {
         let terminals: Vec<TerminalPlan> = plan.terminals().collect();
-        let told = ledger.terminals.iter();
+        let told = ledgers.fleet.terminals.iter();
         let told: HashMap<[u8; 8], usize> = told
             .map(|one| (one.identity(), one.facts_told_safe()))
             .collect();
@@ -54,6 +60,9 @@ impl Tally {
         Self {
             modes: MODES.map(mode).to_vec(),
             transports: TRANSPORTS.map(transport).to_vec(),
+            meters: Mode::ALL
+                .map(|mode| (mode.code(), ledgers.mbus.count(mode)))
+                .to_vec(),
         }
     }
 }
