@@ -42,7 +42,7 @@ const GATEWAY_OCTETS: u64 = 96 * 1_024;
 
 /// Memory of a meter without a key in octets: digests of its last telegrams, four windows, its
 /// place.
-const METER_OCTETS: u64 = 1_280;
+const METER_OCTETS: u64 = 4_608;
 
 const MIB: u64 = 1_024 * 1_024;
 

@@ -24,10 +24,12 @@
 //! u8   key version, if there is a key
 //! u32  counter, if there is one
 //! u16  octets of a clear tail, if any
+//! u16  octets of a withheld tail, if any
 //!
 //! flags  0 wired     1 link encrypted  2 heard by the gateway  3 signal   4 key
 //!        5 counter   6 sender          7 access number         8 status   9 expanded
 //!        10 to 13 the form of the link, see LinkForm       14 clear tail
+//!        15 withheld tail
 //! ```
 //!
 //! What is not told has no octets.
@@ -43,6 +45,8 @@ use crate::crypto::digest::sha256;
 use crate::keyring::UtilityId;
 use crate::session::mbus::{KeyId, KeyName, KeyVersion, Security, Verified};
 use crate::wire::mbus::address::Address;
+use crate::wire::mbus::ci::{Announced, announced};
+use crate::wire::mbus::ell::ExtendedLink;
 
 /// The version of the octets that this server writes.
 const TELEGRAM_VERSION: u8 = 1;
@@ -211,6 +215,9 @@ pub enum TelegramError {
     Malformed,
 }
 
+/// Octets of C field and address, which stand before the layers of a header.
+const LINK_LEN: usize = 9;
+
 /// Bits of the flags.
 mod bit {
     pub(super) const WIRED: u16 = 1;
@@ -262,6 +269,7 @@ impl<'a> Telegram<'a> {
         let link_encrypted = u8::from(self.security.link_encrypted);
         octets.extend_from_slice(&[self.ci, u8::from(self.is_wired), link_encrypted]);
         put_security(&mut octets, &self.security);
+        self.put_extended_link(&mut octets);
         for told in [self.access_number, self.status] {
             octets.extend_from_slice(&[u8::from(told.is_some()), told.unwrap_or(0)]);
         }
@@ -270,6 +278,26 @@ impl<'a> Telegram<'a> {
         digest
             .first_chunk()
             .map_or(0, |first| u64::from_be_bytes(*first))
+    }
+
+    /// What tells telegrams of an extended link layer apart: its access number and its session. Its
+    /// control field is not in it, since a repeater changes that.
+    fn put_extended_link(&self, out: &mut Vec<u8>) {
+        let Some((ci, _)) = self.header.get(LINK_LEN..).and_then(<[u8]>::split_first) else {
+            return;
+        };
+        let Some(Announced::ExtendedLink {
+            has_address,
+            has_session,
+        }) = announced(*ci, self.is_wired, false)
+        else {
+            return;
+        };
+        let layers = self.header.get(LINK_LEN..).unwrap_or_default();
+        if let Ok(layer) = ExtendedLink::read(layers, LINK_LEN, has_address, has_session) {
+            out.push(layer.access_number);
+            out.extend(layer.session.iter().flat_map(|session| session.number));
+        }
     }
 
     fn flags(&self) -> u16 {
@@ -360,11 +388,13 @@ impl<'a> Telegram<'a> {
     }
 }
 
-/// The lane of a telegram with this CI field and status.
+/// The lane of a telegram with this CI field and status. The status of what has no records (an
+/// application error, a header alone) is taken in clear of every meter, so that it raises nothing.
 #[must_use]
 pub fn lane_of(ci: u8, status: Option<u8>) -> Lane {
     let is_alarm = matches!(ci, 0x71 | 0x74 | 0x75);
-    if is_alarm || status.is_some_and(|status| status & 3 == 3) {
+    let has_records = !matches!(ci, 0x6E..=0x70 | 0x8A | 0x8B);
+    if is_alarm || (has_records && status.is_some_and(|status| status & 3 == 3)) {
         Lane::Alarm
     } else {
         Lane::Bulk

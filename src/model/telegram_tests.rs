@@ -204,3 +204,32 @@ fn copies_have_one_digest_and_other_telegrams_another() {
         assert_ne!(digest(&whole), digest(&other), "{other:?}");
     }
 }
+
+#[test]
+fn telegrams_of_an_extended_link_layer_are_told_apart_by_its_numbers_and_not_by_its_control_field()
+{
+    let of = |layer: &[u8]| {
+        let header = [&hex!("449315785634123303")[..], layer].concat();
+        let telegram = Telegram {
+            header: &header,
+            ..bare()
+        };
+        let telegram = Telegram {
+            is_wired: false,
+            link: LinkForm::WirelessUnchecked,
+            ..telegram
+        };
+        telegram.digest_of_content()
+    };
+    assert_eq!(of(&hex!("8C002A")), of(&hex!("8C402A")));
+    assert_ne!(of(&hex!("8C002A")), of(&hex!("8C002B")));
+    assert_eq!(of(&hex!("8D002A01020320")), of(&hex!("8D402A01020320")));
+    assert_ne!(of(&hex!("8D002A01020320")), of(&hex!("8D002A01020420")));
+}
+
+#[test]
+fn a_status_without_records_raises_no_alarm() {
+    for ci in [0x6E, 0x70, 0x8A, 0x8B] {
+        assert_eq!(lane_of(ci, Some(0x03)), Lane::Bulk);
+    }
+}

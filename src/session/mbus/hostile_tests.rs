@@ -194,7 +194,7 @@ fn what_is_authentic_but_in_clear_is_refused_where_all_must_be_encrypted() {
 }
 
 #[test]
-fn application_errors_and_empty_telegrams_come_in_clear_from_every_meter_as_unauthenticated() {
+fn application_errors_and_headers_alone_come_in_clear_from_every_meter_as_unauthenticated() {
     for clear in [
         &hex!("7008")[..],
         &hex!("6E2A00000008"),
@@ -207,6 +207,8 @@ fn application_errors_and_empty_telegrams_come_in_clear_from_every_meter_as_unau
         &hex!("780B13436587")[..],
         &hex!("7A2A0000000B13436587"),
         &hex!("7101"),
+        &hex!("7A2A030000"),
+        &hex!("8A2A0000000B13436587"),
     ] {
         let refused = open_one(&telegram(clear), &strict());
         assert_eq!(refused, Err(Refusal::ClearNotAllowed));

@@ -454,9 +454,9 @@ fn security_of(mode: u8, link_encrypted: bool, of_ell: Option<KeyName>, found: &
     }
 }
 
-/// Application errors are always sent in clear, and what carries no data has nothing to encrypt.
-/// Both come as unauthenticated.
+/// Application errors are always sent in clear, and a transport header alone has nothing to
+/// encrypt. Both come as unauthenticated, and are no alarms.
 // clause: OMS Volume 2, 7.2.3
 const fn may_be_clear(ci: u8, is_empty: bool) -> bool {
-    matches!(ci, 0x6E..=0x70 | 0x8A | 0x8B) || is_empty
+    matches!(ci, 0x6E..=0x70) || (matches!(ci, 0x8A | 0x8B) && is_empty)
 }

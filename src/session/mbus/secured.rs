@@ -234,7 +234,8 @@ fn mode5(
     match name {
         Ok(name) => Ok(Found {
             verified: mac.map_or(Verified::CheckBytes, |_| Verified::Mac),
-            key: Some(name),
+            // A counter is one of the key that its MAC is under.
+            key: mac.map(|(name, _)| name).or(Some(name)),
             counter: mac.map(|(_, counter)| counter),
             payload: plain_start..end,
             is_encrypted: true,

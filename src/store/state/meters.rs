@@ -7,7 +7,8 @@
 //! # Copies
 //!
 //! The same telegram comes through several gateways, at once or hours apart. It is known by its
-//! digest: of each meter the [`RECENT_MAX`] that were heard last are kept. Under a key with
+//! digest: of each meter those of the last [`SPAN_S`] are kept, [`RECENT_MIN`] at least and
+//! [`RECENT_MAX`] at most. Under a key with
 //! counters a copy is a copy whenever it comes; without one, the same octets are the same telegram
 //! within [`SPAN_S`], and later the meter has said the same again. Of one that was heard before all
 //! of those, nothing is known here: whoever asks looks in the log.
@@ -36,8 +37,10 @@ use crate::session::mbus::{KeyName, ReplayWindow, Verdict, Verified};
 
 /// Windows of a meter at most; the one that was used longest ago makes room.
 pub const WINDOWS_MAX: usize = 4;
-/// Digests of a meter at most.
-pub const RECENT_MAX: usize = 32;
+/// Digests of a meter that are kept however old they are.
+pub const RECENT_MIN: usize = 32;
+/// Digests of a meter at most: all of the last [`SPAN_S`] of one that sends every 16 seconds.
+pub const RECENT_MAX: usize = 240;
 /// For how long, in seconds, the same octets without a counter are the same telegram: access
 /// numbers come again after 256 telegrams, of a quick meter after an hour.
 pub const SPAN_S: u32 = 3_600;
@@ -122,7 +125,7 @@ impl Meter {
             return Seen::Copy;
         }
         let Some((key, counter)) = mark.counter else {
-            let is_full = self.recent.len() >= RECENT_MAX;
+            let is_full = self.recent.len() >= RECENT_MIN;
             let oldest = self.recent.front().filter(|_| is_full);
             return match oldest {
                 Some((_, oldest)) if mark.at_utc_s < *oldest => Seen::Forgotten,
@@ -132,6 +135,8 @@ impl Meter {
         let window = self.windows.iter().find(|(of, _)| *of == key);
         let verdict = window.map(|(_, window)| window.check(counter, short(mark.digest)));
         match verdict {
+            // Its window may have made room for another key's.
+            None if self.windows.len() >= WINDOWS_MAX => Seen::Forgotten,
             None | Some(Verdict::Fresh) => Seen::New,
             Some(Verdict::Copy | Verdict::Replay) => Seen::Replay,
             Some(Verdict::TooOld) => Seen::TooOld,
@@ -144,7 +149,12 @@ impl Meter {
         let later = later.take_while(|(_, at)| *at > mark.at_utc_s).count();
         let place = self.recent.len().saturating_sub(later);
         self.recent.insert(place, (mark.digest, mark.at_utc_s));
-        if self.recent.len() > RECENT_MAX {
+        let newest = self.recent.back().map_or(0, |(_, at)| *at);
+        let is_past = |at: u32| at < newest.saturating_sub(SPAN_S);
+        while let Some((_, oldest)) = self.recent.front()
+            && (self.recent.len() > RECENT_MAX
+                || (self.recent.len() > RECENT_MIN && is_past(*oldest)))
+        {
             self.recent.pop_front();
         }
         let Some((key, counter)) = mark.counter else {

@@ -89,10 +89,52 @@ fn a_backlog_without_counters_is_looked_for_and_pushes_nothing_newer_out() {
 }
 
 #[test]
+fn all_copies_of_an_hour_are_known_of_a_meter_that_sends_every_16_seconds() {
+    let heard = |number: u32, at_utc_s| Mark {
+        digest: u64::from(number),
+        at_utc_s,
+        counter: None,
+    };
+    let mut meter = Meter::default();
+    (0..1_000).for_each(|number| meter.note(&heard(number, 16 * number)));
+    // A gateway without a clock hands its backlog over now.
+    let now = 16 * 1_000;
+    for number in 776..1_000 {
+        assert_eq!(meter.judge(&heard(number, now)), Seen::Copy, "{number}");
+    }
+    assert!(meter.recent.len() <= 227);
+}
+
+#[test]
+fn a_key_whose_window_made_room_is_looked_for_in_the_log() {
+    let mut meter = Meter::default();
+    let of = |version: u8, counter| Mark {
+        counter: Some((key(version), counter)),
+        ..counted(u64::from(version), 0)
+    };
+    (0..4).for_each(|version| meter.note(&of(version, 7)));
+    assert_eq!(
+        meter.judge(&Mark {
+            digest: 99,
+            ..of(0, 7)
+        }),
+        Seen::Replay
+    );
+    meter.note(&of(4, 7));
+    assert_eq!(
+        meter.judge(&Mark {
+            digest: 99,
+            ..of(0, 7)
+        }),
+        Seen::Forgotten
+    );
+}
+
+#[test]
 fn the_latest_keys_and_digests_of_a_meter_are_kept_and_no_more() {
     let mut meter = Meter::default();
     for version in 0..9 {
-        for counter in 0..20 {
+        for counter in 0..40 {
             let digest = u64::from(version) * 100 + u64::from(counter);
             meter.note(&Mark {
                 counter: Some((key(version), counter)),

@@ -1,5 +1,7 @@
 //! A line: a telegram, and its key if it has one.
 
+use core::ops::RangeInclusive;
+
 use zeroize::Zeroizing;
 
 use crate::crypto::key::Key128;
@@ -8,6 +10,8 @@ use super::super::lines::{self, LINE_MAX, from_hex};
 
 /// Digits of a key.
 const KEY_DIGITS: usize = 32;
+/// What a word behind others may have to be taken for a key with digits too few or too many.
+const KEY_SLIP_DIGITS: RangeInclusive<usize> = 24..=40;
 
 /// A telegram of a line.
 #[derive(Debug)]
@@ -80,9 +84,13 @@ impl Telegram {
                 key: Some(Key128::take(&mut octets)),
             });
         }
-        // Words of two digits are octets; one long word and another one are telegram and key.
+        // Words of two digits are octets; one long word and another one are telegram and key. So is
+        // a word about as long as a key behind shorter ones.
         let is_one_word = !before.iter().any(u8::is_ascii_whitespace);
-        if is_one_word && before.len() > KEY_DIGITS && last.len() > 2 {
+        let mut words = before.split(u8::is_ascii_whitespace);
+        let is_longest = words.all(|word| word.len() < last.len());
+        let is_slip = is_longest && KEY_SLIP_DIGITS.contains(&last.len());
+        if is_slip || (is_one_word && before.len() > KEY_DIGITS && last.len() > 2) {
             return Err(LineError::Key {
                 offset: line.len().saturating_sub(last.len()),
             });
@@ -108,6 +116,14 @@ mod tests {
         let wrong = Telegram::parse(format!("{long} 0001020304").as_bytes()).unwrap_err();
         assert_eq!(wrong, LineError::Key { offset: 41 });
         assert!(!wrong.to_string().contains("0001"));
+        // A key with a slip of the pen is no part of a telegram, whatever stands before it.
+        for before in ["68 03 03 68", "1844AE4C4455"] {
+            let line = format!("{before} 0102030405060708090A0B0C0D0E");
+            let wrong = Telegram::parse(line.as_bytes()).unwrap_err();
+            assert!(matches!(wrong, LineError::Key { .. }), "{line}");
+        }
+        let halves = Telegram::parse(b"1844AE4C4455223368077A55000000 041389E20100023B0000");
+        assert_eq!(halves.unwrap().octets.len(), 25);
         assert_eq!(Telegram::parse(b"0y").unwrap_err().kind(), "bad_hex");
     }
 }

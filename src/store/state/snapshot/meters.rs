@@ -6,7 +6,7 @@
 //! u64  applied                           digests, each: u64 digest, u32 heard, UTC seconds
 //! u32  last contact, UTC seconds
 //! u8   windows, at most 4
-//! u8   digests, at most 32
+//! u8   digests, at most 240
 //! ```
 //!
 //! Windows stand in the order in which they were used last, digests in that in which they were

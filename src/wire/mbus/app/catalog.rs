@@ -44,7 +44,7 @@ impl From<Address> for DeviceKind {
 /// What came of learning a format.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Learned {
-    /// It is new: frames that were kept for it can be expanded now.
+    /// It is new: compact frames that name it can be expanded from now on.
     New(u16),
     /// It was known.
     Known(u16),
@@ -59,7 +59,7 @@ pub enum Learned {
 pub enum Expanded {
     /// The records of the full frame; both checks hold.
     Records(Vec<u8>),
-    /// The format with this signature is not known yet: the telegram is to be kept until it is.
+    /// The format with this signature is not known yet: the frame stays as it came.
     UnknownFormat(u16),
     /// The frame does not fit the format that it names.
     Refused(ExpandError),

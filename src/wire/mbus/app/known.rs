@@ -1,9 +1,10 @@
 //! Formats of compact frames that are known from the field, so that a compact frame can be read
 //! before a full one of its kind came.
 //!
-//! A format needs no trust: the signature in a frame is the CRC of the format's heads, and the
-//! frame has a CRC over what comes out. The heads are facts of Kamstrup water and heat meters, as
-//! wmbusmeters and other open decoders list them.
+//! Against chance a format needs no trust: the signature in a frame is the CRC of the format's
+//! heads, and the frame has a CRC over what comes out. Neither holds against somebody who makes
+//! heads to fit, so that formats are learned from verified telegrams. The heads are facts of
+//! Kamstrup water and heat meters, as wmbusmeters and other open decoders list them.
 
 use crate::wire::mbus::crc::crc;
 

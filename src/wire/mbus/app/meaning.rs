@@ -48,6 +48,11 @@ impl<'a> Meaning<'a> {
             match modifier {
                 Modifier::Error(error) => self.error = Some(error),
                 Modifier::Profile(kind) => self.profile = Some(kind),
+                // A value has one divisor: of two, the number would be of neither unit.
+                Modifier::Per(..) if self.unit.per.is_some() => {
+                    self.quantity = Quantity::Unknown;
+                    return self.become_plain(Unit::None, self.coding);
+                }
                 Modifier::Per(per, by) => {
                     self.unit.per = Some(per);
                     factor = factor.saturating_add(i16::from(by));

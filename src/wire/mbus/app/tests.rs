@@ -362,3 +362,46 @@ proptest::proptest! {
         drop(FormatCatalog::from_octets(&heads));
     }
 }
+
+#[test]
+fn a_digit_f_is_a_sign_of_a_number_and_a_digit_of_an_identification() {
+    let shown = shown(
+        0x78,
+        false,
+        &octets("0C78674523F10CFD10674523F10C13674523F1"),
+    );
+    let records = &shown["records"];
+    for place in [0, 1] {
+        assert_eq!(records[place]["value"], "F1234567");
+        assert_eq!(records[place]["invalid"], "bcd_digits");
+    }
+    assert_eq!(records[2]["value"], "-1234.567");
+}
+
+#[test]
+fn a_date_of_another_tariff_or_subunit_dates_nothing_else() {
+    let at = |telegram: &str| {
+        let shown = shown(0x78, false, &octets(telegram));
+        shown["records"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["at"].clone())
+            .collect::<Vec<_>>()
+    };
+    let (clock, volume) = ("6D32371F15", "1327048502");
+    // Of subunit 1, of tariff 1, of none.
+    assert_eq!(at(&format!("8440{clock}0C{volume}"))[1], Json::Null);
+    assert_eq!(at(&format!("8410{clock}0C{volume}"))[1], Json::Null);
+    let told = Json::from("2008-05-31T23:50");
+    assert_eq!(at(&format!("04{clock}8C10{volume}"))[1], told);
+    assert_eq!(at(&format!("8410{clock}8C10{volume}"))[1], told);
+}
+
+#[test]
+fn a_value_with_two_divisors_is_unknown_and_kept() {
+    let shown = shown(0x78, false, &octets("0494AC2E01000000"));
+    let record = &shown["records"][0];
+    assert_eq!(record["quantity"], "unknown");
+    assert_eq!(record["raw"], "0494ac2e01000000");
+}

@@ -73,20 +73,21 @@ impl Times {
         self.dates.is_empty() || self.dates.len() > DATES_MAX
     }
 
-    /// When the value of a record was valid: the only date with its storage number and function,
-    /// or of several the only one that has its tariff and subunit too.
+    /// When the value of a record was valid: the only date with its storage number, function,
+    /// tariff and subunit. Without one, the only date that is of no tariff or its own and of no
+    /// subunit or its own: a meter has one clock, and says of tariffs alone what they differ in.
     // clause: EN 13757-3, 6.3.2, storage number
     pub(super) fn find(&self, tags: Tags, quantity: Quantity) -> Option<DateTime> {
         if self.is_empty() || !is_measured(quantity) {
             return None;
         }
-        let matching = || {
-            let dates = self.dates.iter();
-            dates.filter(|date| {
-                date.tags.storage == tags.storage && date.tags.function == tags.function
-            })
+        let covers = |of: Tags| {
+            let is_same = of.storage == tags.storage && of.function == tags.function;
+            let is_of_tariff = of.tariff == 0 || of.tariff == tags.tariff;
+            is_same && is_of_tariff && (of.subunit == 0 || of.subunit == tags.subunit)
         };
-        only(matching()).or_else(|| only(matching().filter(|date| date.tags == tags)))
+        let exact = self.dates.iter().filter(|date| date.tags == tags);
+        only(exact).or_else(|| only(self.dates.iter().filter(|date| covers(date.tags))))
     }
 }
 

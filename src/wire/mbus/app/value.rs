@@ -181,22 +181,33 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// A digit Fh in the highest place is the sign of a number that may have one. In an
+    /// identification it is a digit.
     fn bcd(&self, meaning: &Meaning<'a>) -> Value<'a> {
         match bcd(self.data, self.high_octet_first) {
+            Some(number) if number <= 0 && self.begins_with_f(meaning) => self.bad_bcd(),
             Some(number) => scaled(i128::from(number), meaning),
             None => self.bad_bcd(),
         }
     }
 
-    /// BCD of variable length, whose length octet tells the sign: a digit Fh is none here.
-    fn variable_bcd(&self, meaning: &Meaning<'a>, is_negative: bool) -> Value<'a> {
-        let highest = if self.high_octet_first {
+    fn begins_with_f(&self, meaning: &Meaning<'a>) -> bool {
+        let is_f = self.highest().is_some_and(|octet| *octet >= 0xF0);
+        meaning.coding == Coding::Unsigned && is_f
+    }
+
+    const fn highest(&self) -> Option<&u8> {
+        if self.high_octet_first {
             self.data.first()
         } else {
             self.data.last()
-        };
+        }
+    }
+
+    /// BCD of variable length, whose length octet tells the sign: a digit Fh is none here.
+    fn variable_bcd(&self, meaning: &Meaning<'a>, is_negative: bool) -> Value<'a> {
         let number = bcd(self.data, self.high_octet_first);
-        match number.filter(|_| highest.is_some_and(|octet| *octet < 0xA0)) {
+        match number.filter(|_| self.highest().is_some_and(|octet| *octet < 0xA0)) {
             Some(number) if is_negative => scaled(i128::from(number.saturating_neg()), meaning),
             Some(number) => scaled(i128::from(number), meaning),
             None => self.bad_bcd(),

@@ -215,3 +215,43 @@ proptest::proptest! {
         let _ = read_all(&octets);
     }
 }
+
+/// A long frame that libmbus's tests would call whole, made for this test.
+fn long_frame() -> Vec<u8> {
+    let content = [&[0x08, 0x05, 0x72][..], &[0x11; 0x78]].concat();
+    let length = u8::try_from(content.len()).unwrap();
+    let sum = content
+        .iter()
+        .fold(0_u8, |sum, octet| sum.wrapping_add(*octet));
+    [&[0x68, length, length, 0x68], &content[..], &[sum, 0x16]].concat()
+}
+
+#[test]
+fn a_wired_frame_with_a_damaged_octet_is_never_a_wireless_telegram() {
+    let whole = long_frame();
+    let mut scratch = Vec::new();
+    assert!(read(&whole, Carriage::Auto, &mut scratch).is_ok());
+    for place in 0..whole.len() {
+        for octet in 0..=u8::MAX {
+            let mut damaged = whole.clone();
+            damaged[place] = octet;
+            if octet != whole[place] {
+                assert!(
+                    read(&damaged, Carriage::Auto, &mut scratch).is_err(),
+                    "{place}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn octets_whose_second_is_no_c_field_are_no_telegram_without_crcs() {
+    let mut octets = vec![0x72, 0x78];
+    octets.resize(0x73, 0x0C);
+    let mut scratch = Vec::new();
+    let error = read(&octets, Carriage::Auto, &mut scratch).unwrap_err();
+    assert_eq!((error.offset, error.kind), (1, MbusErrorKind::Reserved));
+    octets[1] = 0x44;
+    assert!(read(&octets, Carriage::Auto, &mut scratch).is_ok());
+}

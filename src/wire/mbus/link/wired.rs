@@ -14,18 +14,32 @@ const LONG_HEAD: usize = 4;
 /// C and A.
 const C_AND_A: usize = 2;
 
-/// Whether the octets begin as a wired frame does.
+/// Whether the octets are framed as a wired frame is.
 pub(super) fn looks_wired(octets: &[u8]) -> bool {
-    match octets {
-        [ACK] | [SHORT_START, _, _, _, STOP] => true,
-        [LONG_START, first, second, LONG_START, ..] => first == second,
-        _ => false,
-    }
+    matches!(octets, [ACK] | [SHORT_START, _, _, _, STOP]) || looks_long(octets)
+}
+
+/// Whether the octets are framed as a long frame is, of whose marks one may be damaged: read in
+/// another way it would give a meter that there is not.
+fn looks_long(octets: &[u8]) -> bool {
+    let [start, first, second, again, .., last] = octets else {
+        return false;
+    };
+    let is_whole = |length: &u8| octets.len() == usize::from(*length).saturating_add(LONG_EXTRA);
+    let marks = [
+        *start == LONG_START,
+        *again == LONG_START,
+        first == second,
+        *last == STOP && (is_whole(first) || is_whole(second)),
+    ];
+    marks.iter().filter(|holds| !**holds).count() <= 1
 }
 
 // clause: EN 13757-2, 5.3
 pub(super) fn read(octets: &[u8]) -> Result<Link<'_>, MbusError> {
     match octets {
+        [LONG_START, ..] => long(octets),
+        _ if looks_long(octets) => Err(MbusError::new(0, MbusErrorKind::Start, "start")),
         [ACK, rest @ ..] => Ok(Link {
             format: Format::WiredAck,
             c_field: None,
@@ -36,7 +50,6 @@ pub(super) fn read(octets: &[u8]) -> Result<Link<'_>, MbusError> {
             body_offset: 1,
         }),
         [SHORT_START, ..] => short(octets),
-        [LONG_START, ..] => long(octets),
         _ => Err(MbusError::new(0, MbusErrorKind::Start, "start")),
     }
 }

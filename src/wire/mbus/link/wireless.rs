@@ -38,7 +38,7 @@ pub(super) fn read<'a>(octets: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Lin
             Checks::Hold(_) => plain(scratch, Format::WirelessB, 0),
             Checks::Broken(error) => Err(error),
             Checks::None if begins_as_format_a(octets) => Err(truncated(octets)),
-            Checks::None => plain(octets, Format::WirelessPlain, 0),
+            Checks::None => unchecked(octets, 0),
         };
     }
     match format_a(octets, whole, scratch) {
@@ -55,15 +55,25 @@ pub(super) fn read<'a>(octets: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Lin
         Checks::Hold(_) => plain(scratch, Format::WirelessB, trailing),
         Checks::Broken(error) => Err(error),
         Checks::None if begins_with_c_field(octets) => without_length(octets),
-        Checks::None => plain(telegram, Format::WirelessPlain, trailing),
+        Checks::None => unchecked(telegram, trailing),
     }
 }
 
 pub(super) fn read_without_crcs(octets: &[u8]) -> Result<Link<'_>, MbusError> {
     let length = usize::from(octets.first().copied().unwrap_or_default());
     match length >= LENGTH_MIN && octets.len() == length.saturating_add(1) {
-        true => plain(octets, Format::WirelessPlain, 0),
+        true => unchecked(octets, 0),
         false => Err(MbusError::new(0, MbusErrorKind::Length, "L field")),
+    }
+}
+
+/// A telegram without CRCs. Where no check vouches for it, its C field has to be one: octets of
+/// another carriage would give a meter that there is not.
+fn unchecked(octets: &[u8], trailing: usize) -> Result<Link<'_>, MbusError> {
+    let link = plain(octets, Format::WirelessPlain, trailing)?;
+    match link.c_field.and_then(c_field_name) {
+        Some(_) => Ok(link),
+        None => Err(MbusError::new(1, MbusErrorKind::Reserved, "C field")),
     }
 }
 
