@@ -158,6 +158,13 @@ impl Config {
                 "keys.link_file: without a link ring no terminal of modes 1 to 3 can be served";
             warnings.push(text.to_owned());
         }
+        let is_for_gateways =
+            self.mbus.udp.is_some() || self.mbus.tcp.is_some() || self.mbus.tls.is_some();
+        if is_for_gateways && self.keys.mbus_file.is_none() {
+            let text = "keys.mbus_file: without meters' keys every encrypted telegram is refused, \
+                        and clear ones of any meter are taken as unauthenticated";
+            warnings.push(text.to_owned());
+        }
         if self.keys.allow_clear_keys {
             let text =
                 "keys.allow_clear_keys: keys may lie unsealed on the disk; never with meters";

@@ -165,3 +165,28 @@ fn a_backlog_without_counters_that_another_gateway_has_sent_is_known_by_when_it_
     drop(roof);
     assert!(world.drain());
 }
+
+#[test]
+fn more_lines_without_time_and_counter_than_are_kept_of_an_hour_are_known_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path());
+    let send = |token: &str| -> Vec<String> {
+        let mut gateway = world.connect_as(token);
+        let lines = (0..300_u64).map(|number| {
+            let telegram = octets(0, 1, 0, &number.to_be_bytes());
+            gateway.say(&format!("{}\n", Hex(&telegram)));
+            gateway.hear()
+        });
+        lines.collect()
+    };
+    let first = send("roof-token");
+    assert!(first.iter().all(|heard| heard.starts_with("OK ")));
+    assert!(first.iter().all(|heard| !heard.contains("duplicate")));
+    for token in ["hill-token", "roof-token"] {
+        let again = send(token);
+        assert!(
+            again.iter().all(|heard| heard.ends_with(" duplicate")),
+            "{again:?}"
+        );
+    }
+}

@@ -8,10 +8,10 @@
 //!
 //! The same telegram comes through several gateways, at once or hours apart. It is known by its
 //! digest: of each meter those of the last [`SPAN_S`] are kept, [`RECENT_MIN`] at least and
-//! [`RECENT_MAX`] at most. Under a key with
-//! counters a copy is a copy whenever it comes; without one, the same octets are the same telegram
-//! within [`SPAN_S`], and later the meter has said the same again. Of one that was heard before all
-//! of those, nothing is known here: whoever asks looks in the log.
+//! [`RECENT_MAX`] at most. Under a key with counters a copy is a copy whenever it comes; without
+//! one, the same octets are the same telegram within [`SPAN_S`], and later the meter has said the
+//! same again. Of one that was heard before all of those, and of any while more came within
+//! [`SPAN_S`] than are kept, nothing is known here: whoever asks looks in the log.
 //!
 //! # Utilities
 //!
@@ -125,11 +125,15 @@ impl Meter {
             return Seen::Copy;
         }
         let Some((key, counter)) = mark.counter else {
+            // Either it was heard before all that is kept, or more came within the hour than can be
+            // kept.
             let is_full = self.recent.len() >= RECENT_MIN;
             let oldest = self.recent.front().filter(|_| is_full);
-            return match oldest {
-                Some((_, oldest)) if mark.at_utc_s < *oldest => Seen::Forgotten,
-                _ => Seen::New,
+            let is_before = oldest.is_some_and(|(_, oldest)| mark.at_utc_s < *oldest);
+            let is_crowded = self.recent.len() >= RECENT_MAX;
+            return match is_before || is_crowded {
+                true => Seen::Forgotten,
+                false => Seen::New,
             };
         };
         let window = self.windows.iter().find(|(of, _)| *of == key);

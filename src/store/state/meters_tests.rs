@@ -103,6 +103,11 @@ fn all_copies_of_an_hour_are_known_of_a_meter_that_sends_every_16_seconds() {
         assert_eq!(meter.judge(&heard(number, now)), Seen::Copy, "{number}");
     }
     assert!(meter.recent.len() <= 227);
+    // More within the hour than can be kept: the log knows, also of what seems new.
+    (1_000..1_300).for_each(|number| meter.note(&heard(number, now)));
+    assert_eq!(meter.judge(&heard(1_001, now)), Seen::Forgotten);
+    assert_eq!(meter.judge(&heard(1_299, now)), Seen::Copy);
+    assert_eq!(meter.judge(&heard(1_300, now)), Seen::Forgotten);
 }
 
 #[test]
