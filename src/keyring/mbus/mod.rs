@@ -19,7 +19,7 @@ mod summary;
 mod tests;
 
 pub use asked::{KeyId, KeyVersion, MeterKeys, NoKeys, Policy};
-pub use reservation::{CounterKey, CounterLedger, Next, NoCounter, Reservation};
+pub use reservation::{CounterKey, CounterLedger, Next, NoCounter, Reservation, UniqueCounter};
 pub use ring::{AddMeterKeyError, MeterKeyring, MetersOfUtility, NewMeterKey, VersionState};
 pub use summary::{MeterSummary, UtilityMeters};
 

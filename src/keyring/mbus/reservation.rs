@@ -16,6 +16,10 @@ use crate::wire::mbus::address::Address;
 // clause: OMS Volume 2, message counter
 pub const STEP_MAX: u32 = 100;
 
+/// The most counters of a reservation: with one more, the first counter after a crash could be more
+/// than [`STEP_MAX`] above the last one that was sent.
+pub const RESERVATION_MAX: u32 = STEP_MAX - 1;
+
 /// Counters in a reservation. What a crash leaves unused counts towards [`STEP_MAX`]: three crashes
 /// without a message between them are taken.
 pub const BLOCK: u32 = 32;
@@ -35,6 +39,26 @@ pub struct CounterKey {
     pub version: KeyVersion,
 }
 
+/// A message counter that no other telegram under its key has: not `Clone`, and made by a
+/// [`CounterLedger`] only.
+///
+/// A retry sends the same octets again; another attempt takes another counter.
+#[derive(Debug, Eq, PartialEq)]
+pub struct UniqueCounter(u32);
+
+impl UniqueCounter {
+    /// The counter.
+    #[must_use]
+    pub const fn get(&self) -> u32 {
+        self.0
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn of(counter: u32) -> Self {
+        Self(counter)
+    }
+}
+
 /// Counters to be made durable before one of them is used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
@@ -46,11 +70,11 @@ pub struct Reservation {
 }
 
 /// What became of the wish for a counter.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Debug, Eq, PartialEq)]
 #[must_use]
 pub enum Next {
     /// This one: it is the caller's, and comes to nobody else.
-    Counter(u32),
+    Counter(UniqueCounter),
     /// First this is to be made durable, granted, and asked again.
     Reserve(Reservation),
     /// All counters of the key were used: it needs another version.
@@ -111,10 +135,10 @@ impl CounterLedger {
         }
     }
 
-    /// The same ledger with reservations of another length, 1 to [`STEP_MAX`].
+    /// The same ledger with reservations of another length, 1 to [`RESERVATION_MAX`].
     #[must_use]
     pub fn with_block(mut self, block: u32) -> Self {
-        self.block = block.clamp(1, STEP_MAX);
+        self.block = block.clamp(1, RESERVATION_MAX);
         self
     }
 
@@ -132,7 +156,7 @@ impl CounterLedger {
         match range {
             Some(range) if counter <= now.up_to => {
                 range.used = counter;
-                Next::Counter(counter)
+                Next::Counter(UniqueCounter(counter))
             }
             None if is_full => Next::Full,
             _ => {
@@ -153,7 +177,7 @@ impl CounterLedger {
         key: CounterKey,
         meter_counter: u32,
         make_durable: impl FnOnce(Reservation) -> Result<(), E>,
-    ) -> Result<u32, NoCounter<E>> {
+    ) -> Result<UniqueCounter, NoCounter<E>> {
         let next = match self.next(key, meter_counter) {
             Next::Reserve(reservation) => {
                 make_durable(reservation).map_err(NoCounter::NotDurable)?;
@@ -207,7 +231,10 @@ mod tests {
         assert!(matches!(ledger.next(key(1), 0), Next::Reserve(_)));
         ledger.grant(range);
         for counter in 1..=BLOCK {
-            assert_eq!(ledger.next(key(1), 0), Next::Counter(counter));
+            assert_eq!(
+                ledger.next(key(1), 0),
+                Next::Counter(UniqueCounter(counter))
+            );
         }
         assert!(matches!(ledger.next(key(1), 0), Next::Reserve(_)));
         assert!(matches!(ledger.next(key(2), 0), Next::Reserve(_)));
@@ -218,10 +245,13 @@ mod tests {
         let mut ledger = CounterLedger::default();
         let failed = ledger.take(key(1), 0, |_| Err("the disk is full"));
         assert_eq!(failed, Err(NoCounter::NotDurable("the disk is full")));
-        assert_eq!(ledger.take(key(1), 0, |_| Ok::<_, ()>(())), Ok(1));
+        assert_eq!(
+            ledger.take(key(1), 0, |_| Ok::<_, ()>(())),
+            Ok(UniqueCounter(1))
+        );
         assert_eq!(
             ledger.take(key(1), 0, |_| Err(())),
-            Ok(2),
+            Ok(UniqueCounter(2)),
             "of the same range"
         );
     }
@@ -234,17 +264,42 @@ mod tests {
         };
         assert_eq!(range.up_to, 1_000 + BLOCK);
         ledger.grant(range);
-        assert_eq!(ledger.next(key(1), 1_000), Next::Counter(1_001));
-        assert_eq!(ledger.next(key(1), 5), Next::Counter(1_002));
+        assert_eq!(
+            ledger.next(key(1), 1_000),
+            Next::Counter(UniqueCounter(1_001))
+        );
+        assert_eq!(ledger.next(key(1), 5), Next::Counter(UniqueCounter(1_002)));
         let mut last = CounterLedger::restored([(key(1), u32::MAX - 1)]);
         let Next::Reserve(range) = last.next(key(1), 0) else {
             panic!()
         };
         last.grant(range);
-        assert_eq!(last.next(key(1), 0), Next::Counter(u32::MAX));
+        assert_eq!(last.next(key(1), 0), Next::Counter(UniqueCounter(u32::MAX)));
         assert_eq!(last.next(key(1), 0), Next::Exhausted);
         assert_eq!(last.next(key(2), u32::MAX), Next::Exhausted);
         assert!(CounterLedger::is_near_end(NEAR_END) && !CounterLedger::is_near_end(NEAR_END - 1));
+    }
+
+    #[test]
+    fn the_first_counter_after_one_lost_reservation_is_at_most_100_above_the_last() {
+        let mut durable = 0;
+        let mut ledger = CounterLedger::default().with_block(u32::MAX);
+        let mut take = |ledger: &mut CounterLedger| {
+            let make_durable = |range: Reservation| {
+                durable = range.up_to;
+                Ok::<_, ()>(())
+            };
+            ledger.take(key(1), 0, make_durable).unwrap().get()
+        };
+        let mut last = 0;
+        while last != RESERVATION_MAX {
+            last = take(&mut ledger);
+        }
+        // The next reservation is made, and the server stops before anything is sent.
+        take(&mut ledger);
+        let mut ledger = CounterLedger::restored([(key(1), durable)]);
+        let first = ledger.take(key(1), 0, |_| Ok::<_, ()>(())).unwrap().get();
+        assert!(first - last <= STEP_MAX);
     }
 
     proptest! {
@@ -259,7 +314,7 @@ mod tests {
             for (what, whom, meter_counter) in happenings {
                 let key = key(whom);
                 match (what, ledger.next(key, meter_counter)) {
-                    (_, Next::Counter(counter)) => {
+                    (_, Next::Counter(UniqueCounter(counter))) => {
                         prop_assert!(durable[&key] >= counter);
                         let before = highest.insert(key, counter);
                         prop_assert!(before < Some(counter) && counter > meter_counter);

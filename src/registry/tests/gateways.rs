@@ -239,7 +239,9 @@ fn the_log_and_the_snapshot_hold_a_digest_and_no_token() {
 
 #[test]
 fn counters_that_were_set_aside_are_never_given_again_after_a_crash() {
+    use crate::crypto::key::Key128;
     use crate::keyring::mbus::{CounterKey, CounterLedger, KeyId, KeyVersion, Next};
+    use crate::session::mbus::{Downlink, Profile, Unverified};
     use crate::wire::mbus::address::Address;
     let mut world = World::new();
     let meter = TerminalId::new([0x93, 0x15, 0x78, 0x56, 0x34, 0x12, 0x33, 3]);
@@ -263,9 +265,21 @@ fn counters_that_were_set_aside_are_never_given_again_after_a_crash() {
         };
         let make_durable = |range| world.booted.append(&Event::from(range)).map(|_| ());
         let counter = ledger.take(key, 0, make_durable).unwrap();
-        assert!(counter <= range.up_to);
-        assert!(counter > highest);
-        highest = counter;
+        let number = counter.get();
+        assert!(number <= range.up_to);
+        // What is sent has it, and opens again.
+        let downlink = Downlink {
+            meter: key.meter,
+            partner: Address::from_link_order([0x25, 0x15, 1, 0, 0, 0, 0x33, 0x31]),
+            access_number: 7,
+            counter,
+            records: &[0x02, 0xFD, 0x17, 0, 0],
+        };
+        let sent = downlink.build(Profile::B, &Key128::from([7; 16]), Unverified::Refuse);
+        let counters = number.to_le_bytes();
+        assert!(sent.unwrap().windows(4).any(|octets| octets == counters));
+        assert!(number > highest);
+        highest = number;
         world = world.after_power_cut();
     }
 }

@@ -8,9 +8,8 @@ use crate::crypto::key::Key128;
 use crate::crypto::mbus::{
     AflKey, CHECK_OCTETS, Derivation, KdfKey, TAG_OCTETS, seal_cbc_mode7, seal_ccm,
 };
+use crate::keyring::mbus::UniqueCounter;
 use crate::wire::mbus::address::Address;
-
-use super::outgoing::UniqueCounter;
 
 /// How a telegram is secured.
 // clause: OMS Volume 2, security profiles
@@ -64,7 +63,7 @@ pub struct Downlink<'a> {
     pub partner: Address,
     /// The access number; see [`AccessNumbers`](super::outgoing::AccessNumbers).
     pub access_number: u8,
-    /// The message counter; see [`CounterLine`](super::outgoing::CounterLine).
+    /// The message counter, of a range that is durable.
     pub counter: UniqueCounter,
     /// The records, without check octets and fillers.
     pub records: &'a [u8],

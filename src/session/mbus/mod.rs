@@ -27,7 +27,7 @@ pub use fragments::{FragmentStore, Fragments};
 pub use keys::{KeyId, KeyVersion, MeterKeys, Policy};
 pub use open::{Scratch, Step, is_transport_first, open};
 pub use opened::{KeyName, Opened, Security, Verified};
-pub use outgoing::{AccessNumbers, CounterLine, CounterReserve, UniqueCounter};
+pub use outgoing::AccessNumbers;
 pub use refusal::Refusal;
 pub use replay::{ReplayWindow, Verdict};
 
