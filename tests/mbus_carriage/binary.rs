@@ -221,3 +221,33 @@ fn nothing_listens_for_gateways_unless_an_address_is_set() {
         assert!(template_says(line), "{line}");
     }
 }
+
+#[test]
+fn telegrams_that_differ_in_the_number_of_their_link_alone_are_two_and_a_copy_is_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, tcp, _) = configure(dir.path());
+    kenshin(&config, &["utility", "put", GAS, "--name", "Gas"]);
+    let token = dir.path().join("roof.token").display().to_string();
+    let put = ["gateway", "put", "roof", "--utility", GAS];
+    kenshin(&config, &[&put[..], &["--token-out", &token]].concat());
+    let token = fs::read_to_string(token).unwrap();
+    let _server = serve(&config, tcp);
+    let mut roof = Line::new(tcp);
+    // Access numbers 2Ah and 2Bh of an extended link layer, one reading; then a repeater's hop.
+    let of = |control: &str, number: &str| {
+        format!("1344AE4C4455223368078C{control}{number}780C1327048502\n")
+    };
+    let lines = [
+        of("00", "2A"),
+        of("00", "2B"),
+        of("00", "2A"),
+        of("10", "2B"),
+    ]
+    .concat();
+    roof.say(&format!("TOKEN {}\n{lines}", token.trim()));
+    let heard: Vec<_> = (0..5).map(|_| roof.hear()).collect();
+    assert_eq!(
+        heard,
+        ["OK 0", "OK 1", "OK 2", "OK 3 duplicate", "OK 4 duplicate"]
+    );
+}
