@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::seams::{Formats, GatewayLookup};
+use crate::keyring::UtilityId;
 use crate::net::mbus::contract::{Gateway, Proof};
 use crate::store::state::State;
 use crate::wire::mbus::address::Address;
@@ -40,11 +41,21 @@ impl GatewayLookup for FoldedGateways {
 pub struct FoldedFormats(pub Arc<State>);
 
 impl Formats for FoldedFormats {
-    fn expand(&self, meter: Address, ci: u8, payload: &[u8]) -> Option<Vec<u8>> {
+    fn expand(
+        &self,
+        (utility, meter): (UtilityId, Address),
+        ci: u8,
+        payload: &[u8],
+    ) -> Option<Vec<u8>> {
         let Ok(Body::Compact(compact)) = Body::read(ci, false, payload) else {
             return None;
         };
-        match self.0.formats.read().expand(meter.into(), &compact) {
+        match self
+            .0
+            .formats
+            .read()
+            .expand(utility, meter.into(), &compact)
+        {
             Expanded::Records(records) => Some(records),
             Expanded::UnknownFormat(_) | Expanded::Refused(_) => None,
         }

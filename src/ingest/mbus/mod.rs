@@ -151,7 +151,8 @@ impl MbusIntake {
             return asker.answer(&self.core, Answer::Busy);
         }
         let received_utc_ms = parts.clock.utc_ms();
-        let expanded = parts.formats.expand(meter, opened.ci, &opened.payload);
+        let whose = (gateway.utility, meter);
+        let expanded = parts.formats.expand(whose, opened.ci, &opened.payload);
         let mut telegram = Telegram {
             decoder: TELEGRAM_DECODER_VERSION,
             carriage: asker.carriage,

@@ -93,9 +93,9 @@ pub trait GatewayLookup: Send + Sync {
 
 /// Whoever keeps the formats of compact frames.
 pub trait Formats: Send + Sync {
-    /// The records that a compact frame stands for; none if its format is not known, or the frame
+    /// The records that a compact frame of a utility's meter stands for; none if its format is not known, or the frame
     /// is no compact one. Such a frame is kept as it is.
-    fn expand(&self, meter: Address, ci: u8, payload: &[u8]) -> Option<Vec<u8>>;
+    fn expand(&self, meter: (UtilityId, Address), ci: u8, payload: &[u8]) -> Option<Vec<u8>>;
 }
 
 /// Knows no formats.
@@ -103,7 +103,7 @@ pub trait Formats: Send + Sync {
 pub struct NoFormats;
 
 impl Formats for NoFormats {
-    fn expand(&self, _: Address, _: u8, _: &[u8]) -> Option<Vec<u8>> {
+    fn expand(&self, _: (UtilityId, Address), _: u8, _: &[u8]) -> Option<Vec<u8>> {
         None
     }
 }

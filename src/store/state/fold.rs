@@ -16,11 +16,12 @@ use crate::session::mbus::Verified;
 use crate::session::otl::ns_mark::NsMark;
 use crate::session::otl::step::LinkChange;
 use crate::session::otl::window::Kept;
-use crate::wire::mbus::app::{Body, FormatCatalog};
+use crate::wire::mbus::app::Body;
 use crate::wire::otl::ident::{FrameCounter, Mode};
 use crate::wire::otl::report::Report;
 
 use super::directory::{Directory, DirectoryFull, SinkCursors};
+use super::formats::UtilityFormats;
 use super::gateways::Gateway;
 use super::hot::HotEntry;
 use super::meters::MeterTable;
@@ -142,7 +143,7 @@ pub struct State {
     /// The M-Bus meters.
     pub meters: MeterTable,
     /// The formats of their compact frames.
-    pub formats: RwLock<FormatCatalog>,
+    pub formats: RwLock<UtilityFormats>,
     directory: RwLock<Directory>,
     keys: RwLock<LinkKeyring>,
     mark: RwLock<Arc<NsMark>>,
@@ -175,7 +176,7 @@ impl State {
 
     /// This state, with M-Bus meters as a snapshot has them.
     #[must_use]
-    pub fn with_meters(mut self, meters: MeterTable, formats: FormatCatalog) -> Self {
+    pub fn with_meters(mut self, meters: MeterTable, formats: UtilityFormats) -> Self {
         self.meters = meters;
         self.formats = RwLock::new(formats);
         self
@@ -433,9 +434,9 @@ impl State {
             return;
         };
         // Most teach nothing new, and those who expand frames meanwhile must not wait for that.
-        let kind = telegram.meter.into();
-        if self.formats.read().would_learn_from(kind, &body) {
-            self.formats.write().learn_from(kind, &body);
+        let (utility, kind) = (telegram.utility, telegram.meter.into());
+        if self.formats.read().would_learn_from(utility, kind, &body) {
+            self.formats.write().learn_from(utility, kind, &body);
         }
     }
 

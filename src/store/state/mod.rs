@@ -12,6 +12,7 @@
 pub mod counters;
 pub mod directory;
 pub mod fold;
+pub mod formats;
 pub mod gateways;
 pub mod hot;
 pub mod meters;
@@ -23,6 +24,7 @@ pub mod table;
 
 pub use directory::Directory;
 pub use fold::{FoldError, State};
+pub use formats::UtilityFormats;
 pub use gateways::{Gateway, Gateways};
 pub use hot::{HotEntry, MeterTrack};
 pub use meters::MeterTable;

@@ -9,15 +9,17 @@
 //! The form of the file is in `block`, that of an entry in `entry`, that of customer numbers in
 //! `customers`, that of M-Bus meters in `meters`.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::directory::Directory;
 use super::fold::State;
+use super::formats::UtilityFormats;
 use super::hot::{HotEntry, MeterTrack};
 use super::meters::MeterTable;
 use super::table::{HotTable, SHARDS};
-use crate::keyring::LinkKeyring;
+use crate::keyring::{LinkKeyring, UtilityId};
 use crate::model::Lsn;
 use crate::store::fs::{Access, Fs};
 use crate::wire::mbus::app::FormatCatalog;
@@ -32,7 +34,9 @@ mod tests;
 use block::{BLOCK_MAX, BlockReader, BlockWriter, Counts, Kind};
 
 /// The version of the files that are written.
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
+/// The oldest version whose formats of compact frames are each utility's own.
+const FORMATS_VERSION: u16 = 4;
 /// The oldest version of files that are read: it knows no customer numbers.
 const OLDEST_VERSION: u16 = 1;
 /// What a file that could not be used is called from then on, so that it counts no more.
@@ -42,6 +46,8 @@ const NEW_SUFFIX: &str = ".new";
 const BESIDE_OCTETS: u64 = 6 << 20;
 /// Octets of a gateway with some ranges of addresses, at most.
 const GATEWAY_OCTETS: u64 = 1 << 10;
+/// Octets of a format of compact frames, at most.
+const FORMAT_OCTETS: u64 = 5 + 253;
 /// Octets of a mark of counters, at most.
 const COUNTER_OCTETS: u64 = 48;
 
@@ -216,6 +222,7 @@ pub fn check_room(
         .saturating_add(octets)
         .saturating_add(meter_octets(state))
         .saturating_add(directory_octets(state))
+        .saturating_add(format_octets(state))
         .saturating_add(BESIDE_OCTETS);
     let Ok(space) = fs.space(dir) else {
         return Ok(());
@@ -232,6 +239,19 @@ pub fn check_room(
 fn meter_octets(state: &State) -> u64 {
     let meters = u64::try_from(state.meters.len()).unwrap_or(u64::MAX);
     meters.saturating_mul(u64::try_from(meters::METER_LEN_MAX).unwrap_or(u64::MAX))
+}
+
+/// Octets of the formats of compact frames at most.
+fn format_octets(state: &State) -> u64 {
+    let formats = state.formats.read();
+    let of_catalog = |(_, catalog): (_, &FormatCatalog)| {
+        let count = u64::try_from(catalog.len()).unwrap_or(u64::MAX);
+        count.saturating_mul(FORMAT_OCTETS)
+    };
+    formats
+        .catalogs()
+        .map(of_catalog)
+        .fold(0, u64::saturating_add)
 }
 
 /// Octets of what there may be much of in the directory, at most.
@@ -317,16 +337,31 @@ fn write_file(
     let mut writer = BlockWriter::begin(file, position).map_err(failed)?;
     let counts = write_table(&mut writer, &state.table).map_err(failed)?;
     write_meters(&mut writer, &state.meters).map_err(failed)?;
-    let formats = state.formats.read().to_octets();
-    for part in formats.chunks(BLOCK_MAX) {
-        writer.block(Kind::Formats, part).map_err(failed)?;
-    }
+    write_formats(&mut writer, state).map_err(failed)?;
     let directory = serde_json::to_vec(&*state.directory()).map_err(WriteError::Directory)?;
     for part in directory.chunks(BLOCK_MAX) {
         writer.block(Kind::Directory, part).map_err(failed)?;
     }
     let octets = writer.finish(counts).map_err(failed)?;
     Ok((counts, octets))
+}
+
+/// Each utility's catalog, in as many blocks as it takes.
+fn write_formats(writer: &mut BlockWriter, state: &State) -> io::Result<()> {
+    let octets_of = |(utility, all): (UtilityId, &FormatCatalog)| (utility, all.to_octets());
+    // Whoever expands or teaches meanwhile must not wait for the disk.
+    let catalogs: Vec<_> = state.formats.read().catalogs().map(octets_of).collect();
+    let mut block = Vec::new();
+    for (utility, catalog) in catalogs {
+        let utility = utility.octets();
+        for part in catalog.chunks(BLOCK_MAX - utility.len()) {
+            block.clear();
+            block.extend_from_slice(&utility);
+            block.extend_from_slice(part);
+            writer.block(Kind::Formats, &block)?;
+        }
+    }
+    Ok(())
 }
 
 fn write_table(writer: &mut BlockWriter, table: &HotTable) -> io::Result<Counts> {
@@ -454,7 +489,7 @@ pub fn load_latest(dir: &Path, fs: &dyn Fs, keys: LinkKeyring) -> Result<Loaded,
 struct Read {
     table: HotTable,
     meters: MeterTable,
-    formats: FormatCatalog,
+    formats: UtilityFormats,
     directory: Directory,
 }
 
@@ -466,7 +501,7 @@ fn read(path: &Path, position: Lsn, fs: &dyn Fs) -> Result<Read, FileError> {
     }
     let table = HotTable::with_room(reader.entries_at_most()?);
     let meters = MeterTable::default();
-    let mut formats = Vec::new();
+    let mut formats = BTreeMap::<_, Vec<u8>>::new();
     let mut directory = Vec::new();
     let mut counts = Counts::default();
     let version = reader.version();
@@ -484,17 +519,20 @@ fn read(path: &Path, position: Lsn, fs: &dyn Fs) -> Result<Read, FileError> {
             (Kind::Meters, content) => {
                 meters::read(content, &meters).ok_or(FileError::Damaged { at })?;
             }
-            (Kind::Formats, part) => formats.extend_from_slice(part),
+            // Whose they are is not in older files: meters teach them again.
+            (Kind::Formats, _) if version < FORMATS_VERSION => {}
+            (Kind::Formats, part) => {
+                let (utility, part) = part.split_first_chunk().ok_or(FileError::Damaged { at })?;
+                let octets = formats.entry(UtilityId::new(*utility)).or_default();
+                octets.extend_from_slice(part);
+            }
             (Kind::End, _) => break,
         }
     }
     reader.check_end(counts)?;
     let directory = serde_json::from_slice(&directory);
     let directory = directory.map_err(|_| FileError::Damaged { at: reader.at() })?;
-    let formats = match formats.as_slice() {
-        [] => Ok(FormatCatalog::default()),
-        formats => FormatCatalog::from_octets(formats),
-    };
+    let formats = UtilityFormats::from_octets(&formats);
     let formats = formats.map_err(|_| FileError::Damaged { at: reader.at() })?;
     Ok(Read {
         table,

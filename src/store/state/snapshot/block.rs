@@ -4,7 +4,8 @@
 //! header  [8] "KENSHSNP", u16 version, u16 zero, u64 position, u32 CRC-32C of all before it
 //! block   u8 kind, [3] zero, u32 octets, those octets, u32 CRC-32C of all of the block before it
 //!         kind 1 a part of the directory, 2 whole entries, 4 customer numbers (since version 2),
-//!         5 M-Bus meters, 6 a part of the formats of their compact frames (since version 3)
+//!         5 M-Bus meters (since version 3), 6 a part of the formats of compact frames: u8[8] the
+//!         utility, octets of its catalog (since version 4; whose they are is not in version 3)
 //! end     a block of kind 3: u64 terminals, u64 further meters, u32 CRC-32C of the file before it
 //! ```
 //!
@@ -41,7 +42,7 @@ pub(super) enum Kind {
     Customers,
     /// Whole M-Bus meters.
     Meters,
-    /// A part of the formats of compact frames.
+    /// A part of the formats of a utility's compact frames.
     Formats,
     /// The end.
     End,

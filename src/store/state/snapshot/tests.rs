@@ -17,6 +17,7 @@ use crate::model::{
     Event, Fingerprint, RecordFlags, SessionStep, StepEntry, StepFlags, TerminalId,
 };
 use crate::store::fs::{Faults, FsFile, HeldLock, RealFs, SimFs, Space};
+use crate::store::state::formats::tests::{CITY, GAS, expanded, teach_full};
 
 const DIR: &str = "/data/state";
 const UTILITIES: [&[u8; 8]; 2] = [b"gasworks", b"citygas2"];
@@ -581,7 +582,7 @@ fn a_snapshot_of_a_later_server_is_refused_by_its_name() {
     let error = load_latest(Path::new(DIR), &fs, LinkKeyring::new()).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains("hot-00000000000000001000.snap has version 4"),
+        text.contains("hot-00000000000000001000.snap has version 5"),
         "{text}"
     );
 }
@@ -616,14 +617,22 @@ fn golden(version: u16) -> PathBuf {
 fn the_golden_file_is_made() {
     let dir = golden(VERSION);
     std::fs::create_dir_all(&dir).unwrap();
-    write(
-        &sample_state_with_gateways(),
-        Lsn::new(12_345),
-        &dir,
-        &RealFs,
-        2,
-    )
-    .unwrap();
+    let sample = sample_state_with_gateways();
+    teach_full(&sample, 10_000, CITY);
+    write(&sample, Lsn::new(12_345), &dir, &RealFs, 2).unwrap();
+}
+
+#[test]
+fn the_golden_file_of_version_4_reads_as_the_state_that_it_was_made_of() {
+    let sample = sample_state_with_gateways();
+    teach_full(&sample, 10_000, CITY);
+    let loaded = load_latest(&golden(4), &RealFs, LinkKeyring::new()).unwrap();
+    assert_eq!(loaded.position, Lsn::new(12_345));
+    assert_eq!(content(&loaded.state), content(&sample));
+    assert_eq!(customers(&loaded.state), customers(&sample));
+    assert_eq!(loaded.state.meters.len(), sample.meters.len());
+    assert!(expanded(&loaded.state, CITY).is_some());
+    assert_eq!(expanded(&loaded.state, GAS), None);
 }
 
 #[test]
