@@ -14,12 +14,15 @@ use crate::ingest::mbus::{
     FoldedFormats, FoldedGateways, MbusIntake, MbusParts, RingOpener, Verdict, Verdicts,
 };
 use crate::model::telegram::Carriage;
+use crate::net::mbus::contract::Gateway;
 use crate::net::mbus::counters::MbusCounters;
 use crate::net::mbus::tls::{self, TlsError, TlsFiles};
 use crate::net::mbus::{MbusBindError, MbusBound, MbusListeners, MbusLocalAddrs};
+use crate::session::mbus::Refusal;
 use crate::store::secret;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, RefusedMeters, events};
 use crate::time::Clock;
+use crate::wire::mbus::address::Address;
 
 use super::boot::Booted;
 use super::options::mbus_net_options;
@@ -139,7 +142,11 @@ impl Gateways {
             opener: Arc::new(RingOpener::new(Arc::clone(&booted.meter_keys))),
             gateways: Arc::new(FoldedGateways(Arc::clone(&booted.state))),
             formats: Arc::new(FoldedFormats(Arc::clone(&booted.state))),
-            verdicts: Arc::new(Counted(Arc::clone(metrics))),
+            verdicts: Arc::new(Counted {
+                metrics: Arc::clone(metrics),
+                clock: Arc::clone(clock),
+                told: RefusedMeters::default(),
+            }),
             meters_max: usize::try_from(config.mbus.meters_max).unwrap_or(usize::MAX),
         });
         let intake = Arc::new(intake.map_err(GatewaysError::Start)?);
@@ -176,15 +183,28 @@ impl Gateways {
     }
 }
 
-/// Counts in the metrics of the server.
-struct Counted(Arc<Metrics>);
+/// Counts in the metrics of the server, and tells of refusals.
+struct Counted {
+    metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+    told: RefusedMeters,
+}
 
 impl Verdicts for Counted {
     fn came_to(&self, carriage: Carriage, verdict: Verdict) {
-        self.0.telegram(carriage, verdict.id());
+        self.metrics.telegram(carriage, verdict.id());
+    }
+
+    fn refused(&self, gateway: &Gateway, sender: Option<Address>, refusal: &Refusal) {
+        let is_news = refusal.contradicts_key_file()
+            && sender.is_some_and(|sender| {
+                let now_ms = self.clock.monotonic_ms();
+                self.told.is_news(gateway.utility, sender, now_ms)
+            });
+        events::telegram_refused(&gateway.name, sender, refusal, is_news);
     }
 
     fn unknown_gateway(&self, carriage: Carriage) {
-        self.0.unknown_gateway(carriage);
+        self.metrics.unknown_gateway(carriage);
     }
 }

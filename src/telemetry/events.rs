@@ -1,7 +1,8 @@
 //! Things that happen: a line each, and a count where there is one.
 //!
 //! What anybody can cause without authenticating is not told above `debug`, but for each 1,024th
-//! frame that fails under one key of a registered terminal: a flood of frames must not become a
+//! frame that fails under one key of a registered terminal, and for the first refusal an hour of an
+//! M-Bus meter that its key file contradicts, for a number of meters: a flood of frames must not become a
 //! flood of lines. No event holds a key, a token or the content of a record.
 
 use std::fmt::Display;
@@ -11,7 +12,9 @@ use std::time::Duration;
 use super::levels::DiskLevel;
 use super::metrics::Metrics;
 use crate::model::{Lsn, TerminalId};
+use crate::session::mbus::Refusal as Refused;
 use crate::session::otl::refusal::{Reason, Refusal};
+use crate::wire::mbus::address::Address;
 
 /// A listener is open.
 pub fn listening(what: &'static str, address: SocketAddr) {
@@ -27,6 +30,23 @@ pub fn frame_refused(metrics: &Metrics, refusal: &Refusal) {
         verified,
     } = refusal;
     tracing::debug!(reason = reason.id(), offset, verified, "Refused a frame.");
+}
+
+/// A telegram of a gateway was refused.
+pub fn telegram_refused(gateway: &str, sender: Option<Address>, refusal: &Refused, is_news: bool) {
+    let sender = sender.map_or_else(|| "unknown".to_owned(), |sender| sender.to_string());
+    let reason = refusal.id();
+    if is_news {
+        tracing::warn!(
+            gateway,
+            sender,
+            reason,
+            "A registered meter and its entry in the key file do not agree: {refusal}. Compare its \
+             key and policy. Its further refusals of this hour are told at debug."
+        );
+    } else {
+        tracing::debug!(gateway, sender, reason, "Refused a telegram: {refusal}.");
+    }
 }
 
 /// A counter came with two tags: a copy of the terminal, or its memory was set back.
@@ -73,7 +93,18 @@ pub fn torn_end_cut(from: Lsn, to: Lsn) {
 pub fn disk_level_changed(from: DiskLevel, to: DiskLevel) {
     let (before, level) = (from.id(), to.id());
     if from < to {
-        tracing::warn!(before, level, "The disk is fuller.");
+        let what = match to {
+            DiskLevel::Plenty | DiskLevel::ComeBack => {
+                "readings are told to come back (gateways hear BUSY) until the disk is less full \
+                 than disk.come_back_percent"
+            }
+            DiskLevel::AlarmsOnly => {
+                "only alarms and results are taken until the disk is less full than \
+                 disk.alarms_only_percent"
+            }
+            DiskLevel::Full => "nothing is taken",
+        };
+        tracing::warn!(before, level, "The disk is fuller: {what}.");
     } else {
         tracing::info!(before, level, "The disk is emptier.");
     }

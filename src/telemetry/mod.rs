@@ -15,9 +15,11 @@ mod logs;
 mod mbus;
 mod metrics;
 mod net;
+mod refused_meters;
 #[cfg(test)]
 mod tests;
 
 pub use levels::{DiskLevel, FollowerLevels, Levels};
 pub use logs::{InitLogsError, chain, init_logs};
 pub use metrics::Metrics;
+pub use refused_meters::RefusedMeters;

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -37,10 +37,17 @@ fn kenshin(config: &Path, arguments: &[&str]) {
     assert!(done.status.success(), "{done:?}");
 }
 
+/// Where the server's lines go.
+fn told_in(config: &Path) -> PathBuf {
+    config.with_file_name("server.log")
+}
+
 fn serve(config: &Path, address: SocketAddr) -> Running {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kenshin"));
     let command = command.arg("serve").arg("--config").arg(config);
-    let mut running = Running(command.stderr(Stdio::null()).spawn().unwrap());
+    let path = told_in(config);
+    let told = fs::OpenOptions::new().create(true).append(true).open(path);
+    let mut running = Running(command.stderr(told.unwrap()).spawn().unwrap());
     for _ in 0..1_000 {
         assert_eq!(
             running.try_wait().unwrap(),
@@ -132,6 +139,16 @@ fn assert_each_verdict_was_counted_once(http: SocketAddr) {
     assert!(metrics.lines().any(|line| line == "kenshin_mbus_meters 1"));
 }
 
+/// Its first refusal is told; the next is not, nor that of a meter which is not registered.
+fn assert_the_registered_meter_is_told_of_once(config: &Path) {
+    let told = fs::read_to_string(told_in(config)).unwrap();
+    let told = |what: &str| told.lines().filter(|line| line.contains(what)).count();
+    assert_eq!(told("ELS-12345678-33-03"), 1);
+    assert_eq!(told("wrong_key"), 1);
+    assert_eq!(told("clear_not_allowed"), 0);
+    assert_eq!(told("ELS-12345679-33-03"), 0);
+}
+
 #[test]
 fn the_published_telegram_of_a_gas_meter_reaches_the_sink_once_with_its_value() {
     let dir = tempfile::tempdir().unwrap();
@@ -175,6 +192,7 @@ fn the_published_telegram_of_a_gas_meter_reaches_the_sink_once_with_its_value() 
         );
     }
     assert_each_verdict_was_counted_once(http);
+    assert_the_registered_meter_is_told_of_once(&config);
     // A kill, and the same once more.
     server.kill().unwrap();
     server.wait().unwrap();

@@ -162,6 +162,8 @@ impl Verdicts for Counts {
         self.add(carriage, verdict.id());
     }
 
+    fn refused(&self, _: &Gateway, _: Option<Address>, _: &Refusal) {}
+
     fn unknown_gateway(&self, carriage: Carriage) {
         self.add(carriage, "unknown_gateway");
     }

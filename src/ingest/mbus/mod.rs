@@ -26,12 +26,13 @@ use crate::keyring::UtilityId;
 use crate::model::telegram::{Carriage, TELEGRAM_DECODER_VERSION, lane_of};
 use crate::model::{Lane, Telegram, TerminalId};
 use crate::net::mbus::contract::{Answer, Gateway, Heard, Proof, TelegramHandler, Transport};
-use crate::session::mbus::{Security, Verified};
+use crate::session::mbus::{Refusal, Security, Verified, sender_of};
 use crate::store::log::{Append, CommitLog, SubmitRefusal};
 use crate::store::state::State;
 use crate::store::state::fold::KIND_TELEGRAM;
 use crate::store::state::meters::{Mark, Seen};
 use crate::time::Clock;
+use crate::wire::mbus::address::Address;
 
 use committer::{Committer, Settled};
 use searcher::{Found, Searcher, Wanted, look_in};
@@ -211,7 +212,10 @@ impl MbusIntake {
                 // Searched or not, it is appended now.
                 let _none = self.core.append(&self.committer, fresh, asker, true);
             }
-            (Carriage::Udp, otherwise) => asker.refuse(&self.core, otherwise),
+            (Carriage::Udp, otherwise) => {
+                let sender = Some(wanted.fresh.sender());
+                asker.refuse(&self.core, sender, &refusal_of(otherwise));
+            }
         }
     }
 }
@@ -226,6 +230,12 @@ struct Fresh {
     urgent: bool,
     is_proven: bool,
     payload: Vec<u8>,
+}
+
+impl Fresh {
+    const fn sender(&self) -> Address {
+        Address::from_link_order(self.meter.octets())
+    }
 }
 
 impl Core {
@@ -243,7 +253,7 @@ impl Core {
         let asker = match shard.join(meter, &mark, asker) {
             Ok(()) => return None,
             Err((Place::Taken, asker)) => {
-                asker.refuse(self, Seen::Replay);
+                asker.refuse(self, Some(fresh.sender()), &Refusal::Replay);
                 return None;
             }
             Err((Place::Crowded, asker)) => {
@@ -300,10 +310,13 @@ impl Core {
             (Found::Absent, Seen::Forgotten) => {
                 // Meanwhile its counter may have been used; then it is refused by that name.
                 if let Some((wanted, asker)) = self.append(committer, wanted.fresh, asker, true) {
-                    asker.refuse(self, wanted.otherwise);
+                    let sender = Some(wanted.fresh.sender());
+                    asker.refuse(self, sender, &refusal_of(wanted.otherwise));
                 }
             }
-            (Found::Absent, otherwise) => asker.refuse(self, otherwise),
+            (Found::Absent, otherwise) => {
+                asker.refuse(self, Some(wanted.fresh.sender()), &refusal_of(otherwise));
+            }
         }
     }
 
@@ -329,6 +342,7 @@ impl Core {
 #[derive(Debug)]
 struct Asker {
     carriage: Carriage,
+    gateway: Gateway,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -341,13 +355,18 @@ impl Asker {
         self.answer.send(answer).ok();
     }
 
-    fn refuse(self, core: &Core, seen: Seen) {
-        use crate::session::mbus::Refusal;
-        let refusal = match seen {
-            Seen::TooOld => Refusal::TooOld,
-            Seen::New | Seen::Copy | Seen::Replay | Seen::Forgotten => Refusal::Replay,
-        };
-        self.answer(core, refused(&refusal));
+    fn refuse(self, core: &Core, sender: Option<Address>, refusal: &Refusal) {
+        core.parts.verdicts.refused(&self.gateway, sender, refusal);
+        let (id, text) = (refusal.id(), refusal.to_string());
+        self.answer(core, Answer::Refused { id, text });
+    }
+}
+
+/// Why a telegram that is not new is refused.
+const fn refusal_of(seen: Seen) -> Refusal {
+    match seen {
+        Seen::TooOld => Refusal::TooOld,
+        Seen::New | Seen::Copy | Seen::Replay | Seen::Forgotten => Refusal::Replay,
     }
 }
 
@@ -361,13 +380,6 @@ fn answer_of(refusal: SubmitRefusal) -> Answer {
             id: "too_long",
             text: refusal.to_string(),
         },
-    }
-}
-
-fn refused(refusal: &crate::session::mbus::Refusal) -> Answer {
-    Answer::Refused {
-        id: refusal.id(),
-        text: refusal.to_string(),
     }
 }
 
@@ -402,7 +414,11 @@ impl TelegramHandler for MbusIntake {
 
     fn receive(&self, gateway: &Gateway, heard: Heard<'_>, answer: oneshot::Sender<Answer>) {
         let carriage = carriage_of(heard.transport);
-        let asker = Asker { carriage, answer };
+        let asker = Asker {
+            carriage,
+            gateway: gateway.clone(),
+            answer,
+        };
         let parts = &self.core.parts;
         if parts.load.takes_nothing() {
             return asker.answer(&self.core, Answer::Busy);
@@ -415,7 +431,7 @@ impl TelegramHandler for MbusIntake {
                 let text = text.to_owned();
                 asker.answer(&self.core, Answer::Refused { id, text });
             }
-            Err(refusal) => asker.answer(&self.core, refused(&refusal)),
+            Err(refusal) => asker.refuse(&self.core, sender_of(heard.telegram), &refusal),
         }
     }
 

@@ -1,7 +1,9 @@
 //! What becomes of telegrams, for whoever counts it.
 
 use crate::model::telegram::Carriage;
-use crate::net::mbus::contract::Answer;
+use crate::net::mbus::contract::{Answer, Gateway};
+use crate::session::mbus::Refusal;
+use crate::wire::mbus::address::Address;
 
 /// What became of a telegram, in a word.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -49,6 +51,10 @@ pub trait Verdicts: Send + Sync {
     /// A telegram came to this.
     fn came_to(&self, carriage: Carriage, verdict: Verdict);
 
+    /// A telegram of a gateway was refused, beside [`Self::came_to`]: who sent it, as far as its
+    /// link layer says so, and why.
+    fn refused(&self, gateway: &Gateway, sender: Option<Address>, refusal: &Refusal);
+
     /// Somebody showed what no gateway is known by.
     fn unknown_gateway(&self, carriage: Carriage);
 }
@@ -59,6 +65,8 @@ pub struct NoVerdicts;
 
 impl Verdicts for NoVerdicts {
     fn came_to(&self, _: Carriage, _: Verdict) {}
+
+    fn refused(&self, _: &Gateway, _: Option<Address>, _: &Refusal) {}
 
     fn unknown_gateway(&self, _: Carriage) {}
 }

@@ -25,7 +25,7 @@ mod secured;
 pub use downlink::{Downlink, DownlinkError, Profile, Unverified};
 pub use fragments::{FragmentStore, Fragments};
 pub use keys::{KeyId, KeyVersion, MeterKeys, Policy};
-pub use open::{Scratch, Step, is_transport_first, open};
+pub use open::{Scratch, Step, is_transport_first, open, sender_of};
 pub use opened::{KeyName, Opened, Security, Verified};
 pub use outgoing::AccessNumbers;
 pub use refusal::Refusal;

@@ -199,6 +199,14 @@ pub fn is_transport_first(
     matches!(step, Ok(Step::Opened(opened)) if believed(&opened))
 }
 
+/// Who sent a telegram, as its link layer says, whether or not it can be opened.
+#[must_use]
+pub fn sender_of(telegram: &[u8]) -> Option<Address> {
+    let mut scratch = Vec::new();
+    let link = link::read(telegram, Carriage::Auto, &mut scratch);
+    link.ok().and_then(|link| link.sender)
+}
+
 /// A refusal at a place of the body.
 fn refused(link: &Link<'_>, at: usize, kind: MbusErrorKind, field: &'static str) -> Refusal {
     let offset = link.body_offset.saturating_add(at);

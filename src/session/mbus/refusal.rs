@@ -65,6 +65,16 @@ impl Refusal {
         "too_old",
     ];
 
+    /// Whether it says that a meter and its entry in the key file do not agree: the meter is
+    /// registered, and an operator has to look.
+    #[must_use]
+    pub const fn contradicts_key_file(self) -> bool {
+        matches!(
+            self,
+            Self::WrongMac | Self::WrongTag | Self::WrongKey | Self::ClearNotAllowed
+        )
+    }
+
     /// The name, for JSON, logs and metrics.
     #[must_use]
     pub const fn id(self) -> &'static str {
