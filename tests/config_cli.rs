@@ -146,3 +146,45 @@ fn warnings_do_not_change_the_exit_code() {
     );
     assert!(outcome["memory_bound_octets"]["tcp.max_connections"].as_u64() > Some(0));
 }
+
+#[test]
+fn a_table_of_meters_that_a_server_would_refuse_is_a_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let table = "meter,utility,key\n\
+                 ELS-12345678-33-03,6761737765726b65,0102030405060708090a0b0c0d0e0f11\n";
+    fs::write(at("meters.csv"), table).unwrap();
+    let made = run(&["key", "new-master", "--out", &at("master.key")], &[]);
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made.stderr));
+    restrict(Path::new(&at("meters.csv")), 0o600);
+    let (meters, sealed, master) = (at("meters.csv"), at("meters.sealed"), at("master.key"));
+    let seal = [
+        "key",
+        "seal",
+        "--keys",
+        &meters,
+        "--role",
+        "mbus",
+        "--out",
+        &sealed,
+        "--master-key-file",
+        &master,
+    ];
+    let made = run(&seal, &[]);
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made.stderr));
+    let check = |settings: &str| {
+        let config = at("kenshin.toml");
+        fs::write(&config, format!("[keys]\n{settings}")).unwrap();
+        check(Path::new(&config), &[])
+    };
+    let master = format!("master_key_file = \"{master}\"\n");
+    let sealed = format!("mbus_file = \"{sealed}\"\n");
+    let usable = check(&format!("{sealed}{master}"));
+    assert_eq!(usable.status.code(), Some(0), "{}", text(&usable.stderr));
+    for settings in [sealed, format!("mbus_file = \"{meters}\"\n")] {
+        let refused = check(&settings);
+        assert_eq!(refused.status.code(), Some(1), "{settings}");
+        let told = text(&refused.stdout);
+        assert!(told.contains("keys.mbus_file: "), "{told}");
+    }
+}

@@ -178,7 +178,12 @@ fn problems_of_contents(config: &Config) -> Vec<ConfigProblem> {
             "write one token into each file, as `head -c 24 /dev/urandom | base64` makes it";
         problem("consumer.token_file", chain(&error), remedy)
     });
-    keys.into_iter().chain(tokens).collect()
+    let meters = link_ring::load_meters(&config.keys).err().map(|error| {
+        let remedy =
+            "name the sealed table of meters' keys and the master key that it was sealed with";
+        problem("keys.mbus_file", chain(&error), remedy)
+    });
+    keys.into_iter().chain(meters).chain(tokens).collect()
 }
 
 fn check(args: &CheckArgs) -> ExitCode {

@@ -1,5 +1,6 @@
 //! How operators write the identity of a terminal.
 
+use crate::keyring::mbus::meter::parse_meter;
 use crate::model::TerminalId;
 use crate::wire::otl::ident::Identity;
 
@@ -38,6 +39,27 @@ pub fn parse_terminal(text: &str) -> Result<TerminalId, NoTerminal> {
     }
 }
 
+/// A text that names neither a terminal nor a meter.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "{NoTerminal}. An M-Bus meter is named as in ELS-12345678-33-03, or by its address in the order of the link, 16 hexadecimal digits"
+)]
+pub struct NoTerminalOrMeter;
+
+/// Reads what [`parse_terminal`] reads, or the name of an M-Bus meter: maker, identification,
+/// version and device type.
+///
+/// # Errors
+///
+/// [`NoTerminalOrMeter`].
+pub fn parse_terminal_or_meter(text: &str) -> Result<TerminalId, NoTerminalOrMeter> {
+    if text.contains('-') {
+        let meter = parse_meter(text).map_err(|_| NoTerminalOrMeter)?;
+        return Ok(TerminalId::new(meter.link_order()));
+    }
+    parse_terminal(text).map_err(|_| NoTerminalOrMeter)
+}
+
 /// A terminal's maker and serial.
 // spec: ID-1
 #[must_use]
@@ -71,6 +93,20 @@ mod tests {
         ];
         for wrong in wrong {
             assert_eq!(parse_terminal(wrong), Err(NoTerminal), "{wrong}");
+            let read = parse_terminal_or_meter(wrong);
+            assert_eq!(read, Err(NoTerminalOrMeter), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_meter_is_the_same_by_its_name_and_by_its_address() {
+        let meter = parse_terminal_or_meter("ELS-12345678-33-03").unwrap();
+        assert_eq!(parse_terminal_or_meter("9315785634123303"), Ok(meter));
+        let terminal = parse_terminal("7:1234567890").unwrap();
+        assert_eq!(parse_terminal_or_meter("7:1234567890"), Ok(terminal));
+        assert_eq!(
+            parse_terminal_or_meter("ELS-12345678-33"),
+            Err(NoTerminalOrMeter)
+        );
     }
 }

@@ -10,14 +10,14 @@ use super::super::output::{parse_instant, table};
 use crate::admin::query::{Question, RECORDS_MAX, Reply};
 use crate::admin::{Answer, Ask};
 use crate::model::{Lane, Lsn, TerminalId};
-use crate::registry::parse_terminal;
+use crate::registry::parse_terminal_or_meter;
 
 /// The arguments of both.
 #[derive(Debug, Args)]
 pub struct RecordsArgs {
-    /// The terminal: 16 hexadecimal digits, or maker:serial in decimal. An M-Bus meter: its address
-    /// in the order of the link, 16 hexadecimal digits.
-    #[arg(value_parser = parse_terminal)]
+    /// The terminal: 16 hexadecimal digits, or maker:serial in decimal. An M-Bus meter: its
+    /// name, as in ELS-12345678-33-03, or its address in the order of the link.
+    #[arg(value_parser = parse_terminal_or_meter)]
     pub terminal: TerminalId,
 
     /// Not measured before this day (UTC+9) or instant: 2026-10-31, or 2026-10-31T06:00:00Z.
@@ -92,7 +92,9 @@ fn text(answer: &Answer) -> Option<String> {
     else {
         return None;
     };
-    let names = ["measured", "received", "kind", "meter", "flags", "value"];
+    let names = [
+        "measured", "received", "through", "kind", "meter", "flags", "value",
+    ];
     let rows: Vec<Vec<String>> = records.iter().map(row).collect();
     let mut text = table(&names, &rows);
     text.push_str(&format!("as of position {position} of the log\n"));
@@ -100,6 +102,22 @@ fn text(answer: &Answer) -> Option<String> {
         text.push_str(&format!("there may be more: --before {next}\n"));
     }
     Some(text)
+}
+
+/// When a record was measured; a telegram that does not say so was measured about when it was
+/// heard.
+fn measured(record: &Value) -> String {
+    let text = |name: &str| record.get(name).and_then(Value::as_str);
+    match (
+        text("measured_at"),
+        text("measured_local"),
+        text("heard_at"),
+    ) {
+        (Some(at), ..) => at.to_owned(),
+        (None, Some(local), _) => format!("{local} (meter's clock)"),
+        (None, None, Some(heard)) => format!("{heard} (heard)"),
+        (None, None, None) => "-".to_owned(),
+    }
 }
 
 fn row(record: &Value) -> Vec<String> {
@@ -127,8 +145,9 @@ fn row(record: &Value) -> Vec<String> {
         .get("value")
         .map_or_else(String::new, Value::to_string);
     vec![
-        part("measured_at"),
+        measured(record),
         part("received_at"),
+        part("gateway"),
         part("kind"),
         meter,
         flags,
