@@ -139,7 +139,10 @@ impl Gateways {
             log: Arc::clone(&booted.log),
             load: Arc::clone(load),
             clock: Arc::clone(clock),
-            opener: Arc::new(RingOpener::new(Arc::clone(&booted.meter_keys))),
+            opener: Arc::new(RingOpener::new(
+                Arc::clone(&booted.meter_keys),
+                config.mbus.allow_clear_meters,
+            )),
             gateways: Arc::new(FoldedGateways(Arc::clone(&booted.state))),
             formats: Arc::new(FoldedFormats(Arc::clone(&booted.state))),
             verdicts: Arc::new(Counted {

@@ -140,6 +140,9 @@ fn mbus(reader: &mut Reader<'_>, file: &mut Scope<'_, '_>) -> Mbus {
         max_connections,
         line_timeout_s,
         idle_timeout_s,
+        allow_clear_meters: reader
+            .get(s, "allow_clear_meters", values::flag)
+            .unwrap_or(default.allow_clear_meters),
         meters_max,
     };
     check_tls(reader, s, &mbus);

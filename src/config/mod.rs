@@ -161,8 +161,12 @@ impl Config {
         let is_for_gateways =
             self.mbus.udp.is_some() || self.mbus.tcp.is_some() || self.mbus.tls.is_some();
         if is_for_gateways && self.keys.mbus_file.is_none() {
-            let text = "keys.mbus_file: without meters' keys every encrypted telegram is refused, \
-                        and clear ones of any meter are taken as unauthenticated";
+            let text = "keys.mbus_file: without meters' keys every encrypted telegram is refused";
+            warnings.push(text.to_owned());
+        }
+        if is_for_gateways && self.mbus.allow_clear_meters {
+            let text = "mbus.allow_clear_meters: meters without a key are believed without any \
+                        proof; their records say unauthenticated";
             warnings.push(text.to_owned());
         }
         if self.keys.allow_clear_keys {

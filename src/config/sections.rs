@@ -131,6 +131,8 @@ pub struct Mbus {
     pub line_timeout_s: u32,
     /// Seconds of silence after which a connection ends, 60 to 86,400.
     pub idle_timeout_s: u32,
+    /// Whether telegrams in clear are taken of meters that have no key.
+    pub allow_clear_meters: bool,
     /// Meters that are known at once before further ones without a key are refused, 1 to
     /// 16,777,216.
     pub meters_max: u32,
@@ -176,6 +178,7 @@ impl Default for Mbus {
             max_connections: 512,
             line_timeout_s: 20,
             idle_timeout_s: 3_900,
+            allow_clear_meters: false,
             meters_max: 100_000,
         }
     }

@@ -11,12 +11,13 @@ use crate::session::mbus::Refusal;
 use crate::wire::mbus::lines::LineError;
 
 /// What becomes of telegrams beside refusals of [`Refusal`] and [`LineError`].
-const OTHERS: [&str; 13] = [
+const OTHERS: [&str; 14] = [
     "durable",
     "duplicate",
     "part",
     "busy",
     "no_meter",
+    "clear_without_key",
     "too_many_meters",
     "too_long",
     "link_only",

@@ -62,9 +62,9 @@ fn serve(config: &Path, address: SocketAddr) -> Running {
     panic!("the server does not listen within 20 s");
 }
 
-/// Writes the meter's key and a configuration. Gives where it is, and where gateways connect and
-/// metrics are.
-fn configure(dir: &Path) -> (PathBuf, SocketAddr, SocketAddr) {
+/// Writes the meter's key and a configuration, with `more` settings of gateways. Gives where it is,
+/// and where gateways connect and metrics are.
+fn configure(dir: &Path, more: &str) -> (PathBuf, SocketAddr, SocketAddr) {
     let (tcp, http, udp) = {
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
         let http = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -79,7 +79,7 @@ fn configure(dir: &Path) -> (PathBuf, SocketAddr, SocketAddr) {
     let text = format!(
         "data_dir = \"{data}\"\n[listen]\nudp = \"off\"\nudp_alarm = \"off\"\ntcp = \"off\"\n\
          [api]\nlisten = \"{http}\"\n[disk]\ncome_back_percent = 98\nalarms_only_percent = 99\n\
-         [mbus]\ntcp = \"{tcp}\"\nudp = \"{udp}\"\n[keys]\nmbus_file = \"{meters}\"\n\
+         [mbus]\n{more}tcp = \"{tcp}\"\nudp = \"{udp}\"\n[keys]\nmbus_file = \"{meters}\"\n\
          allow_clear_keys = true\n[[sink]]\nname = \"files\"\ntype = \"ndjson\"\n\
          dir = \"{sink}\"\nfrom = \"start\"\n",
         data = at("data").display(),
@@ -127,6 +127,7 @@ fn assert_each_verdict_was_counted_once(http: SocketAddr) {
         "no_key",
         "wrong_key",
         "clear_not_allowed",
+        "clear_without_key",
     ];
     for verdict in told {
         let series =
@@ -152,7 +153,7 @@ fn assert_the_registered_meter_is_told_of_once(config: &Path) {
 #[test]
 fn the_published_telegram_of_a_gas_meter_reaches_the_sink_once_with_its_value() {
     let dir = tempfile::tempdir().unwrap();
-    let (config, tcp, http) = configure(dir.path());
+    let (config, tcp, http) = configure(dir.path(), "");
     let at = |name: &str| dir.path().join(name);
     kenshin(&config, &["utility", "put", GAS, "--name", "Gas"]);
     let token = at("roof.token").display().to_string();
@@ -183,8 +184,15 @@ fn the_published_telegram_of_a_gas_meter_reaches_the_sink_once_with_its_value() 
     let unknown = PLAIN.replacen("78563412", "79563412", 1);
     let altered = PLAIN.replacen("5923C95A", "5923C95B", 1);
     let clear = "1644931578563412330378041327000000041327000000";
-    roof.say(&format!("{unknown}\n{altered}\n{clear}\n"));
-    for (number, reason) in [(5, "no_key"), (6, "wrong_key"), (7, "clear_not_allowed")] {
+    let stranger = clear.replacen("78563412", "79563412", 1);
+    roof.say(&format!("{unknown}\n{altered}\n{clear}\n{stranger}\n"));
+    let reasons = [
+        "no_key",
+        "wrong_key",
+        "clear_not_allowed",
+        "clear_without_key",
+    ];
+    for (number, reason) in (5..).zip(reasons) {
         let heard = roof.hear();
         assert!(
             heard.starts_with(&format!("ERR {number} {reason} ")),
@@ -243,7 +251,7 @@ fn nothing_listens_for_gateways_unless_an_address_is_set() {
 #[test]
 fn telegrams_that_differ_in_the_number_of_their_link_alone_are_two_and_a_copy_is_one() {
     let dir = tempfile::tempdir().unwrap();
-    let (config, tcp, _) = configure(dir.path());
+    let (config, tcp, _) = configure(dir.path(), "allow_clear_meters = true\n");
     kenshin(&config, &["utility", "put", GAS, "--name", "Gas"]);
     let token = dir.path().join("roof.token").display().to_string();
     let put = ["gateway", "put", "roof", "--utility", GAS];

@@ -134,7 +134,7 @@ impl Folder {
         };
         let mbus = match plans.has_meters() {
             true => format!(
-                "[mbus]\ntcp = \"{}\"\nudp = \"{}\"\n",
+                "[mbus]\nallow_clear_meters = true\ntcp = \"{}\"\nudp = \"{}\"\n",
                 port(had.and_then(|had| had.mbus.tcp)),
                 port(had.and_then(|had| had.mbus.udp)),
             ),

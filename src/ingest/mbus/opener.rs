@@ -16,20 +16,27 @@ use crate::wire::mbus::link::Carriage;
 /// Buffers that are kept: those of more telegrams at a time are dropped.
 const SCRATCHES_MAX: usize = 64;
 
+const CLEAR_WITHOUT_KEY: &str = "clear_without_key";
+const CLEAR_WITHOUT_KEY_TEXT: &str = "it came in clear, of a meter that has no key: give the meter \
+     an entry in the key file, or set mbus.allow_clear_meters = true";
+
 /// Opens telegrams. Fragments of one utility's meters never meet another's.
 #[derive(Debug)]
 pub struct RingOpener {
     keys: Arc<MeterKeyring>,
+    allow_clear_meters: bool,
     fragments: Mutex<HashMap<UtilityId, Fragments>>,
     scratches: Mutex<Vec<Scratch>>,
 }
 
 impl RingOpener {
-    /// One with these keys.
+    /// One with these keys. What meters without a key send in clear is opened if
+    /// `allow_clear_meters` says so.
     #[must_use]
-    pub fn new(keys: Arc<MeterKeyring>) -> Self {
+    pub fn new(keys: Arc<MeterKeyring>, allow_clear_meters: bool) -> Self {
         Self {
             keys,
+            allow_clear_meters,
             fragments: Mutex::default(),
             scratches: Mutex::default(),
         }
@@ -49,10 +56,24 @@ impl RingOpener {
         };
         let step = open(telegram, carriage, &keys, &mut fragments, now_ms, scratch)?;
         Ok(match step {
+            Step::Opened(opened) if self.is_made_up(&opened) => {
+                Opening::Nothing(CLEAR_WITHOUT_KEY, CLEAR_WITHOUT_KEY_TEXT)
+            }
             Step::Opened(opened) => opening_of(&opened),
             Step::FragmentKept { .. } => Opening::Part,
             Step::LinkOnly { .. } => Opening::Nothing("link_only", "the telegram carries no data"),
         })
+    }
+}
+
+impl RingOpener {
+    /// Whether anybody may have made a telegram up, of a meter that nobody has said anything of.
+    fn is_made_up(&self, opened: &Opened<'_>) -> bool {
+        !self.allow_clear_meters
+            && opened.security.verified == Verified::None
+            && opened
+                .meter
+                .is_some_and(|meter| self.keys.utility(meter).is_none())
     }
 }
 
@@ -133,7 +154,7 @@ mod tests {
             key: Key128::from(hex!("000102030405060708090A0B0C0D0E0F")),
         };
         ring.add(new).unwrap();
-        RingOpener::new(Arc::new(ring))
+        RingOpener::new(Arc::new(ring), false)
     }
 
     fn word(opened: Result<Opening, Refusal>) -> &'static str {
@@ -157,6 +178,21 @@ mod tests {
         // Through another gateway, or because the log had no room.
         assert_eq!(open(GAS, FIRST), "part");
         assert_eq!(open(GAS, LAST), "whole");
+    }
+
+    #[test]
+    fn what_comes_in_clear_of_a_meter_without_a_key_is_opened_if_that_is_asked_for() {
+        let clear = hex!("1644931579563412330378041327000000041327000000");
+        let mut opener = opener();
+        let opened = word(opener.open(GAS, &clear, 0));
+        assert_eq!(opened, CLEAR_WITHOUT_KEY);
+        opener.allow_clear_meters = true;
+        assert_eq!(word(opener.open(GAS, &clear, 0)), "whole");
+        // A meter that has a key must encrypt in any case.
+        let mut keyed = clear;
+        keyed[4] = 0x78;
+        let opened = word(opener.open(GAS, &keyed, 0));
+        assert_eq!(opened, "clear_not_allowed");
     }
 
     #[test]

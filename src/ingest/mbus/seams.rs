@@ -93,8 +93,8 @@ pub trait GatewayLookup: Send + Sync {
 
 /// Whoever keeps the formats of compact frames.
 pub trait Formats: Send + Sync {
-    /// The records that a compact frame of a utility's meter stands for; none if its format is not known, or the frame
-    /// is no compact one. Such a frame is kept as it is.
+    /// The records that a compact frame of a utility's meter stands for; none if its format is not
+    /// known, or the frame is no compact one. Such a frame is kept as it is.
     fn expand(&self, meter: (UtilityId, Address), ci: u8, payload: &[u8]) -> Option<Vec<u8>>;
 }
 
