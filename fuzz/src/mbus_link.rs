@@ -9,7 +9,6 @@ pub fn run(data: &[u8]) {
         Carriage::Auto,
         Carriage::Wired,
         Carriage::Wireless,
-        Carriage::WithoutCrcs,
         Carriage::TransportFirst,
     ] {
         let mut scratch = Vec::new();
@@ -24,6 +23,11 @@ pub fn run(data: &[u8]) {
             }
             Err(error) => assert!(error.offset <= data.len(), "{error}"),
         }
+    }
+    if let Some(unchecked) = link::unchecked(data) {
+        let link = unchecked.link;
+        let used = link.body_offset + link.body.len();
+        assert_eq!(used + link.trailing_octets, data.len());
     }
     let layers = annotate::layers(data);
     let mut at = 0;

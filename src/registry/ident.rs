@@ -42,7 +42,8 @@ pub fn parse_terminal(text: &str) -> Result<TerminalId, NoTerminal> {
 /// A text that names neither a terminal nor a meter.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "{NoTerminal}. An M-Bus meter is named as in ELS-12345678-33-03, or by its address in the order of the link, 16 hexadecimal digits"
+    "{NoTerminal}. An M-Bus meter is named as in ELS-12345678-33-03, or by its address in the \
+     order of the link, 16 hexadecimal digits"
 )]
 pub struct NoTerminalOrMeter;
 

@@ -150,6 +150,27 @@ fn assert_the_registered_meter_is_told_of_once(config: &Path) {
     assert_eq!(told("ELS-12345679-33-03"), 0);
 }
 
+fn assert_the_reading_was_delivered(sink: &Path) {
+    let records = delivered(sink);
+    let ids: std::collections::BTreeSet<_> = records
+        .iter()
+        .map(|record| record["id"].to_string())
+        .collect();
+    assert_eq!(ids.len(), 1, "{records:?}");
+    let record = &records[0];
+    assert_eq!(record["gateway"], "roof");
+    assert_eq!(record["custody"], "acknowledged");
+    assert_eq!(record["verified"], "check_bytes");
+    assert_eq!(record["security_mode"], 5);
+    assert_eq!(record["measured_local"], "2008-05-31T23:50");
+    let values = record["value"]["records"].as_array().unwrap();
+    assert!(
+        values
+            .iter()
+            .any(|one| one["value"] == "28504.27" && one["unit"] == "m3")
+    );
+}
+
 #[test]
 fn the_published_telegram_of_a_gas_meter_reaches_the_sink_once_with_its_value() {
     let dir = tempfile::tempdir().unwrap();
@@ -210,24 +231,7 @@ fn the_published_telegram_of_a_gas_meter_reaches_the_sink_once_with_its_value() 
     assert_eq!([roof.hear(), roof.hear()], ["OK 0", "OK 1 duplicate"]);
     drop(roof);
     assert_eq!(terminate(server), Some(0));
-    let records = delivered(&at("sink"));
-    let ids: std::collections::BTreeSet<_> = records
-        .iter()
-        .map(|record| record["id"].to_string())
-        .collect();
-    assert_eq!(ids.len(), 1, "{records:?}");
-    let record = &records[0];
-    assert_eq!(record["gateway"], "roof");
-    assert_eq!(record["custody"], "acknowledged");
-    assert_eq!(record["verified"], "check_bytes");
-    assert_eq!(record["security_mode"], 5);
-    assert_eq!(record["measured_local"], "2008-05-31T23:50");
-    let values = record["value"]["records"].as_array().unwrap();
-    assert!(
-        values
-            .iter()
-            .any(|one| one["value"] == "28504.27" && one["unit"] == "m3")
-    );
+    assert_the_reading_was_delivered(&at("sink"));
 }
 
 fn template_says(line: &str) -> bool {

@@ -6,11 +6,12 @@ use crate::session::mbus::{
     Fragments, Opened, Refusal, Scratch, Step, Verified, is_transport_first, open,
 };
 use crate::wire::mbus::app::{
-    Body, CompactFrame, DeviceKind, Direction, Expanded, FaultReason, FormatCatalog, Records,
+    Body, CompactFrame, DeviceKind, Direction, Expanded, FaultReason, FormatCatalog, Item, Records,
     RecordsKind,
 };
-use crate::wire::mbus::error::MbusError;
-use crate::wire::mbus::link::Carriage;
+use crate::wire::mbus::ci::{Announced, HeaderKind, announced};
+use crate::wire::mbus::error::{MbusError, MbusErrorKind};
+use crate::wire::mbus::link::{Carriage, c_field_name};
 
 use super::json;
 use super::keys::LineKeys;
@@ -98,7 +99,7 @@ impl<'k> Decoder<'k> {
             Ok(step) => return write_step(&step, (&mut self.formats, &mut self.records), out),
             Err(refusal) => refusal,
         };
-        if matches!(refusal, Refusal::Octets(_))
+        if may_be_transport_first(octets, &refusal)
             && is_transport_first(octets, &keys, scratch, reads_whole)
             && let Ok(step) = open(
                 octets,
@@ -142,15 +143,40 @@ fn write_step(
     }
 }
 
-/// Whether a telegram is proven, or has records and no fault.
+/// Whether octets that no link layer fits may begin with their CI field. Where CRCs were found they
+/// do not, and neither do those that begin as a telegram that was cut: a length and a C field, but
+/// for a transport header that tells.
+fn may_be_transport_first(octets: &[u8], refusal: &Refusal) -> bool {
+    let Refusal::Octets(error) = refusal else {
+        return false;
+    };
+    let ci = octets.first().and_then(|ci| announced(*ci, false, false));
+    let has_header = !matches!(ci, Some(Announced::Transport(HeaderKind::None)));
+    let is_cut = error.kind == MbusErrorKind::Truncated
+        && octets.get(1).is_some_and(|c| c_field_name(*c).is_some());
+    !matches!(error.kind, MbusErrorKind::BlockCrc(_)) && (has_header || !is_cut)
+}
+
+/// Whether a telegram is proven, or has records that end where it does, without a fault. A maker's
+/// part takes whatever comes, and so speaks for nothing without a meter that has a maker.
 fn reads_whole(opened: &Opened<'_>) -> bool {
     let body = Body::read(opened.ci, opened.is_wired, opened.payload);
     let is_whole = |records: Records<'_>| {
         let mut records = records.restart().peekable();
-        records.peek().is_some() && records.all(|item| item.is_ok())
+        let is_told = |item| match item {
+            Ok(Item::Record(_)) => true,
+            Ok(Item::Manufacturer { .. }) => has_maker(opened),
+            Ok(Item::GlobalReadout { .. }) | Err(_) => false,
+        };
+        records.peek().is_some() && records.all(is_told)
     };
     opened.security.verified > Verified::None
         || matches!(body, Ok(Body::Records { records, .. }) if is_whole(records))
+}
+
+fn has_maker(opened: &Opened<'_>) -> bool {
+    let letters = opened.meter.map(|meter| meter.manufacturer.letters());
+    letters.is_some_and(|letters| letters.iter().all(u8::is_ascii_uppercase))
 }
 
 /// Writes the records of a telegram as fields. Gives what is wrong with the first that is.

@@ -62,7 +62,7 @@ pub enum Body<'a> {
     Fixed(FixedData),
     /// An application error.
     Error(ApplicationError<'a>),
-    /// Nothing.
+    /// A transport header alone.
     NoData,
     /// Another protocol.
     Opaque {
@@ -106,7 +106,7 @@ impl<'a> Body<'a> {
             0x73 | 0x79 | 0x7B => return CompactFrame::read(payload).map(Self::Compact),
             0x69..=0x6B => return FormatFrame::read(payload).map(Self::Format),
             0x6E..=0x70 => return Ok(Self::Error(ApplicationError::read(payload))),
-            0x80 | 0x8A | 0x8B | 0x93 => return Ok(Self::NoData),
+            0x80 | 0x8A | 0x8B | 0x93 if payload.is_empty() => return Ok(Self::NoData),
             _ => opaque(ci)?,
         };
         Ok(Self::Opaque {

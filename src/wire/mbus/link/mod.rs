@@ -13,11 +13,13 @@
 //! 6. a telegram without CRCs and with octets behind its end (noise, signal strength).
 //!
 //! Octets behind the end are left out and counted. Where some CRCs of a format hold and others do
-//! not, the telegram is damaged and refused: read in another way, its CRCs would become data. One
-//! telegram without CRCs in 65536 has such an end that it passes for format B and loses two octets;
-//! [`Carriage::WithoutCrcs`] reads it as what it is, for whoever finds that format B makes no sense
-//! of it. One of format B with a single block that is damaged passes for one without CRCs, which
-//! its octets alone do not tell.
+//! not, the telegram is damaged and refused: read in another way, its CRCs would become data.
+//!
+//! A CRC of 16 bits holds by chance in one place of 65536. So one telegram without CRCs in as many
+//! passes for format B and loses its end, and of those that have several blocks, or octets behind
+//! their end, more look damaged. [`unchecked`] reads such a telegram as what it may be, for whoever
+//! can tell by its content; a check over zeros alone counts for nothing. One of format B with a
+//! single block that is damaged passes for one without CRCs, which its octets alone do not tell.
 
 mod wired;
 mod wireless;
@@ -38,8 +40,6 @@ pub enum Carriage {
     Wired,
     /// A wireless telegram.
     Wireless,
-    /// A wireless telegram without CRCs, whose length octet counts exactly what came.
-    WithoutCrcs,
     /// It begins with its CI field: whoever carried it has taken the link layer off.
     TransportFirst,
 }
@@ -119,7 +119,7 @@ impl Link<'_> {
     }
 }
 
-/// The name of a C field; none for one that no table has. `is_wired` tells the two tables apart.
+/// The name of a C field, wired or wireless; none for one that neither table has.
 // clause: EN 13757-4, 12.3
 #[must_use]
 pub const fn c_field_name(c_field: u8) -> Option<&'static str> {
@@ -155,7 +155,7 @@ pub fn read<'a>(
     let is_wired = match carriage {
         Carriage::Auto => wired::looks_wired(telegram),
         Carriage::Wired => true,
-        Carriage::Wireless | Carriage::WithoutCrcs | Carriage::TransportFirst => false,
+        Carriage::Wireless | Carriage::TransportFirst => false,
     };
     if telegram.is_empty() {
         return Err(MbusError::new(0, MbusErrorKind::Truncated, "telegram"));
@@ -173,10 +173,28 @@ pub fn read<'a>(
     }
     if is_wired {
         wired::read(telegram)
-    } else if carriage == Carriage::WithoutCrcs {
-        wireless::read_without_crcs(telegram)
     } else {
         wireless::read(telegram, scratch)
+    }
+}
+
+/// The other reading of a telegram that CRCs speak for or against: as one without any.
+#[derive(Clone, Copy, Debug)]
+pub struct Unchecked<'a> {
+    /// That reading.
+    pub link: Link<'a>,
+    /// Whether a content that makes sense is not enough to believe it: so many CRCs hold that it
+    /// may be a damaged telegram, of which this reading makes data of CRCs.
+    pub needs_proof: bool,
+}
+
+/// Reads a telegram of [`Carriage::Auto`] as one without CRCs, where [`read`] refuses it for CRCs
+/// or finds format B. None if it can be nothing but what [`read`] says.
+#[must_use]
+pub fn unchecked(telegram: &[u8]) -> Option<Unchecked<'_>> {
+    match wired::looks_wired(telegram) {
+        true => None,
+        false => wireless::unchecked_reading(telegram),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Telegrams of the wireless link, EN 13757-4: formats A and B, and what gateways make of them.
 
-use super::{Format, Link, c_field_name};
+use super::{Format, Link, Unchecked, c_field_name};
 use crate::wire::mbus::address::Address;
 use crate::wire::mbus::crc::crc;
 use crate::wire::mbus::error::{MbusError, MbusErrorKind};
@@ -33,18 +33,18 @@ pub(super) fn read<'a>(octets: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Lin
     let trailing = octets.len().saturating_sub(whole);
     if trailing == 0 {
         // A telegram of format B has this length too; its CRCs would be data otherwise. So has one
-        // of format A that was cut just there: two checks that hold are no chance.
+        // of format A that was cut just there.
         return match format_b(octets, scratch) {
             Checks::Hold(_) => plain(scratch, Format::WirelessB, 0),
-            Checks::Broken(error) => Err(error),
-            Checks::None if begins_as_format_a(octets) => Err(truncated(octets)),
+            Checks::Broken { error, .. } => Err(error),
+            Checks::None if is_cut_format_a(octets) => Err(truncated(octets)),
             Checks::None => unchecked(octets, 0),
         };
     }
     match format_a(octets, whole, scratch) {
         Checks::Hold(trailing) => return plain(scratch, Format::WirelessA, trailing),
         // To read it as something else would make data of checks.
-        Checks::Broken(error) => return Err(error),
+        Checks::Broken { error, .. } => return Err(error),
         Checks::None if octets.len() == format_a_len(whole) => {
             return Err(block_crc(0, 0));
         }
@@ -53,18 +53,34 @@ pub(super) fn read<'a>(octets: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Lin
     let telegram = octets.get(..whole).ok_or_else(|| truncated(octets))?;
     match format_b(telegram, scratch) {
         Checks::Hold(_) => plain(scratch, Format::WirelessB, trailing),
-        Checks::Broken(error) => Err(error),
+        Checks::Broken { error, .. } => Err(error),
         Checks::None if begins_with_c_field(octets) => without_length(octets),
         Checks::None => unchecked(telegram, trailing),
     }
 }
 
-pub(super) fn read_without_crcs(octets: &[u8]) -> Result<Link<'_>, MbusError> {
-    let length = usize::from(octets.first().copied().unwrap_or_default());
-    match length >= LENGTH_MIN && octets.len() == length.saturating_add(1) {
-        true => unchecked(octets, 0),
-        false => Err(MbusError::new(0, MbusErrorKind::Length, "L field")),
-    }
+pub(super) fn unchecked_reading(octets: &[u8]) -> Option<Unchecked<'_>> {
+    let whole = usize::from(*octets.first()?).saturating_add(1);
+    let telegram = octets.get(..whole).filter(|_| whole > LENGTH_MIN)?;
+    let trailing = octets.len().saturating_sub(whole);
+    let mut scratch = Vec::new();
+    let of_a = match trailing {
+        0 => Checks::None,
+        _ => format_a(octets, whole, &mut scratch),
+    };
+    let needs_proof = match of_a {
+        Checks::Hold(_) => return None,
+        Checks::Broken { most_hold, .. } => most_hold,
+        Checks::None if trailing > 0 && octets.len() == format_a_len(whole) => false,
+        Checks::None => match format_b(telegram, &mut scratch) {
+            Checks::Hold(_) => false,
+            Checks::Broken { .. } => true,
+            Checks::None if trailing == 0 && !begins_as_format_a(octets) => false,
+            Checks::None => return None,
+        },
+    };
+    let link = unchecked(telegram, trailing).ok()?;
+    Some(Unchecked { link, needs_proof })
 }
 
 /// A telegram without CRCs. Where no check vouches for it, its C field has to be one: octets of
@@ -81,18 +97,27 @@ fn unchecked(octets: &[u8], trailing: usize) -> Result<Link<'_>, MbusError> {
 enum Checks {
     /// All hold; the scratch has the telegram without them. Octets behind its end.
     Hold(usize),
-    /// Some hold, which is no chance, so that it is this format, and damaged.
-    Broken(MbusError),
+    /// Some hold, so that it is this format, and damaged.
+    Broken {
+        /// The first that does not.
+        error: MbusError,
+        /// Whether that is no chance: no fewer hold than do not.
+        most_hold: bool,
+    },
     /// None holds: it is another format.
     None,
 }
 
 impl Checks {
-    fn of(holding: usize, refused: Option<MbusError>, trailing: usize) -> Self {
+    /// Of so many blocks that hold and do not.
+    fn of(holding: usize, broken: usize, refused: Option<MbusError>, trailing: usize) -> Self {
         match refused {
+            _ if holding == 0 => Self::None,
             None => Self::Hold(trailing),
-            Some(error) if holding > 0 => Self::Broken(error),
-            Some(_) => Self::None,
+            Some(error) => Self::Broken {
+                error,
+                most_hold: holding >= broken,
+            },
         }
     }
 }
@@ -123,6 +148,12 @@ fn holds(data: &[u8], check: [u8; CRC]) -> bool {
     crc(data) == u16::from_be_bytes(check)
 }
 
+/// Whether a check says nothing: that of zeros is FFFFh however many they are, which data is too
+/// where a value or a date is not set.
+fn is_weak(data: &[u8]) -> bool {
+    data.iter().all(|octet| *octet == 0)
+}
+
 /// The data and the check of the block of format A with so many octets, and what follows.
 fn block_a(octets: &[u8], len: usize) -> Option<(&[u8], [u8; CRC], &[u8])> {
     let (data, after) = octets.split_at_checked(len)?;
@@ -138,6 +169,15 @@ fn begins_as_format_a(octets: &[u8]) -> bool {
     })
 }
 
+/// Whether octets are the begin of a telegram of format A: by two blocks, or by the first one if
+/// there is no second.
+fn is_cut_format_a(octets: &[u8]) -> bool {
+    let two = FORMAT_A_FIRST + FORMAT_BLOCK + 2 * CRC;
+    let first =
+        || block_a(octets, FORMAT_A_FIRST).is_some_and(|(data, check, _)| holds(data, check));
+    begins_as_format_a(octets) || octets.len() < two && first()
+}
+
 /// Octets of a telegram in format A that has so many without its CRCs.
 fn format_a_len(whole: usize) -> usize {
     let further = whole.saturating_sub(FORMAT_A_FIRST).div_ceil(FORMAT_BLOCK);
@@ -150,7 +190,7 @@ fn format_a_len(whole: usize) -> usize {
 fn format_a(octets: &[u8], whole: usize, scratch: &mut Vec<u8>) -> Checks {
     scratch.clear();
     let (mut rest, mut left, mut block) = (octets, whole, 0_u8);
-    let (mut holding, mut refused) = (0_usize, None);
+    let (mut holding, mut broken, mut refused) = (0_usize, 0_usize, None);
     while left > 0 {
         let most = match block {
             0 => FORMAT_A_FIRST,
@@ -162,9 +202,10 @@ fn format_a(octets: &[u8], whole: usize, scratch: &mut Vec<u8>) -> Checks {
             break;
         };
         if holds(data, check) {
-            holding = holding.saturating_add(1);
+            holding = holding.saturating_add(usize::from(!is_weak(data)));
         } else {
             let offset = octets.len().saturating_sub(rest.len());
+            broken = broken.saturating_add(1);
             refused = refused.or_else(|| Some(block_crc(block, offset)));
         }
         scratch.extend_from_slice(data);
@@ -172,28 +213,36 @@ fn format_a(octets: &[u8], whole: usize, scratch: &mut Vec<u8>) -> Checks {
         left = left.saturating_sub(len);
         block = block.saturating_add(1);
     }
-    Checks::of(holding, refused, rest.len())
+    Checks::of(holding, broken, refused, rest.len())
 }
 
 /// Takes the CRCs of format B out of a telegram whose length is told.
 // clause: EN 13757-4, 12.6.3
 fn format_b(telegram: &[u8], scratch: &mut Vec<u8>) -> Checks {
-    if telegram.len() < FORMAT_A_FIRST.saturating_add(CRC) {
+    const BLOCK: usize = FORMAT_B_BLOCK + CRC;
+    // A last block without data is none.
+    let is_framed = telegram.len() >= FORMAT_A_FIRST.saturating_add(CRC)
+        && !(1..=CRC).contains(&(telegram.len() % BLOCK));
+    if !is_framed {
         return Checks::None;
     }
     scratch.clear();
-    let (mut holding, mut refused, mut offset) = (0_usize, None, 0_usize);
-    for (block, part) in (0_u8..).zip(telegram.chunks(FORMAT_B_BLOCK.saturating_add(CRC))) {
+    let (mut holding, mut broken, mut refused) = (0_usize, 0_usize, None);
+    let mut offset = 0_usize;
+    for (block, part) in (0_u8..).zip(telegram.chunks(BLOCK)) {
         match part.split_last_chunk::<CRC>() {
             Some((data, check)) if holds(data, *check) => {
-                holding = holding.saturating_add(1);
+                holding = holding.saturating_add(usize::from(!is_weak(data)));
                 scratch.extend_from_slice(data);
             }
-            _ => refused = refused.or_else(|| Some(block_crc(block, offset))),
+            _ => {
+                broken = broken.saturating_add(1);
+                refused = refused.or_else(|| Some(block_crc(block, offset)));
+            }
         }
         offset = offset.saturating_add(part.len());
     }
-    Checks::of(holding, refused, 0)
+    Checks::of(holding, broken, refused, 0)
 }
 
 fn plain(octets: &[u8], format: Format, trailing: usize) -> Result<Link<'_>, MbusError> {
