@@ -106,7 +106,8 @@ pub fn open<'a>(
     }
 }
 
-/// Whether what came in clear is of a protocol whose inside is not read, so that any octets would do.
+/// Whether what came in clear is of a protocol whose inside is not read, so that any octets would
+/// do.
 fn is_unread(step: &Result<Step<'_>, Refusal>) -> bool {
     let Ok(Step::Opened(opened)) = step else {
         return false;
