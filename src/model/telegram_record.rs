@@ -141,8 +141,9 @@ fn put_name(out: &mut Vec<u8>, telegram: &Telegram<'_>) {
     put_hex(out, &utility);
     out.push(b'-');
     put_hex(out, &meter);
-    number(out, "-", format_args!("{:012x}", telegram.received_utc_ms));
-    number(out, "-", format_args!("{:08x}", telegram.digest >> 32));
+    // With one digest and one time they would be copies, of which one is durable.
+    number(out, "-", format_args!("{:012x}", telegram.at_utc_ms()));
+    number(out, "-", format_args!("{:016x}", telegram.digest));
     number(out, "-0\",\"revision\":", TELEGRAM_DECODER_VERSION);
     put(out, ",\"utility\":\"");
     put_hex(out, &utility);
@@ -241,7 +242,7 @@ mod tests {
     #[test]
     fn the_record_of_a_telegram_has_this_form() {
         let expected = "{\"schema\":\"kenshin.record/1\",\"id\":\"676173776f726b73-\
-            9315785634123303-01a220630c00-11223344-0\",\"revision\":1,\
+            9315785634123303-01a220630800-1122334455667788-0\",\"revision\":1,\
             \"utility\":\"676173776f726b73\",\
             \"terminal\":\"9315785634123303\",\"address\":{\"id\":\"12345678\",\
             \"manufacturer\":\

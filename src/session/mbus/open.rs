@@ -312,7 +312,9 @@ fn extended_link(
                 }
                 // Some recorders keep what they decrypted, and leave the session number as it
                 // was. That is a clear telegram, whatever it says.
-                Err(_) if ell_check(trial) => secured.copy_from_slice(trial),
+                Err(_) if keys.takes_decrypted() && ell_check(trial) => {
+                    secured.copy_from_slice(trial)
+                }
                 Err(refusal) => {
                     secured.fill(0);
                     return Err(refusal);

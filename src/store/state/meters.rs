@@ -129,7 +129,8 @@ impl Meter {
             // kept.
             let is_full = self.recent.len() >= RECENT_MIN;
             let oldest = self.recent.front().filter(|_| is_full);
-            let is_before = oldest.is_some_and(|(_, oldest)| mark.at_utc_s < *oldest);
+            // Others of the oldest one's second may have made room.
+            let is_before = oldest.is_some_and(|(_, oldest)| mark.at_utc_s <= *oldest);
             let is_crowded = self.recent.len() >= RECENT_MAX;
             return match is_before || is_crowded {
                 true => Seen::Forgotten,
