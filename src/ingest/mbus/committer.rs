@@ -11,10 +11,12 @@ use crate::store::state::meters::Mark;
 
 /// A frame that the log has.
 #[derive(Debug)]
-struct Waiting {
-    underway: Underway,
-    meter: TerminalId,
-    mark: Mark,
+pub(super) struct Waiting {
+    pub(super) underway: Underway,
+    pub(super) meter: TerminalId,
+    pub(super) mark: Mark,
+    /// Whether anybody may have made its meter up, which was not known.
+    pub(super) is_made_up: bool,
 }
 
 /// A frame whose fate is known.
@@ -22,6 +24,8 @@ struct Waiting {
 pub(super) struct Settled {
     pub(super) meter: TerminalId,
     pub(super) mark: Mark,
+    /// [`Waiting::is_made_up`].
+    pub(super) is_made_up: bool,
     /// Whether it is durable, and folded.
     pub(super) is_durable: bool,
 }
@@ -67,19 +71,21 @@ impl Committer {
         Ok(committer)
     }
 
-    pub(super) fn wait_for(&self, underway: Underway, meter: TerminalId, mark: Mark, urgent: bool) {
+    pub(super) fn wait_for(&self, waiting: Waiting, urgent: bool) {
         let sender = if urgent { &self.urgent } else { &self.other };
-        let waiting = Waiting {
-            underway,
+        let Waiting {
             meter,
             mark,
-        };
+            is_made_up,
+            ..
+        } = waiting;
         let sent = sender.as_ref().map(|sender| sender.send(waiting));
         if !matches!(sent, Some(Ok(()))) {
             // The thread has ended by a bug: nobody is to wait for it.
             (self.settle)(Settled {
                 meter,
                 mark,
+                is_made_up,
                 is_durable: false,
             });
         }
@@ -102,12 +108,14 @@ fn settle_all(waiting: &Receiver<Waiting>, settle: &dyn Fn(Settled)) {
         underway,
         meter,
         mark,
+        is_made_up,
     } in waiting
     {
         let is_durable = underway.wait().is_ok();
         settle(Settled {
             meter,
             mark,
+            is_made_up,
             is_durable,
         });
     }

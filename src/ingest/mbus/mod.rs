@@ -13,11 +13,12 @@ mod folded;
 mod opener;
 mod seams;
 mod searcher;
+mod turns;
 mod underway;
 mod verdicts;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::oneshot;
 
@@ -34,8 +35,8 @@ use crate::store::state::meters::{Mark, Seen};
 use crate::time::Clock;
 use crate::wire::mbus::address::Address;
 
-use committer::{Committer, Settled};
-use searcher::{Found, Searcher, Wanted, look_in};
+use committer::{Committer, Settled, Waiting};
+use searcher::{Found, Searcher, Turn, Wanted, look_in};
 use underway::{Place, Underway};
 
 pub use folded::{FoldedFormats, FoldedGateways};
@@ -92,6 +93,8 @@ struct Core {
     parts: MbusParts,
     underway: Underway,
     pending: AtomicUsize,
+    /// Meters that anybody may have made up, of telegrams that are on their way into the log.
+    made_up: AtomicUsize,
 }
 
 impl MbusIntake {
@@ -105,6 +108,7 @@ impl MbusIntake {
             parts,
             underway: Underway::default(),
             pending: AtomicUsize::new(0),
+            made_up: AtomicUsize::new(0),
         });
         let settle = {
             let core = Arc::clone(&core);
@@ -113,11 +117,7 @@ impl MbusIntake {
         let committer = Arc::new(Committer::start(settle)?);
         let search = {
             let (core, committer) = (Arc::clone(&core), Arc::clone(&committer));
-            move |wanted: Wanted, asker, stop: &AtomicBool| {
-                let fresh = &wanted.fresh;
-                let found = look_in(&core.parts.log, fresh.meter, &fresh.mark, stop);
-                core.search(&committer, wanted, asker, found);
-            }
+            move |wanted: Wanted| core.search(&committer, wanted)
         };
         let searcher = Searcher::start(search)?;
         Ok(Self {
@@ -183,10 +183,11 @@ impl MbusIntake {
 
     /// Appends what is new. Whether it is, the log may have to say.
     fn append_if_new(&self, telegram: &Telegram<'_>, (lane, urgent): (Lane, bool), asker: Asker) {
+        let core = &*self.core;
         let Ok(payload) = telegram.encode() else {
             let (id, text) = ("too_long", "the telegram does not fit a frame of the log");
             let text = text.to_owned();
-            return asker.answer(&self.core, Answer::Refused { id, text });
+            return asker.answer(core, Answer::Refused { id, text });
         };
         let fresh = Fresh {
             utility: telegram.utility,
@@ -197,24 +198,36 @@ impl MbusIntake {
             is_proven: is_proven(&telegram.security),
             payload,
         };
-        let Some((wanted, asker)) = self.core.append(&self.committer, fresh, asker, false) else {
-            return;
+        let (utility, meter, mark) = (fresh.utility, fresh.meter, fresh.mark);
+        let mut shard = core.underway.shard(meter);
+        let asker = match shard.join(meter, &mark, asker) {
+            Ok(()) => return,
+            Err((Place::Taken, asker)) => {
+                let sender = Some(telegram.meter);
+                return asker.refuse(core, sender, &Refusal::Replay);
+            }
+            Err((Place::Crowded, asker)) => return asker.answer(core, Answer::Busy),
+            Err((Place::Free, asker)) => asker,
         };
-        match (asker.carriage, wanted.otherwise) {
-            (Carriage::Tcp, _) => {
-                if let Err(asker) = self.searcher.look_for(wanted, asker) {
-                    asker.answer(&self.core, Answer::Busy);
+        match core.parts.state.meters.judge(utility, meter, &mark) {
+            Seen::New => match core.give_to_log(fresh) {
+                Ok(waiting) => {
+                    shard.begin(meter, mark, asker);
+                    drop(shard);
+                    self.committer.wait_for(waiting, urgent);
                 }
-            }
-            // Nobody hears what becomes of a datagram, so that a search is not worth its cost.
-            (Carriage::Udp, Seen::Forgotten) => {
-                let fresh = wanted.fresh;
-                // Searched or not, it is appended now.
-                let _none = self.core.append(&self.committer, fresh, asker, true);
-            }
-            (Carriage::Udp, otherwise) => {
-                let sender = Some(wanted.fresh.sender());
-                asker.refuse(&self.core, sender, &refusal_of(otherwise));
+                Err(answer) => asker.answer(core, answer),
+            },
+            Seen::Copy => asker.answer(core, Answer::Durable { is_copy: true }),
+            Seen::Unsigned => asker.refuse(core, Some(telegram.meter), &Refusal::MacMissing),
+            otherwise => {
+                // Copies that come meanwhile wait for the same search.
+                let wanted = Wanted::new(asker.gateway.clone(), fresh, otherwise);
+                shard.begin(meter, mark, asker);
+                drop(shard);
+                if let Err(wanted) = self.searcher.look_for(wanted) {
+                    core.end_with(wanted.fresh.meter, &wanted.fresh.mark, &Answer::Busy);
+                }
             }
         }
     }
@@ -232,59 +245,26 @@ struct Fresh {
     payload: Vec<u8>,
 }
 
-impl Fresh {
-    const fn sender(&self) -> Address {
-        Address::from_link_order(self.meter.octets())
-    }
-}
-
 impl Core {
-    /// Appends a telegram if it is new, or answers. Gives it back if only the log knows whether it
-    /// is durable, unless the log `was_searched`.
-    fn append(
-        &self,
-        committer: &Committer,
-        fresh: Fresh,
-        asker: Asker,
-        was_searched: bool,
-    ) -> Option<(Wanted, Asker)> {
-        let (utility, meter, mark) = (fresh.utility, fresh.meter, fresh.mark);
-        let mut shard = self.underway.shard(meter);
-        let asker = match shard.join(meter, &mark, asker) {
-            Ok(()) => return None,
-            Err((Place::Taken, asker)) => {
-                asker.refuse(self, Some(fresh.sender()), &Refusal::Replay);
-                return None;
-            }
-            Err((Place::Crowded, asker)) => {
-                asker.answer(self, Answer::Busy);
-                return None;
-            }
-            Err((Place::Free, asker)) => asker,
-        };
-        let meters = &self.parts.state.meters;
-        match meters.judge(utility, meter, &mark) {
-            Seen::New => {}
-            Seen::Copy => {
-                asker.answer(self, Answer::Durable { is_copy: true });
-                return None;
-            }
-            Seen::Forgotten if was_searched => {}
-            otherwise => return Some((Wanted { fresh, otherwise }, asker)),
-        }
+    /// Gives a telegram to the log, or says why that cannot be.
+    fn give_to_log(&self, fresh: Fresh) -> Result<Waiting, Answer> {
         // Meters with a key are as many as the ring has; of the others anybody can make up some.
-        let may_be_made_up = !fresh.is_proven && !meters.knows(utility, meter);
-        if may_be_made_up && meters.len() >= self.parts.meters_max {
-            let text = "mbus.meters_max meters are known, and this is another".to_owned();
-            let id = "too_many_meters";
-            asker.answer(self, Answer::Refused { id, text });
-            return None;
+        let meters = &self.parts.state.meters;
+        let is_made_up = !fresh.is_proven && !meters.knows(fresh.utility, fresh.meter);
+        if is_made_up {
+            let underway = self.made_up.fetch_add(1, Ordering::AcqRel);
+            if meters.len().saturating_add(underway) >= self.parts.meters_max {
+                self.made_up.fetch_sub(1, Ordering::AcqRel);
+                let text = "mbus.meters_max meters are known, and this is another".to_owned();
+                let id = "too_many_meters";
+                return Err(Answer::Refused { id, text });
+            }
         }
         let append = Append {
             kind: KIND_TELEGRAM,
             lanes: fresh.lane.into(),
             urgent: fresh.urgent,
-            terminal: Some(meter),
+            terminal: Some(fresh.meter),
             payload: fresh.payload,
             guard: None,
             ticket: None,
@@ -292,31 +272,79 @@ impl Core {
         match self.parts.log.append_later(append) {
             Ok(underway) => {
                 self.pending.fetch_add(1, Ordering::AcqRel);
-                shard.begin(meter, mark, asker);
-                drop(shard);
-                committer.wait_for(underway, meter, mark, fresh.urgent);
+                Ok(Waiting {
+                    underway,
+                    meter: fresh.meter,
+                    mark: fresh.mark,
+                    is_made_up,
+                })
             }
-            Err(error) => asker.answer(self, answer_of(error.why)),
+            Err(error) => {
+                self.forget_made_up(is_made_up);
+                Err(answer_of(error.why))
+            }
         }
-        None
     }
 
-    /// Tells whoever brought a telegram that only the log can know whether it is durable, and
-    /// appends it if it is not and may be.
-    fn search(&self, committer: &Committer, wanted: Wanted, asker: Asker, found: Found) {
-        match (found, wanted.otherwise) {
-            (Found::Durable, _) => asker.answer(self, Answer::Durable { is_copy: true }),
-            (Found::Unknown, _) => asker.answer(self, Answer::Busy),
-            (Found::Absent, Seen::Forgotten) => {
-                // Meanwhile its counter may have been used; then it is refused by that name.
-                if let Some((wanted, asker)) = self.append(committer, wanted.fresh, asker, true) {
-                    let sender = Some(wanted.fresh.sender());
-                    asker.refuse(self, sender, &refusal_of(wanted.otherwise));
-                }
+    fn forget_made_up(&self, is_made_up: bool) {
+        self.made_up
+            .fetch_sub(usize::from(is_made_up), Ordering::AcqRel);
+    }
+
+    /// Looks for a telegram in a part of the log. Once that says whether it is durable, whoever
+    /// brought it is told, or it is appended.
+    fn search(&self, committer: &Committer, mut wanted: Wanted) -> Turn {
+        let newest = self.parts.state.meters.applied(wanted.fresh.meter);
+        let Some(found) = look_in(&self.parts.log, newest, &mut wanted) else {
+            return Turn::GoesOn(wanted);
+        };
+        let Wanted {
+            fresh, otherwise, ..
+        } = wanted;
+        let (meter, mark) = (fresh.meter, fresh.mark);
+        match (found, otherwise) {
+            (Found::Durable, _) => self.end_with(meter, &mark, &Answer::Durable { is_copy: true }),
+            (Found::Unknown, _) => self.end_with(meter, &mark, &Answer::Busy),
+            (Found::Absent, Seen::Forgotten) => self.append_what_is_absent(committer, fresh),
+            (Found::Absent, otherwise) => self.end_refused(meter, &mark, otherwise),
+        }
+        Turn::Over
+    }
+
+    /// Appends a telegram that the log has not. Meanwhile its counter may have been used.
+    fn append_what_is_absent(&self, committer: &Committer, fresh: Fresh) {
+        let (meter, mark, urgent) = (fresh.meter, fresh.mark, fresh.urgent);
+        let shard = self.underway.shard(meter);
+        let seen = self.parts.state.meters.judge(fresh.utility, meter, &mark);
+        let appended = match seen {
+            Seen::New | Seen::Forgotten => self.give_to_log(fresh),
+            Seen::Copy => Err(Answer::Durable { is_copy: true }),
+            Seen::Replay | Seen::TooOld | Seen::Unsigned => {
+                drop(shard);
+                return self.end_refused(meter, &mark, seen);
             }
-            (Found::Absent, otherwise) => {
-                asker.refuse(self, Some(wanted.fresh.sender()), &refusal_of(otherwise));
-            }
+        };
+        drop(shard);
+        match appended {
+            Ok(waiting) => committer.wait_for(waiting, urgent),
+            Err(answer) => self.end_with(meter, &mark, &answer),
+        }
+    }
+
+    /// Tells all who wait for a telegram the same.
+    fn end_with(&self, meter: TerminalId, mark: &Mark, answer: &Answer) {
+        let askers = self.underway.shard(meter).end(meter, mark);
+        for asker in askers {
+            asker.answer(self, answer.clone());
+        }
+    }
+
+    /// Refuses a telegram to all who wait for it.
+    fn end_refused(&self, meter: TerminalId, mark: &Mark, seen: Seen) {
+        let sender = Some(Address::from_link_order(meter.octets()));
+        let askers = self.underway.shard(meter).end(meter, mark);
+        for asker in askers {
+            asker.refuse(self, sender, &refusal_of(seen));
         }
     }
 
@@ -327,6 +355,7 @@ impl Core {
             .shard(settled.meter)
             .end(settled.meter, &settled.mark);
         self.pending.fetch_sub(1, Ordering::AcqRel);
+        self.forget_made_up(settled.is_made_up);
         for (place, asker) in askers.into_iter().enumerate() {
             let answer = if settled.is_durable {
                 Answer::Durable { is_copy: place > 0 }
@@ -366,6 +395,7 @@ impl Asker {
 const fn refusal_of(seen: Seen) -> Refusal {
     match seen {
         Seen::TooOld => Refusal::TooOld,
+        Seen::Unsigned => Refusal::MacMissing,
         Seen::New | Seen::Copy | Seen::Replay | Seen::Forgotten => Refusal::Replay,
     }
 }

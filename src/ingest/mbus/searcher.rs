@@ -3,33 +3,59 @@
 //!
 //! A gateway that was away for days sends again what others have sent meanwhile: more than the
 //! table of meters has digests for. Whether such a telegram is durable, the log alone knows. One
-//! thread looks for them, one after the other.
+//! thread looks for them, a part of the log at a time, and turns to the next utility and gateway
+//! after each part: a long search delays nobody but whoever asked for it.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-use super::{Asker, Fresh};
-use crate::model::{Telegram, TerminalId};
+use parking_lot::{Condvar, Mutex};
+
+use super::Fresh;
+use super::turns::Turns;
+use crate::model::{Lsn, Telegram};
+use crate::net::mbus::contract::Gateway;
 use crate::store::log::{CommitLog, Walk};
 use crate::store::state::fold::KIND_TELEGRAM;
-use crate::store::state::meters::{Mark, Seen};
+use crate::store::state::meters::{Mark, SPAN_S, Seen};
 
-/// Telegrams that may wait to be looked for. Beyond them their gateways are told to come back.
-const QUEUE_MAX: usize = 1_024;
-/// Frames of a meter that are read for one telegram, at most.
-const FRAMES_MAX: usize = 4_096;
-/// Segments whose index is looked at for one telegram, at most.
-const SEGMENTS_MAX: usize = 64;
+/// Telegrams of one gateway that may wait to be looked for: twice the lines that a connection has
+/// under way. Beyond them it is told to come back.
+const WAITING_MAX: usize = 256;
+/// Frames that are read in one turn, at most.
+const FRAMES_A_TURN: usize = 1_024;
+/// Segments whose index is looked at in one turn, at most.
+const SEGMENTS_A_TURN: usize = 64;
+/// Frames of a meter that are read for one telegram with a counter, at most.
+const COUNTED_MAX: usize = 65_536;
+/// By how much, in seconds, the times of receipt of frames may be out of order, or a gateway's clock
+/// be ahead.
+const DISORDER_S: u32 = 3_600;
 
 /// A telegram that is looked for.
 #[derive(Debug)]
 pub(super) struct Wanted {
+    pub(super) gateway: Gateway,
     pub(super) fresh: Fresh,
     /// What it is if it is not found.
     pub(super) otherwise: Seen,
+    /// From here on the log was looked through.
+    before: Option<Lsn>,
+    /// Frames of its meter that were read.
+    read: usize,
+}
+
+impl Wanted {
+    pub(super) const fn new(gateway: Gateway, fresh: Fresh, otherwise: Seen) -> Self {
+        Self {
+            gateway,
+            fresh,
+            otherwise,
+            before: None,
+            read: 0,
+        }
+    }
 }
 
 /// What the log says of a telegram.
@@ -37,55 +63,75 @@ pub(super) struct Wanted {
 pub(super) enum Found {
     /// It has a copy.
     Durable,
-    /// It has none, as far as it was looked through.
+    /// It has none.
     Absent,
     /// It cannot be read now.
     Unknown,
 }
 
+/// What came of a turn.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// The search is over.
+    Over,
+    /// It goes on.
+    GoesOn(Wanted),
+}
+
+/// What waits, and whether the thread is to end.
+#[derive(Debug)]
+struct Queue {
+    turns: Turns<Wanted>,
+    is_ending: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
 /// The thread.
 #[derive(Debug)]
 pub(super) struct Searcher {
-    queue: Option<SyncSender<(Wanted, Asker)>>,
+    shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
-    stop: Arc<AtomicBool>,
 }
 
 impl Searcher {
-    /// `search` is given one after the other, with what is set when it has to end.
-    pub(super) fn start(
-        search: impl FnMut(Wanted, Asker, &AtomicBool) + Send + 'static,
-    ) -> io::Result<Self> {
-        let (queue, wanted) = sync_channel(QUEUE_MAX);
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopping = Arc::clone(&stop);
+    /// `search` is given one after the other.
+    pub(super) fn start(search: impl FnMut(Wanted) -> Turn + Send + 'static) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            queue: Mutex::new(Queue {
+                turns: Turns::new(WAITING_MAX),
+                is_ending: false,
+            }),
+            changed: Condvar::new(),
+        });
+        let with_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("mbus-search".to_owned());
-        let thread = thread.spawn(move || search_all(&wanted, &stopping, search))?;
+        let thread = thread.spawn(move || search_all(&with_thread, search))?;
         Ok(Self {
-            queue: Some(queue),
+            shared,
             thread: Some(thread),
-            stop,
         })
     }
 
-    /// Gives the asker back if there is no room.
-    pub(super) fn look_for(&self, wanted: Wanted, asker: Asker) -> Result<(), Asker> {
-        let Some(queue) = &self.queue else {
-            return Err(asker);
-        };
-        queue
-            .try_send((wanted, asker))
-            .map_err(|error| match error {
-                TrySendError::Full((_, asker)) | TrySendError::Disconnected((_, asker)) => asker,
-            })
+    /// Gives the telegram back if there is no room.
+    pub(super) fn look_for(&self, wanted: Wanted) -> Result<(), Box<Wanted>> {
+        let name = Arc::clone(&wanted.gateway.name);
+        let of = (wanted.gateway.utility, &name);
+        let pushed = self.shared.queue.lock().turns.push(of, wanted);
+        self.shared.changed.notify_one();
+        pushed.map_err(Box::new)
     }
 }
 
 impl Drop for Searcher {
-    /// What still waits is not looked for: whoever asked hears that there is no room now.
+    /// What still waits is not looked for: its gateways hear nothing of it.
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.queue = None;
+        self.shared.queue.lock().is_ending = true;
+        self.shared.changed.notify_all();
         if let Some(thread) = self.thread.take() {
             // A panic was told when it happened.
             thread.join().ok();
@@ -93,37 +139,78 @@ impl Drop for Searcher {
     }
 }
 
-fn search_all(
-    wanted: &Receiver<(Wanted, Asker)>,
-    stop: &AtomicBool,
-    mut search: impl FnMut(Wanted, Asker, &AtomicBool),
-) {
-    for (wanted, asker) in wanted {
-        if !stop.load(Ordering::Relaxed) {
-            search(wanted, asker, stop);
+fn search_all(shared: &Shared, mut search: impl FnMut(Wanted) -> Turn) {
+    while let Some(wanted) = next(shared) {
+        if let Turn::GoesOn(wanted) = search(wanted) {
+            let name = Arc::clone(&wanted.gateway.name);
+            let of = (wanted.gateway.utility, &name);
+            shared.queue.lock().turns.push_begun(of, wanted);
         }
     }
 }
 
-/// Whether the log has a copy of a telegram.
-pub(super) fn look_in(log: &CommitLog, meter: TerminalId, mark: &Mark, stop: &AtomicBool) -> Found {
+/// Waits for what is next; none at the end.
+fn next(shared: &Shared) -> Option<Wanted> {
+    let mut queue = shared.queue.lock();
+    loop {
+        if queue.is_ending {
+            return None;
+        }
+        if let Some(wanted) = queue.turns.pop() {
+            return Some(wanted);
+        }
+        shared.changed.wait(&mut queue);
+    }
+}
+
+/// Looks for a copy of a telegram in a part of the log. `newest` is its meter's last frame, if it
+/// is known. None if more of the log has to be looked through.
+pub(super) fn look_in(log: &CommitLog, newest: Option<Lsn>, wanted: &mut Wanted) -> Option<Found> {
     let walk = Walk {
-        segments_max: SEGMENTS_MAX,
-        frames_max: FRAMES_MAX,
+        newest: newest.filter(|_| wanted.before.is_none()),
+        segments_max: SEGMENTS_A_TURN,
+        frames_max: FRAMES_A_TURN,
         ..Walk::default()
     };
-    for frame in log.walk(meter, walk) {
+    let Fresh {
+        utility,
+        meter,
+        mark,
+        ..
+    } = &wanted.fresh;
+    let mut frames = log.walk(*meter, walk);
+    if let Some(before) = wanted.before {
+        frames = frames.before(before);
+    }
+    for frame in &mut frames {
         let Ok(frame) = frame else {
-            return Found::Unknown;
+            return Some(Found::Unknown);
         };
-        if stop.load(Ordering::Relaxed) {
-            return Found::Unknown;
-        }
         let telegram = Telegram::decode(&frame.payload).ok();
-        let known = telegram.filter(|_| frame.kind == KIND_TELEGRAM);
-        if known.is_some_and(|known| mark.is_copy_of(&Mark::of(&known))) {
-            return Found::Durable;
+        let own = telegram.filter(|one| frame.kind == KIND_TELEGRAM && one.utility == *utility);
+        let Some(known) = own else {
+            continue;
+        };
+        if mark.is_copy_of(&Mark::of(&known)) {
+            return Some(Found::Durable);
+        }
+        wanted.read = wanted.read.saturating_add(1);
+        if is_past(mark, &known) || mark.counter.is_some() && wanted.read >= COUNTED_MAX {
+            return Some(Found::Absent);
         }
     }
-    Found::Absent
+    match frames.cut_at() {
+        Some(at) => {
+            wanted.before = Some(at);
+            None
+        }
+        None => Some(Found::Absent),
+    }
+}
+
+/// Whether a telegram was received so long before another was heard that neither it nor one before
+/// it can be a copy. With a counter a copy is one whenever it came.
+fn is_past(mark: &Mark, known: &Telegram<'_>) -> bool {
+    let heard = u64::from(mark.at_utc_s.saturating_sub(SPAN_S + DISORDER_S));
+    mark.counter.is_none() && known.received_utc_ms / 1_000 < heard
 }

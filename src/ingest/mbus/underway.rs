@@ -1,4 +1,4 @@
-//! Telegrams that are on their way into the log, with all who wait for them.
+//! Telegrams that are looked for in the log or on their way into it, with all who wait for them.
 
 use std::collections::HashMap;
 
@@ -87,7 +87,7 @@ impl Shard<'_> {
         Err((place, asker))
     }
 
-    /// Notes a telegram whose frame was given to the log.
+    /// Notes a telegram that is looked for, or whose frame was given to the log.
     pub(super) fn begin(&mut self, meter: TerminalId, mark: Mark, asker: Asker) {
         let askers = vec![asker];
         self.0
@@ -96,7 +96,7 @@ impl Shard<'_> {
             .push(Entry { mark, askers });
     }
 
-    /// Forgets a telegram whose frame is settled. Gives all who wait for it.
+    /// Forgets a telegram of which it is known what became of it. Gives all who wait for it.
     pub(super) fn end(&mut self, meter: TerminalId, mark: &Mark) -> Vec<Asker> {
         let Some(entries) = self.0.get_mut(&meter) else {
             return Vec::new();

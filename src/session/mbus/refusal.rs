@@ -32,7 +32,7 @@ pub enum Refusal {
     WrongKey,
     /// It came in clear, and the meter's policy wants it encrypted.
     ClearNotAllowed,
-    /// A mode that demands a MAC came without one.
+    /// It came without a MAC: its mode demands one, or the meter's telegrams of this mode have one.
     MacMissing,
     /// The counter was used already, in another telegram.
     Replay,
@@ -124,7 +124,7 @@ impl fmt::Display for Refusal {
             Self::ClearNotAllowed => {
                 f.write_str("it came in clear, and the meter's telegrams must be encrypted")
             }
-            Self::MacMissing => f.write_str("the mode demands a MAC, and none came"),
+            Self::MacMissing => f.write_str("its mode or its meter demands a MAC, and none came"),
             Self::Replay => f.write_str("its counter was used by another telegram"),
             Self::TooOld => f.write_str("its counter is older than the window"),
         }

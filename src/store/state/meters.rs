@@ -23,7 +23,13 @@
 //! Each version of each key has a sliding window, [`ReplayWindow`]. A counter that is in it and was
 //! not seen is new, however late it comes. One that was seen in a telegram whose digest is not kept
 //! any more, and one before the window, is not: whoever asks then looks in the log whether it is a
-//! copy, and refuses it if it is none.
+//! copy, and refuses it if it is none. A window that made room for another key's leaves its highest
+//! counter behind: up to there the log knows.
+//!
+//! # MACs of mode 5
+//!
+//! Without a MAC a telegram of mode 5 has no counter, and one that had both can be stripped of them
+//! by whoever hears it. Of a meter that has sent MACs in mode 5, none without is taken.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,6 +43,9 @@ use crate::session::mbus::{KeyName, ReplayWindow, Verdict, Verified};
 
 /// Windows of a meter at most; the one that was used longest ago makes room.
 pub const WINDOWS_MAX: usize = 4;
+/// Windows that made room, of whose keys the highest counter is kept, at most: more than a ring can
+/// have keys of a meter.
+pub const FLOORS_MAX: usize = 64;
 /// Digests of a meter that are kept however old they are.
 pub const RECENT_MIN: usize = 32;
 /// Digests of a meter at most: all of the last [`SPAN_S`] of one that sends every 16 seconds.
@@ -59,6 +68,8 @@ pub struct Mark {
     pub at_utc_s: u32,
     /// Its key and counter, if a MAC under that key holds.
     pub counter: Option<(KeyName, u32)>,
+    /// Of a telegram of mode 5 whether it has a MAC.
+    pub mac_of_mode_5: Option<bool>,
 }
 
 impl Mark {
@@ -72,6 +83,7 @@ impl Mark {
             digest: telegram.digest,
             at_utc_s: u32::try_from(telegram.at_utc_ms() / 1_000).unwrap_or(u32::MAX),
             counter: counter.filter(|_| is_counted),
+            mac_of_mode_5: (security.mode == 5).then_some(is_counted),
         }
     }
 
@@ -96,6 +108,8 @@ pub enum Seen {
     TooOld,
     /// It was heard before all that is kept of the meter: the log knows.
     Forgotten,
+    /// It has no MAC, and others of the meter in its mode have.
+    Unsigned,
 }
 
 /// One meter.
@@ -107,6 +121,10 @@ pub(super) struct Meter {
     pub(super) last_contact_utc_s: u32,
     /// The one that was used last stands last.
     pub(super) windows: Vec<(KeyName, ReplayWindow)>,
+    /// The highest counters of windows that made room, the one that did last at the end.
+    pub(super) floors: Vec<(KeyName, u32)>,
+    /// Whether it has sent a MAC in mode 5.
+    pub(super) signs_mode_5: bool,
     /// Digests and when each was heard, the one that was heard last at the end.
     pub(super) recent: VecDeque<(u64, u32)>,
 }
@@ -118,11 +136,15 @@ impl Meter {
                 digest: *digest,
                 at_utc_s: *at_utc_s,
                 counter: None,
+                mac_of_mode_5: None,
             };
             mark.is_copy_of(&known)
         };
         if self.recent.iter().any(is_copy) {
             return Seen::Copy;
+        }
+        if self.signs_mode_5 && mark.mac_of_mode_5 == Some(false) {
+            return Seen::Unsigned;
         }
         let Some((key, counter)) = mark.counter else {
             // Either it was heard before all that is kept, or more came within the hour than can be
@@ -139,9 +161,10 @@ impl Meter {
         };
         let window = self.windows.iter().find(|(of, _)| *of == key);
         let verdict = window.map(|(_, window)| window.check(counter, short(mark.digest)));
+        let floor = self.floors.iter().find(|(of, _)| *of == key);
+        let is_below = floor.is_some_and(|(_, highest)| counter <= *highest);
         match verdict {
-            // Its window may have made room for another key's.
-            None if self.windows.len() >= WINDOWS_MAX => Seen::Forgotten,
+            None | Some(Verdict::Fresh) if is_below => Seen::Forgotten,
             None | Some(Verdict::Fresh) => Seen::New,
             Some(Verdict::Copy | Verdict::Replay) => Seen::Replay,
             Some(Verdict::TooOld) => Seen::TooOld,
@@ -162,6 +185,7 @@ impl Meter {
         {
             self.recent.pop_front();
         }
+        self.signs_mode_5 |= mark.mac_of_mode_5 == Some(true);
         let Some((key, counter)) = mark.counter else {
             return;
         };
@@ -171,9 +195,21 @@ impl Meter {
         // One before the window was new when it was judged, and moves nothing.
         window.accept(counter, short(mark.digest));
         if self.windows.len() >= WINDOWS_MAX {
-            self.windows.remove(0);
+            let (of, window) = self.windows.remove(0);
+            self.note_floor(of, window.highest().unwrap_or_default());
         }
         self.windows.push((key, window));
+    }
+
+    /// Notes up to where the counters of a key are not known one by one any more.
+    fn note_floor(&mut self, key: KeyName, highest: u32) {
+        let known = self.floors.iter().position(|(of, _)| *of == key);
+        let known = known.map(|place| self.floors.remove(place).1);
+        if self.floors.len() >= FLOORS_MAX {
+            self.floors.remove(0);
+        }
+        let highest = known.map_or(highest, |known| known.max(highest));
+        self.floors.push((key, highest));
     }
 }
 

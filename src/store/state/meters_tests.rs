@@ -19,6 +19,7 @@ fn counted(digest: u64, counter: u32) -> Mark {
         digest,
         at_utc_s: 0,
         counter: Some((key(0), counter)),
+        mac_of_mode_5: None,
     }
 }
 
@@ -63,6 +64,7 @@ fn a_copy_is_known_by_its_digest_and_without_a_counter_only_for_some_time() {
         digest: 8,
         at_utc_s,
         counter: None,
+        mac_of_mode_5: None,
     };
     meter.note(&clear(10_000));
     assert_eq!(meter.judge(&clear(10_000 + SPAN_S)), Seen::Copy);
@@ -76,6 +78,7 @@ fn a_backlog_without_counters_is_looked_for_and_pushes_nothing_newer_out() {
         digest: u64::from(number),
         at_utc_s: number * 4_000,
         counter: None,
+        mac_of_mode_5: None,
     };
     let mut meter = Meter::default();
     (100..200).for_each(|number| meter.note(&heard(number)));
@@ -94,6 +97,7 @@ fn all_copies_of_an_hour_are_known_of_a_meter_that_sends_every_16_seconds() {
         digest: u64::from(number),
         at_utc_s,
         counter: None,
+        mac_of_mode_5: None,
     };
     let mut meter = Meter::default();
     (0..1_000).for_each(|number| meter.note(&heard(number, 16 * number)));
@@ -111,28 +115,70 @@ fn all_copies_of_an_hour_are_known_of_a_meter_that_sends_every_16_seconds() {
 }
 
 #[test]
-fn a_key_whose_window_made_room_is_looked_for_in_the_log() {
+fn counters_of_a_key_whose_window_made_room_are_looked_for_up_to_the_highest() {
     let mut meter = Meter::default();
     let of = |version: u8, counter| Mark {
         counter: Some((key(version), counter)),
-        ..counted(u64::from(version), 0)
+        ..counted(1_000 * u64::from(version) + u64::from(counter), 0)
     };
-    (0..4).for_each(|version| meter.note(&of(version, 7)));
-    assert_eq!(
-        meter.judge(&Mark {
-            digest: 99,
-            ..of(0, 7)
-        }),
-        Seen::Replay
-    );
+    let forged = |counter| Mark {
+        digest: 99,
+        ..of(0, counter)
+    };
+    (0..4).for_each(|version| meter.note(&of(version, 700)));
+    assert_eq!(meter.judge(&forged(700)), Seen::Replay);
     meter.note(&of(4, 7));
-    assert_eq!(
-        meter.judge(&Mark {
-            digest: 99,
-            ..of(0, 7)
-        }),
-        Seen::Forgotten
-    );
+    assert_eq!(meter.judge(&forged(700)), Seen::Forgotten);
+    assert_eq!(meter.judge(&forged(701)), Seen::New);
+    // A late one of its counters makes another window, which knows no more than that.
+    meter.note(&of(0, 650));
+    assert_eq!(meter.judge(&of(0, 650)), Seen::Copy);
+    for counter in [600, 649, 651, 700] {
+        assert_eq!(meter.judge(&forged(counter)), Seen::Forgotten, "{counter}");
+    }
+    assert_eq!(meter.judge(&forged(701)), Seen::New);
+}
+
+#[test]
+fn of_a_meter_that_signs_in_mode_5_nothing_unsigned_in_that_mode_is_taken() {
+    let mut meter = Meter::default();
+    let signed = Mark {
+        mac_of_mode_5: Some(true),
+        ..counted(1, 1)
+    };
+    let stripped = Mark {
+        digest: 2,
+        counter: None,
+        mac_of_mode_5: Some(false),
+        at_utc_s: 0,
+    };
+    assert_eq!(meter.judge(&stripped), Seen::New);
+    meter.note(&signed);
+    assert_eq!(meter.judge(&stripped), Seen::Unsigned);
+    // In another mode it may go without.
+    let other = Mark {
+        mac_of_mode_5: None,
+        ..stripped
+    };
+    assert_eq!(meter.judge(&other), Seen::New);
+}
+
+#[test]
+fn a_copy_of_the_oldest_digest_s_second_is_looked_for() {
+    let heard = |number: u32, at_utc_s| Mark {
+        digest: u64::from(number),
+        at_utc_s,
+        counter: None,
+        mac_of_mode_5: None,
+    };
+    let mut meter = Meter::default();
+    for number in 0..60 {
+        meter.note(&heard(number, number / 3 * 7_200));
+    }
+    for number in 0..60 {
+        let seen = meter.judge(&heard(number, number / 3 * 7_200));
+        assert_ne!(seen, Seen::New, "{number}");
+    }
 }
 
 #[test]

@@ -35,8 +35,9 @@ use block::{BLOCK_MAX, BlockReader, BlockWriter, Counts, Kind};
 
 /// The version of the files that are written.
 const VERSION: u16 = 4;
-/// The oldest version whose formats of compact frames are each utility's own.
-const FORMATS_VERSION: u16 = 4;
+/// The oldest version whose formats of compact frames are each utility's own, and whose meters have
+/// floors of counters.
+const MBUS_VERSION: u16 = 4;
 /// The oldest version of files that are read: it knows no customer numbers.
 const OLDEST_VERSION: u16 = 1;
 /// What a file that could not be used is called from then on, so that it counts no more.
@@ -517,10 +518,10 @@ fn read(path: &Path, position: Lsn, fs: &dyn Fs) -> Result<Read, FileError> {
                 customers::read(content, &table).ok_or(FileError::Damaged { at })?;
             }
             (Kind::Meters, content) => {
-                meters::read(content, &meters).ok_or(FileError::Damaged { at })?;
+                meters::read(version, content, &meters).ok_or(FileError::Damaged { at })?;
             }
             // Whose they are is not in older files: meters teach them again.
-            (Kind::Formats, _) if version < FORMATS_VERSION => {}
+            (Kind::Formats, _) if version < MBUS_VERSION => {}
             (Kind::Formats, part) => {
                 let (utility, part) = part.split_first_chunk().ok_or(FileError::Damaged { at })?;
                 let octets = formats.entry(UtilityId::new(*utility)).or_default();

@@ -6,27 +6,32 @@
 //! u64  applied                           digests, each: u64 digest, u32 heard, UTC seconds
 //! u32  last contact, UTC seconds
 //! u8   windows, at most 4
-//! u8   digests, at most 240
+//! u8   digests, at most 240              floors, each: u8 key number, u8 key version,
+//! u8   floors, at most 64 (since 4)             u32 highest counter
+//! u8   1 if it signs mode 5, else 0 (since 4)
 //! ```
 //!
 //! Windows stand in the order in which they were used last, digests in that in which they were
-//! heard. A block holds whole meters.
+//! heard. A block holds whole meters. Files of version 3 have no floors and no octet after them.
 
 use nom::Parser as _;
 use nom::bytes::complete::take;
-use nom::combinator::map_opt;
+use nom::combinator::{cond, map_opt, verify};
 use nom::multi::count;
 use nom::number::complete::{le_u8, le_u32, le_u64};
 
-use super::super::meters::{Meter, MeterKey, MeterTable, RECENT_MAX, WINDOWS_MAX};
+use super::super::meters::{FLOORS_MAX, Meter, MeterKey, MeterTable, RECENT_MAX, WINDOWS_MAX};
+use super::MBUS_VERSION;
 use crate::keyring::UtilityId;
 use crate::model::Lsn;
 use crate::session::mbus::{KeyId, KeyName, KeyVersion, ReplayWindow};
 
 const WINDOW_LEN: usize = 2 + ReplayWindow::OCTETS;
 const DIGEST_LEN: usize = 12;
+const FLOOR_LEN: usize = 6;
 /// Octets of a meter at most.
-pub(super) const METER_LEN_MAX: usize = 30 + WINDOW_LEN * WINDOWS_MAX + DIGEST_LEN * RECENT_MAX;
+pub(super) const METER_LEN_MAX: usize =
+    32 + WINDOW_LEN * WINDOWS_MAX + DIGEST_LEN * RECENT_MAX + FLOOR_LEN * FLOORS_MAX;
 
 /// Appends a meter.
 pub(super) fn put(out: &mut Vec<u8>, (address, utility): MeterKey, meter: &Meter) {
@@ -35,7 +40,13 @@ pub(super) fn put(out: &mut Vec<u8>, (address, utility): MeterKey, meter: &Meter
     out.extend_from_slice(&utility.octets());
     out.extend_from_slice(&meter.applied.get().to_le_bytes());
     out.extend_from_slice(&meter.last_contact_utc_s.to_le_bytes());
-    out.extend_from_slice(&[short(meter.windows.len()), short(meter.recent.len())]);
+    let counts = [
+        &meter.windows.len(),
+        &meter.recent.len(),
+        &meter.floors.len(),
+    ];
+    out.extend(counts.map(|len| short(*len)));
+    out.push(u8::from(meter.signs_mode_5));
     for (key, window) in &meter.windows {
         out.extend_from_slice(&[key.id.0, key.version.0]);
         out.extend_from_slice(&window.encode());
@@ -44,12 +55,16 @@ pub(super) fn put(out: &mut Vec<u8>, (address, utility): MeterKey, meter: &Meter
         out.extend_from_slice(&digest.to_le_bytes());
         out.extend_from_slice(&at_utc_s.to_le_bytes());
     }
+    for (key, highest) in &meter.floors {
+        out.extend_from_slice(&[key.id.0, key.version.0]);
+        out.extend_from_slice(&highest.to_le_bytes());
+    }
 }
 
 /// Reads the meters of a block into a table. None if its octets are not those of meters.
-pub(super) fn read(mut content: &[u8], table: &MeterTable) -> Option<()> {
+pub(super) fn read(version: u16, mut content: &[u8], table: &MeterTable) -> Option<()> {
     while !content.is_empty() {
-        let (rest, (key, meter)) = meter(content).ok()?;
+        let (rest, (key, meter)) = meter(version, content).ok()?;
         table.restore(key, meter);
         content = rest;
     }
@@ -58,23 +73,38 @@ pub(super) fn read(mut content: &[u8], table: &MeterTable) -> Option<()> {
 
 type Read<'a, T> = nom::IResult<&'a [u8], T>;
 
-fn meter(input: &[u8]) -> Read<'_, (MeterKey, Meter)> {
+fn meter(version: u16, input: &[u8]) -> Read<'_, (MeterKey, Meter)> {
     let eight = |octets: &[u8]| octets.first_chunk::<8>().copied();
     let (input, address) = map_opt(take(8_usize), eight).parse(input)?;
     let (input, utility) = map_opt(take(8_usize), eight).parse(input)?;
     let (input, (applied, last_contact_utc_s)) = (le_u64, le_u32).parse(input)?;
-    let at_most =
-        |most: usize| nom::combinator::verify(le_u8, move |count: &u8| usize::from(*count) <= most);
+    let at_most = |most: usize| verify(le_u8, move |count: &u8| usize::from(*count) <= most);
     let (input, (windows, recent)) = (at_most(WINDOWS_MAX), at_most(RECENT_MAX)).parse(input)?;
+    let has_floors = version >= MBUS_VERSION;
+    let of_floors = (at_most(FLOORS_MAX), verify(le_u8, |flag| *flag <= 1));
+    let (input, of_floors) = cond(has_floors, of_floors).parse(input)?;
+    let (floors, signs_mode_5) = of_floors.unwrap_or_default();
     let (input, windows) = count(window, usize::from(windows)).parse(input)?;
     let (input, recent) = count((le_u64, le_u32), usize::from(recent)).parse(input)?;
+    let (input, floors) = count(floor, usize::from(floors)).parse(input)?;
     let meter = Meter {
         applied: Lsn::new(applied),
         last_contact_utc_s,
         windows,
         recent: recent.into(),
+        floors,
+        signs_mode_5: signs_mode_5 == 1,
     };
     Ok((input, ((address, UtilityId::new(utility)), meter)))
+}
+
+fn floor(input: &[u8]) -> Read<'_, (KeyName, u32)> {
+    let (input, (id, version, highest)) = (le_u8, le_u8, le_u32).parse(input)?;
+    let key = KeyName {
+        id: KeyId(id),
+        version: KeyVersion(version),
+    };
+    Ok((input, (key, highest)))
 }
 
 fn window(input: &[u8]) -> Read<'_, (KeyName, ReplayWindow)> {

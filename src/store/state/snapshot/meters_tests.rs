@@ -48,14 +48,14 @@ fn the_octets_of_a_meter_stay_as_they_are() {
     let digests = [[0; 24].as_slice(), &hex!("0A000000 09000000"), &[0; 32]].concat();
     let window = [hex!("0000 07000000 03").as_slice(), &[0; 15], &digests].concat();
     let expected = [
-        hex!("9315010000003303 676173776F726B73 1000000000000000 10000000 01 02").as_slice(),
+        hex!("9315010000003303 676173776F726B73 1000000000000000 10000000 01 02 00 00").as_slice(),
         &window,
         &hex!("0900000000000000 08000000"),
         &hex!("0A00000000000000 10000000"),
     ];
     assert_eq!(octets, expected.concat());
     let table = MeterTable::default();
-    assert_eq!(read(&octets, &table), Some(()));
+    assert_eq!(read(MBUS_VERSION, &octets, &table), Some(()));
     assert_eq!(content(&table), all);
 }
 
@@ -71,15 +71,48 @@ fn octets_that_were_cut_are_no_meters_and_changed_ones_are_read_or_refused() {
     }
     for end in 1..octets.len() {
         let table = MeterTable::default();
-        assert_eq!(read(&octets[..end], &table), None, "{end}");
+        assert_eq!(read(MBUS_VERSION, &octets[..end], &table), None, "{end}");
     }
     for place in 0..octets.len() {
         for octet in [0, 1, 31, 33, 0xFF] {
             let mut changed = octets.clone();
             changed[place] = octet;
-            let _read = read(&changed, &MeterTable::default());
+            let _read = read(MBUS_VERSION, &changed, &MeterTable::default());
         }
     }
+}
+
+#[test]
+fn floors_of_counters_are_kept_and_a_file_of_version_3_has_none() {
+    let state = State::default();
+    for key in 0..9 {
+        let lsn = 8 * (u64::from(key) + 1);
+        let mut told = telegram(1, 7, lsn, lsn);
+        told.security.mode = 5;
+        told.security.key = told.security.key.map(|name| crate::session::mbus::KeyName {
+            id: KeyId(key),
+            ..name
+        });
+        state.meters.fold(Lsn::new(lsn), &told);
+    }
+    let all = content(&state.meters);
+    let [(address, meter)] = all.as_slice() else {
+        panic!("{all:?}")
+    };
+    assert_eq!((meter.floors.len(), meter.signs_mode_5), (5, true));
+    let mut octets = Vec::new();
+    put(&mut octets, *address, meter);
+    let table = MeterTable::default();
+    assert_eq!(read(MBUS_VERSION, &octets, &table), Some(()));
+    assert_eq!(content(&table), all);
+    // Without the two octets and the floors it is what version 3 has.
+    octets.truncate(octets.len() - FLOOR_LEN * 5);
+    octets.drain(30..32);
+    let table = MeterTable::default();
+    assert_eq!(read(3, &octets, &table), Some(()));
+    let (_, old) = &content(&table)[0];
+    assert_eq!((old.floors.len(), old.signs_mode_5), (0, false));
+    assert_eq!((&old.windows, &old.recent), (&meter.windows, &meter.recent));
 }
 
 proptest! {
