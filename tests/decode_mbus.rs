@@ -216,7 +216,7 @@ fn a_damaged_telegram_is_never_read_as_one_without_a_link_layer() {
     assert_eq!(line["error"]["kind"], "block_crc", "{out}");
     // Cut, in format A and without CRCs.
     for cut in [
-        &LIKE_RECORDS[..200],
+        LIKE_RECORDS.split_at(200).0,
         "7844931578563412330304132700000004132700000004",
     ] {
         let (code, out) = decode(&[], &format!("{cut}\n"));

@@ -16,6 +16,7 @@
 #[allow(dead_code, reason = "each test crate uses a part of it")]
 mod running;
 
+mod backlogs;
 mod binary;
 mod connections;
 mod copies;

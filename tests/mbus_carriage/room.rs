@@ -63,6 +63,22 @@ fn no_more_meters_without_a_key_are_known_than_configured() {
     };
     let world = World::with(dir.path(), settings);
     let mut roof = world.connect_as("roof-token");
+    let at_once: Vec<_> = (10..60).map(|meter| line(0, meter, 1)).collect();
+    roof.say(&at_once.concat());
+    let heard: Vec<_> = at_once.iter().map(|_| roof.hear()).collect();
+    let taken = heard.iter().filter(|one| one.starts_with("OK ")).count();
+    assert_eq!(taken, 2, "{heard:?}");
+}
+
+#[test]
+fn a_meter_whose_key_is_known_is_never_shut_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        meters_max: 2,
+        ..Settings::default()
+    };
+    let world = World::with(dir.path(), settings);
+    let mut roof = world.connect_as("roof-token");
     roof.say(&[line(0, 1, 1), line(0, 2, 1)].concat());
     assert_eq!((roof.hear(), roof.hear()), ("OK 1".into(), "OK 2".into()));
     roof.say(&[line(0, 3, 1), line(0, 1, 2), line(7, 3, 1)].concat());

@@ -177,6 +177,7 @@ pub(crate) struct Settings {
     pub(crate) connections_max: usize,
     pub(crate) meters_max: usize,
     pub(crate) failure_burst: u32,
+    pub(crate) segment_bytes: u64,
     pub(crate) tls: Option<tokio_rustls::TlsAcceptor>,
 }
 
@@ -188,6 +189,7 @@ impl Default for Settings {
             connections_max: 64,
             meters_max: 1_000,
             failure_burst: 100,
+            segment_bytes: LogOptions::default().segment_bytes,
             tls: None,
         }
     }
@@ -233,6 +235,7 @@ impl World {
         let options = LogOptions {
             floor_bytes: 0,
             urgent_floor_bytes: 0,
+            segment_bytes: settings.segment_bytes,
             ..LogOptions::default()
         };
         let booted = boot(Arc::new(RealFs), dir, options, 1, LinkKeyring::new()).unwrap();

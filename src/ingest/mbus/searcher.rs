@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::Fresh;
+use super::core::Fresh;
 use super::turns::Turns;
 use crate::model::{Lsn, Telegram};
 use crate::net::mbus::contract::Gateway;
@@ -29,8 +29,8 @@ const FRAMES_A_TURN: usize = 1_024;
 const SEGMENTS_A_TURN: usize = 64;
 /// Frames of a meter that are read for one telegram with a counter, at most.
 const COUNTED_MAX: usize = 65_536;
-/// By how much, in seconds, the times of receipt of frames may be out of order, or a gateway's clock
-/// be ahead.
+/// By how much, in seconds, the times of receipt of frames may be out of order, or a gateway's
+/// clock be ahead.
 const DISORDER_S: u32 = 3_600;
 
 /// A telegram that is looked for.

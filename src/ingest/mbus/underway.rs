@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::Asker;
+use super::core::Asker;
 use crate::model::TerminalId;
 use crate::store::state::meters::Mark;
 

@@ -89,7 +89,7 @@ fn floors_of_counters_are_kept_and_a_file_of_version_3_has_none() {
         let lsn = 8 * (u64::from(key) + 1);
         let mut told = telegram(1, 7, lsn, lsn);
         told.security.mode = 5;
-        told.security.key = told.security.key.map(|name| crate::session::mbus::KeyName {
+        told.security.key = told.security.key.map(|name| KeyName {
             id: KeyId(key),
             ..name
         });

@@ -1,0 +1,132 @@
+//! What gateways bring late, of which only the log knows whether it is durable.
+
+use kenshin::wire::hex::Hex;
+
+use super::world::{Line, Settings, World, octets};
+
+fn now_s() -> u64 {
+    let now = std::time::SystemTime::now();
+    let now = now.duration_since(std::time::UNIX_EPOCH).unwrap();
+    now.as_secs()
+}
+
+/// A line in clear without a counter, of what a meter says, heard at a time.
+fn heard_at(meter: u8, number: u64, time: u64) -> String {
+    let telegram = Hex(&octets(0, meter, 0, &number.to_be_bytes())).to_string();
+    format!("{{\"telegram\":\"{telegram}\",\"time\":{time}}}\n")
+}
+
+/// What is heard of lines that are said at once.
+fn say_all(gateway: &mut Line, lines: &[String]) -> Vec<String> {
+    let mut heard = Vec::new();
+    for part in lines.chunks(100) {
+        gateway.say(&part.concat());
+        heard.extend(part.iter().map(|_| gateway.hear()));
+    }
+    heard
+}
+
+fn are_new(heard: &[String]) -> bool {
+    let is_new = |one: &String| one.starts_with("OK ") && !one.ends_with("duplicate");
+    heard.iter().all(is_new)
+}
+
+fn are_copies(heard: &[String]) -> bool {
+    heard.iter().all(|one| one.ends_with(" duplicate"))
+}
+
+/// Lines until now, one each twenty seconds: no more in an hour than the table has digests for.
+fn history(meter: u8, numbers: std::ops::Range<u64>) -> Vec<String> {
+    let end = numbers.end;
+    let line = |number| heard_at(meter, number, now_s() - 20 * (end - number));
+    numbers.map(line).collect()
+}
+
+#[test]
+fn a_backlog_that_two_gateways_bring_at_once_is_durable_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path());
+    let mut roof = world.connect_as("roof-token");
+    assert!(are_new(&say_all(&mut roof, &history(1, 0..1_500))));
+    let day_old = now_s() - 90_000;
+    let backlog: Vec<_> = (0..40)
+        .map(|number| heard_at(1, 10_000 + number, day_old + number))
+        .collect();
+    let mut hill = world.connect_as("hill-token");
+    let mut doubled = 0;
+    for line in &backlog {
+        roof.say(line);
+        hill.say(line);
+        let heard = [roof.hear(), hill.hear()];
+        let copies = heard.iter().filter(|one| one.ends_with(" duplicate"));
+        assert!(heard.iter().all(|one| one.starts_with("OK ")), "{heard:?}");
+        doubled += usize::from(copies.count() != 1);
+    }
+    assert_eq!(doubled, 0);
+    assert_eq!(world.kept().len(), 1_540);
+}
+
+#[test]
+fn a_backlog_is_known_behind_more_segments_and_frames_than_one_turn_looks_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        segment_bytes: 16_384,
+        ..Settings::default()
+    };
+    let world = World::with(dir.path(), settings);
+    let mut roof = world.connect_as("roof-token");
+    let old: Vec<_> = (0..60)
+        .map(|n| heard_at(1, n, now_s() - 90_000 + 20 * n))
+        .collect();
+    assert!(are_new(&say_all(&mut roof, &old)));
+    // Segments full of what other meters say, and then more of this one than a turn reads.
+    for meter in 2..60 {
+        let others: Vec<_> = (0..200).map(|n| heard_at(meter, n, now_s())).collect();
+        assert!(are_new(&say_all(&mut roof, &others)));
+    }
+    let segments = std::fs::read_dir(dir.path().join("log")).unwrap().count();
+    assert!(segments > 70, "{segments}");
+    let since = history(1, 500..1_700);
+    assert!(are_new(&say_all(&mut roof, &since)));
+    let mut hill = world.connect_as("hill-token");
+    let heard = say_all(&mut hill, &old);
+    assert!(are_copies(&heard), "{heard:?}");
+    assert!(are_copies(&say_all(&mut hill, &since[..50])));
+}
+
+#[test]
+fn what_another_utility_hears_of_a_meter_does_not_hide_what_this_one_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path());
+    let mut roof = world.connect_as("roof-token");
+    let old: Vec<_> = (0..60)
+        .map(|n| heard_at(1, n, now_s() - 190_000 + 20 * n))
+        .collect();
+    assert!(are_new(&say_all(&mut roof, &old)));
+    let mut city = world.connect_as("city-token");
+    assert!(are_new(&say_all(&mut city, &history(1, 500..5_000))));
+    let heard = say_all(&mut roof, &old);
+    assert!(are_copies(&heard), "{heard:?}");
+}
+
+#[test]
+fn searches_of_one_utility_do_not_stand_before_those_of_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path());
+    let mut roof = world.connect_as("roof-token");
+    assert!(are_new(&say_all(&mut roof, &history(1, 0..3_000))));
+    let mut city = world.connect_as("city-token");
+    assert!(are_new(&say_all(&mut city, &history(2, 0..60))));
+    // A hundred searches through thousands of frames each, and then one through some.
+    let backlog: Vec<_> = (0..100)
+        .map(|n| heard_at(1, 10_000 + n, now_s() - 90_000))
+        .collect();
+    roof.say(&backlog.concat());
+    let first = roof.hear();
+    city.say(&heard_at(2, 10_000, now_s() - 90_000));
+    assert!(are_new(&[city.hear(), first]));
+    let unanswered = world.counts.of("tcp", "durable");
+    assert!(unanswered < 3_000 + 60 + 100 + 1, "{unanswered}");
+    let heard: Vec<_> = (1..100).map(|_| roof.hear()).collect();
+    assert!(are_new(&heard), "{heard:?}");
+}
