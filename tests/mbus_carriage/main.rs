@@ -21,6 +21,7 @@ mod connections;
 mod copies;
 mod datagrams;
 mod kills;
+mod places;
 mod power;
 mod room;
 mod tls;

@@ -12,7 +12,11 @@ pub struct MbusCounters {
     /// Connections that were closed at once, because the configured number was open.
     pub connections_refused: Counter,
     /// Connections that were cut before their gateway was known, to make room for newer ones.
-    pub connections_evicted: Counter,
+    pub evicted_unknown: Counter,
+    /// Connections that made way for a newer one of the same gateway.
+    pub evicted_same_gateway: Counter,
+    /// Connections of a gateway with several that made way for a newcomer.
+    pub evicted_for_newcomer: Counter,
     /// Connections that took too long.
     pub timeouts: Counter,
     /// Connections on which no TLS came about.
@@ -34,8 +38,12 @@ pub struct MbusTotals {
     pub connections_accepted: u64,
     /// See [`MbusCounters::connections_refused`].
     pub connections_refused: u64,
-    /// See [`MbusCounters::connections_evicted`].
-    pub connections_evicted: u64,
+    /// See [`MbusCounters::evicted_unknown`].
+    pub evicted_unknown: u64,
+    /// See [`MbusCounters::evicted_same_gateway`].
+    pub evicted_same_gateway: u64,
+    /// See [`MbusCounters::evicted_for_newcomer`].
+    pub evicted_for_newcomer: u64,
     /// See [`MbusCounters::timeouts`].
     pub timeouts: u64,
     /// See [`MbusCounters::tls_failures`].
@@ -56,7 +64,9 @@ impl MbusCounters {
             connections_open: self.connections_open.get(),
             connections_accepted: self.connections_accepted.get(),
             connections_refused: self.connections_refused.get(),
-            connections_evicted: self.connections_evicted.get(),
+            evicted_unknown: self.evicted_unknown.get(),
+            evicted_same_gateway: self.evicted_same_gateway.get(),
+            evicted_for_newcomer: self.evicted_for_newcomer.get(),
             timeouts: self.timeouts.get(),
             tls_failures: self.tls_failures.get(),
             accept_failures: self.accept_failures.get(),

@@ -18,14 +18,14 @@ use super::connection::{LineLimits, serve};
 use super::contract::{Gateway, Proof, TelegramHandler, Transport};
 use super::counters::MbusCounters;
 use super::gate::{Admissions, Gate};
-use super::places::{Place, Places, Taken};
+use super::places::{Evicted, Place, Places, Taken};
 use super::{tls, udp};
 use crate::crypto::digest::sha256;
 use crate::time::Clock;
 
 /// The pause after a failed accept: for want of descriptors, the next would fail as well.
 const FAILURE_PAUSE: Duration = Duration::from_millis(50);
-/// How often, and after what pause, it is looked whether those who were cut have ended.
+/// How often, and after what pause, it is looked whether those who made way have ended.
 const CUT_ROUNDS: u32 = 200;
 const CUT_PAUSE: Duration = Duration::from_millis(5);
 /// How long TLS may take to come about.
@@ -224,8 +224,12 @@ impl Door {
             };
             counters.connections_accepted.add(1);
             match self.take_place().await {
-                Place::Taken { place, has_cut } => {
-                    counters.connections_evicted.add(u64::from(has_cut));
+                Place::Taken { place, evicted } => {
+                    match evicted {
+                        Some(Evicted::Unknown) => counters.evicted_unknown.add(1),
+                        Some(Evicted::Known) => counters.evicted_for_newcomer.add(1),
+                        None => {}
+                    }
                     self.open(stream, peer, place, acceptor.clone());
                 }
                 Place::None | Place::Later => counters.connections_refused.add(1),
@@ -233,8 +237,8 @@ impl Door {
         }
     }
 
-    /// A place, as soon as those who were cut have given theirs back. Whoever connects meanwhile
-    /// waits in the system.
+    /// A place, as soon as enough of those who made way have given theirs back. Whoever connects
+    /// meanwhile waits in the system.
     async fn take_place(&self) -> Place {
         for _ in 0..CUT_ROUNDS {
             match self.places.take() {
@@ -281,7 +285,7 @@ async fn serve_tls(
     }
     let shaking = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream));
     let shaken = tokio::select! {
-        () = place.cut.cancelled() => return,
+        () = place.has_to_end() => return,
         () = gate.stopping.cancelled() => return,
         shaken = shaking => shaken,
     };
