@@ -110,7 +110,7 @@ impl MbusBound {
         };
         let stream = |key, address: Option<SocketAddr>| {
             let open = |address| {
-                let socket = sockets::tcp(address, BACKLOG)?;
+                let socket = sockets::tcp_that_asks(address, BACKLOG)?;
                 let local = socket.local_addr()?;
                 Ok((socket, local))
             };
