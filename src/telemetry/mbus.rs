@@ -29,6 +29,12 @@ const OTHERS: [&str; 14] = [
 ];
 /// Why a connection made way.
 const EVICTED: [&str; 3] = ["unidentified", "same_gateway", "newcomer"];
+/// Why nothing was looked at of what somebody showed.
+const SENDERS_REFUSED: [&str; 3] = [
+    "too_many_failures",
+    "too_many_failures_on_port",
+    "token_too_long",
+];
 const CARRIAGES: [Carriage; 2] = [Carriage::Tcp, Carriage::Udp];
 
 type Labels = [(&'static str, &'static str); 2];
@@ -58,12 +64,29 @@ fn unknown_gateways(r: &mut Registry) -> Each<Carriage, Counter> {
     Each::register(r, strangers, "carriage", rows)
 }
 
+/// Those who were refused without a look, by carriage and why.
+fn refused_senders(r: &mut Registry) -> Vec<(Carriage, [Counter; 3])> {
+    let family = Family::<Labels, Counter>::default();
+    let help = "Times that nothing was looked at of what an M-Bus sender showed, by reason";
+    r.register("mbus_senders_refused", help, family.clone());
+    let row = |carriage: Carriage| {
+        let counters = SENDERS_REFUSED.map(|reason| {
+            let labels = [("carriage", carriage.id()), ("reason", reason)];
+            family.get_or_create_owned(&labels)
+        });
+        (carriage, counters)
+    };
+    CARRIAGES.map(row).into()
+}
+
 /// The metrics of gateways.
 #[derive(Debug)]
 pub(super) struct MbusMetrics {
     /// By carriage, each by the name of the verdict.
     verdicts: Vec<(Carriage, &'static str, Counter)>,
     unknown_gateways: Each<Carriage, Counter>,
+    /// Those who were refused without a look, by carriage and why.
+    refused_senders: Vec<(Carriage, [Counter; 3])>,
     connections: Gauge,
     accepted: Counter,
     refused: Counter,
@@ -79,6 +102,7 @@ pub(super) struct MbusMetrics {
 impl MbusMetrics {
     pub(super) fn register(r: &mut Registry) -> Self {
         let (verdicts, unknown_gateways) = (verdicts(r), unknown_gateways(r));
+        let refused_senders = refused_senders(r);
         let (connections, meters) = (Gauge::default(), Gauge::default());
         let help = "Connections of M-Bus gateways";
         r.register("mbus_connections", help, connections.clone());
@@ -98,6 +122,7 @@ impl MbusMetrics {
         Self {
             verdicts,
             unknown_gateways,
+            refused_senders,
             connections,
             accepted: counter(
                 "mbus_connections_accepted",
@@ -150,6 +175,20 @@ impl MbusMetrics {
             totals.evicted_same_gateway,
             totals.evicted_for_newcomer,
         ];
+        for (carriage, counters) in &self.refused_senders {
+            let refused = match carriage {
+                Carriage::Tcp => &totals.refused_tcp,
+                Carriage::Udp => &totals.refused_udp,
+            };
+            let all = [
+                refused.too_many_failures,
+                refused.too_many_failures_on_port,
+                refused.token_too_long,
+            ];
+            for (counter, total) in counters.iter().zip(all) {
+                set_total(counter, total);
+            }
+        }
         for (reason, total) in EVICTED.into_iter().zip(evicted) {
             self.evicted.set(reason, total);
         }

@@ -24,5 +24,6 @@ mod kills;
 mod places;
 mod power;
 mod room;
+mod strangers;
 mod tls;
 mod world;

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::answers::{Answers, write};
 use super::contract::{Answer, Gateway, Heard, Transport};
 use super::framer::{LineFramer, Overlong};
-use super::gate::{Gate, token_of};
+use super::gate::{Gate, Stranger, token_of};
 use super::places::Taken;
 use crate::wire::mbus::lines::{LineError, read_line};
 
@@ -153,6 +153,7 @@ impl Session {
             .take_if(|gateway| !self.gate.handler.is_current(gateway));
         if ended.is_some() {
             self.by_certificate = None;
+            self.gate.refuse(Stranger::Unknown);
             let (id, text) = (
                 "unknown_gateway",
                 "the registration of this gateway has ended",
@@ -210,7 +211,7 @@ impl Session {
         let token = token_of(line).filter(|_| self.lines == 0);
         if token.is_some() || self.gateway.is_none() {
             let known = self.by_certificate.as_ref();
-            match self.gate.identify(self.peer, known, token, Transport::Tcp) {
+            match self.gate.identify(self.peer, known, token) {
                 Ok(gateway) => self.gateway = Some(gateway),
                 Err(stranger) => {
                     self.gateway = None;

@@ -8,10 +8,10 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, DuplexStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::super::super::admission::AdmissionLimits;
+use super::super::super::admission::{Admission, AdmissionLimits};
+use super::super::super::budget::Budget;
 use super::super::contract::{Proof, TelegramHandler};
 use super::super::counters::MbusCounters;
-use super::super::gate::Admissions;
 use super::super::places::{PER_GATEWAY, Place, Places};
 use super::*;
 use crate::keyring::UtilityId;
@@ -84,7 +84,9 @@ impl World {
         let gate = Gate {
             handler: Arc::<Handler>::clone(&handler),
             clock: Arc::new(SystemClock::new()),
-            admission: Arc::new(Admissions::new(&AdmissionLimits::default())),
+            transport: Transport::Tcp,
+            admission: Arc::new(Admission::new(AdmissionLimits::default())),
+            budget: Arc::new(Budget::new(1_000)),
             counters: Arc::new(MbusCounters::default()),
             stopping: CancellationToken::new(),
         };

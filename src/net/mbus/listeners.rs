@@ -11,13 +11,13 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::super::admission::{AdmissionLimits, Pass};
-use super::super::contract::Verdict;
+use super::super::admission::{Admission, AdmissionLimits};
+use super::super::budget::Budget;
 use super::super::sockets;
 use super::connection::{LineLimits, serve};
 use super::contract::{Gateway, Proof, TelegramHandler, Transport};
 use super::counters::MbusCounters;
-use super::gate::{Admissions, Gate};
+use super::gate::{Gate, Stranger};
 use super::places::{Evicted, Place, Places, Taken};
 use super::{tls, udp};
 use crate::crypto::digest::sha256;
@@ -162,37 +162,43 @@ impl MbusBound {
     ) -> io::Result<MbusListeners> {
         let _context = runtime.enter();
         let counters = Arc::new(MbusCounters::default());
-        let gate = Gate {
-            handler,
-            clock,
-            admission: Arc::new(Admissions::new(&self.options.admission)),
+        let stopping = CancellationToken::new();
+        let limits = self.options.admission;
+        let gate = |transport, admission: &Arc<Admission>| Gate {
+            handler: Arc::clone(&handler),
+            clock: Arc::clone(&clock),
+            transport,
+            admission: Arc::clone(admission),
+            budget: Arc::new(Budget::new(limits.failures_per_s_port)),
             counters: Arc::clone(&counters),
-            stopping: CancellationToken::new(),
+            stopping: stopping.clone(),
         };
         let tasks = TaskTracker::new();
         if let Some(socket) = self.udp {
             let socket = tokio::net::UdpSocket::from_std(socket)?;
-            tasks.spawn(udp::serve(socket, gate.clone()));
+            let admission = Arc::new(Admission::new(limits));
+            tasks.spawn(udp::serve(socket, gate(Transport::Udp, &admission)));
         }
         let acceptor = self.options.tls.map(|(_, acceptor)| acceptor);
-        let door = Door {
-            gate: gate.clone(),
-            places: Arc::new(Places::new(self.options.connections_max)),
-            limits: LineLimits {
-                line_ms: self.options.line_ms,
-                silence_ms: self.options.silence_ms,
-            },
-            tasks: tasks.clone(),
-        };
+        let places = Arc::new(Places::new(self.options.connections_max));
+        let admission = Arc::new(Admission::new(limits));
         for (socket, acceptor) in [(self.tcp, None), (self.tls, acceptor)] {
-            if let Some(socket) = socket {
-                let listener = TcpListener::from_std(socket)?;
-                tasks.spawn(door.clone().accept(listener, acceptor));
-            }
+            let Some(socket) = socket else { continue };
+            let door = Door {
+                gate: gate(Transport::Tcp, &admission),
+                places: Arc::clone(&places),
+                limits: LineLimits {
+                    line_ms: self.options.line_ms,
+                    silence_ms: self.options.silence_ms,
+                },
+                tasks: tasks.clone(),
+            };
+            let listener = TcpListener::from_std(socket)?;
+            tasks.spawn(door.accept(listener, acceptor));
         }
         Ok(MbusListeners {
             local: self.local,
-            stopping: gate.stopping,
+            stopping,
             counters,
             tasks,
         })
@@ -200,7 +206,6 @@ impl MbusBound {
 }
 
 /// What an accept loop works with.
-#[derive(Clone)]
 struct Door {
     gate: Gate,
     places: Arc<Places>,
@@ -277,12 +282,10 @@ async fn serve_tls(
     (gate, acceptor): (Gate, TlsAcceptor),
 ) {
     // A handshake costs more than anything else here, so that who fails may do so a few times only.
-    let admission = gate.admission.of(Transport::Tcp);
-    let pass = admission.admit(peer, gate.clock.monotonic_ms());
-    if pass == Pass::Refused {
+    let Ok(pass) = gate.admit(peer, gate.clock.monotonic_ms()) else {
         gate.counters.tls_failures.add(1);
         return;
-    }
+    };
     let shaking = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream));
     let shaken = tokio::select! {
         () = place.has_to_end() => return,
@@ -291,19 +294,17 @@ async fn serve_tls(
     };
     let shaken = shaken.map_err(io::Error::from).and_then(|shaken| shaken);
     let shown = shaken.and_then(|stream| Ok((tls::certificate_of(&stream)?, stream)));
-    let settle = |verdict| admission.settle(peer, pass, verdict, gate.clock.monotonic_ms());
+    let settle = |is_known| gate.settle(peer, pass, is_known, gate.clock.monotonic_ms());
     let Ok((certificate, stream)) = shown else {
         gate.counters.tls_failures.add(1);
-        settle(Verdict::FailedAuthentication);
+        settle(false);
         return;
     };
     let digest = sha256(&certificate);
     let gateway: Option<Gateway> = gate.handler.gateway(Proof::Certificate(digest));
-    if gateway.is_some() {
-        settle(Verdict::Verified);
-    } else {
-        gate.handler.unknown_gateway(Transport::Tcp);
-        settle(Verdict::FailedAuthentication);
+    settle(gateway.is_some());
+    if gateway.is_none() {
+        gate.refuse(Stranger::Unknown);
     }
     serve(stream, peer, gateway, place, limits, gate).await;
 }
