@@ -140,7 +140,7 @@ impl Line {
         line.trim_end().to_owned()
     }
 
-    async fn is_served_no_more(self) {
+    async fn wait_for_its_end(self) {
         drop(self.stream);
         self.serving.await.unwrap();
     }
@@ -163,7 +163,7 @@ async fn the_oldest_of_too_many_of_a_gateway_still_answers_what_it_took() {
     let last = first.hear().await;
     assert!(last.starts_with("ERR 0 too_many_connections "), "{last}");
     assert_eq!(first.hear().await, "");
-    first.is_served_no_more().await;
+    first.wait_for_its_end().await;
     assert!(
         world.handler.unanswered.lock().is_empty(),
         "nothing more is taken"
@@ -198,5 +198,5 @@ async fn whoever_is_cut_unknown_is_gone_at_once() {
     let mut stranger = world.connect();
     let _newer = world.connect();
     assert_eq!(stranger.hear().await, "");
-    stranger.is_served_no_more().await;
+    stranger.wait_for_its_end().await;
 }
