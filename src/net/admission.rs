@@ -57,7 +57,8 @@ pub struct AdmissionLimits {
     pub trials_per_s: u32,
     /// Failures a second of all addresses together above which one failure makes suspect.
     pub failures_per_s_total: u32,
-    /// Failures a second on one port (readings, alarms, TCP) beyond which nothing on it is tried.
+    /// Failures a second on one port (readings, alarms, TCP, each of gateways) beyond which nothing
+    /// on it is tried.
     pub failures_per_s_port: u32,
     /// Addresses that are remembered, rounded up to a multiple of eight; about 70 octets each,
     /// and 280 more for one that is suspect.

@@ -4,7 +4,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-use super::metrics::{Gauge, set_total};
+use super::metrics::{Each, Gauge, set_total};
 use crate::model::telegram::Carriage;
 use crate::net::mbus::counters::MbusTotals;
 use crate::session::mbus::Refusal;
@@ -27,20 +27,70 @@ const OTHERS: [&str; 14] = [
     "datagram_empty",
     "other",
 ];
+/// Why a connection made way.
+const EVICTED: [&str; 3] = ["unidentified", "same_gateway", "newcomer"];
+/// Why nothing was looked at of what somebody showed.
+const SENDERS_REFUSED: [&str; 3] = [
+    "too_many_failures",
+    "too_many_failures_on_port",
+    "token_too_long",
+];
 const CARRIAGES: [Carriage; 2] = [Carriage::Tcp, Carriage::Udp];
 
 type Labels = [(&'static str, &'static str); 2];
+
+/// Telegrams by carriage and verdict.
+fn verdicts(r: &mut Registry) -> Vec<(Carriage, &'static str, Counter)> {
+    let family = Family::<Labels, Counter>::default();
+    let help = "Telegrams of M-Bus gateways by how they came and what became of them";
+    r.register("mbus_telegrams", help, family.clone());
+    let lines = LineError::ALL.iter().map(|error| error.id());
+    let verdicts = OTHERS.into_iter().chain(Refusal::IDS).chain(lines);
+    let row = |(carriage, verdict): (Carriage, &'static str)| {
+        let labels = [("carriage", carriage.id()), ("verdict", verdict)];
+        (carriage, verdict, family.get_or_create_owned(&labels))
+    };
+    let rows = verdicts.flat_map(|verdict| CARRIAGES.map(|carriage| (carriage, verdict)));
+    rows.map(row).collect()
+}
+
+/// Those who are no gateway, by carriage.
+fn unknown_gateways(r: &mut Registry) -> Each<Carriage, Counter> {
+    let strangers = (
+        "mbus_unknown_gateways",
+        "Times that somebody showed what no M-Bus gateway is known by",
+    );
+    let rows = CARRIAGES.map(|carriage| (carriage, carriage.id()));
+    Each::register(r, strangers, "carriage", rows)
+}
+
+/// Those who were refused without a look, by carriage and why.
+fn refused_senders(r: &mut Registry) -> Vec<(Carriage, [Counter; 3])> {
+    let family = Family::<Labels, Counter>::default();
+    let help = "Times that nothing was looked at of what an M-Bus sender showed, by reason";
+    r.register("mbus_senders_refused", help, family.clone());
+    let row = |carriage: Carriage| {
+        let counters = SENDERS_REFUSED.map(|reason| {
+            let labels = [("carriage", carriage.id()), ("reason", reason)];
+            family.get_or_create_owned(&labels)
+        });
+        (carriage, counters)
+    };
+    CARRIAGES.map(row).into()
+}
 
 /// The metrics of gateways.
 #[derive(Debug)]
 pub(super) struct MbusMetrics {
     /// By carriage, each by the name of the verdict.
     verdicts: Vec<(Carriage, &'static str, Counter)>,
-    unknown_gateways: Vec<(Carriage, Counter)>,
+    unknown_gateways: Each<Carriage, Counter>,
+    /// Those who were refused without a look, by carriage and why.
+    refused_senders: Vec<(Carriage, [Counter; 3])>,
     connections: Gauge,
     accepted: Counter,
     refused: Counter,
-    evicted: Counter,
+    evicted: Each<&'static str, Counter>,
     timeouts: Counter,
     tls_failures: Counter,
     accept_failures: Counter,
@@ -51,29 +101,19 @@ pub(super) struct MbusMetrics {
 
 impl MbusMetrics {
     pub(super) fn register(r: &mut Registry) -> Self {
-        let family = Family::<Labels, Counter>::default();
-        let help = "Telegrams of M-Bus gateways by how they came and what became of them";
-        r.register("mbus_telegrams", help, family.clone());
-        let lines = LineError::ALL.iter().map(|error| error.id());
-        let verdicts = OTHERS.into_iter().chain(Refusal::IDS).chain(lines);
-        let row = |(carriage, verdict): (Carriage, &'static str)| {
-            let labels = [("carriage", carriage.id()), ("verdict", verdict)];
-            (carriage, verdict, family.get_or_create_owned(&labels))
-        };
-        let rows = verdicts.flat_map(|verdict| CARRIAGES.map(|carriage| (carriage, verdict)));
-        let verdicts = rows.map(row).collect();
-        let strangers = Family::<[(&'static str, &'static str); 1], Counter>::default();
-        let help = "Times that somebody showed what no M-Bus gateway is known by";
-        r.register("mbus_unknown_gateways", help, strangers.clone());
-        let of = |carriage: Carriage| {
-            let labels = [("carriage", carriage.id())];
-            (carriage, strangers.get_or_create_owned(&labels))
-        };
-        let unknown_gateways = CARRIAGES.map(of).into();
+        let (verdicts, unknown_gateways) = (verdicts(r), unknown_gateways(r));
+        let refused_senders = refused_senders(r);
         let (connections, meters) = (Gauge::default(), Gauge::default());
         let help = "Connections of M-Bus gateways";
         r.register("mbus_connections", help, connections.clone());
         r.register("mbus_meters", "M-Bus meters that are known", meters.clone());
+        let evicted = (
+            "mbus_connections_evicted",
+            "Connections that made way for newer ones: before their gateway was known, for \
+             another of the same gateway, or one of several for a newcomer",
+        );
+        let reasons = EVICTED.map(|reason| (reason, reason));
+        let evicted = Each::register(r, evicted, "reason", reasons);
         let mut counter = |name: &str, help: &str| {
             let counter = Counter::default();
             r.register(name, help, counter.clone());
@@ -82,6 +122,7 @@ impl MbusMetrics {
         Self {
             verdicts,
             unknown_gateways,
+            refused_senders,
             connections,
             accepted: counter(
                 "mbus_connections_accepted",
@@ -91,10 +132,7 @@ impl MbusMetrics {
                 "mbus_connections_refused",
                 "Connections of gateways closed at once, because as many as configured were open",
             ),
-            evicted: counter(
-                "mbus_connections_evicted",
-                "Connections cut before their gateway was known, to make room for newer ones",
-            ),
+            evicted,
             timeouts: counter(
                 "mbus_timeouts",
                 "Connections of gateways that took too long",
@@ -126,19 +164,37 @@ impl MbusMetrics {
 
     /// Somebody is no gateway.
     pub(super) fn unknown_gateway(&self, carriage: Carriage) {
-        let mut rows = self.unknown_gateways.iter();
-        if let Some((_, counter)) = rows.find(|(of, _)| *of == carriage) {
-            counter.inc();
-        }
+        self.unknown_gateways.add(carriage, 1);
     }
 
     pub(super) fn set(&self, totals: &MbusTotals, meters: u64) {
         self.meters.set(meters);
         self.connections.set(totals.connections_open);
+        let evicted = [
+            totals.evicted_unknown,
+            totals.evicted_same_gateway,
+            totals.evicted_for_newcomer,
+        ];
+        for (carriage, counters) in &self.refused_senders {
+            let refused = match carriage {
+                Carriage::Tcp => &totals.refused_tcp,
+                Carriage::Udp => &totals.refused_udp,
+            };
+            let all = [
+                refused.too_many_failures,
+                refused.too_many_failures_on_port,
+                refused.token_too_long,
+            ];
+            for (counter, total) in counters.iter().zip(all) {
+                set_total(counter, total);
+            }
+        }
+        for (reason, total) in EVICTED.into_iter().zip(evicted) {
+            self.evicted.set(reason, total);
+        }
         for (counter, total) in [
             (&self.accepted, totals.connections_accepted),
             (&self.refused, totals.connections_refused),
-            (&self.evicted, totals.connections_evicted),
             (&self.timeouts, totals.timeouts),
             (&self.tls_failures, totals.tls_failures),
             (&self.accept_failures, totals.accept_failures),

@@ -65,7 +65,7 @@ impl<K: Copy + PartialEq> Each<K, Counter> {
         }
     }
 
-    fn add(&self, key: K, count: u64) {
+    pub(super) fn add(&self, key: K, count: u64) {
         if let Some(counter) = self.get(key) {
             counter.inc_by(count);
         }

@@ -4,6 +4,7 @@ use super::*;
 use crate::config::Config;
 use crate::model::{Lane, Lsn, TerminalId};
 use crate::net::counters::NetTotals;
+use crate::net::mbus::counters::{MbusTotals, RefusedTotals};
 use crate::session::otl::refusal::{Reason, Refusal};
 
 fn rendered(metrics: &Metrics) -> String {
@@ -132,4 +133,42 @@ fn levels_are_those_of_the_moment_of_asking() {
     assert!(text.contains("\nkenshin_log_durable_position 4096\n"));
     assert!(text.contains("\nkenshin_disk_level 2\n"));
     assert!(has_line(&metrics, "kenshin_disk_level 0"));
+}
+
+#[test]
+fn whoever_is_refused_or_makes_way_among_gateways_is_told_by_the_reason() {
+    let refused = |from: u64| RefusedTotals {
+        too_many_failures: from,
+        too_many_failures_on_port: from + 1,
+        token_too_long: from + 2,
+    };
+    let levels = Levels {
+        mbus: MbusTotals {
+            evicted_unknown: 1,
+            evicted_same_gateway: 2,
+            evicted_for_newcomer: 3,
+            refused_tcp: refused(4),
+            refused_udp: refused(7),
+            ..MbusTotals::default()
+        },
+        ..Levels::default()
+    };
+    let text = Metrics::new(["cloud"]).render(&levels).unwrap();
+    let reasons = ["unidentified", "same_gateway", "newcomer"];
+    for (reason, count) in reasons.into_iter().zip(1..) {
+        let series = "kenshin_mbus_connections_evicted_total";
+        let line = format!("{series}{{reason=\"{reason}\"}} {count}\n");
+        assert!(text.contains(&line), "{line}{text}");
+    }
+    let reasons = [
+        "too_many_failures",
+        "too_many_failures_on_port",
+        "token_too_long",
+    ];
+    let rows = ["tcp", "udp"].map(|carriage| reasons.map(|reason| (carriage, reason)));
+    for ((carriage, reason), count) in rows.into_iter().flatten().zip(4..) {
+        let labels = format!("{{carriage=\"{carriage}\",reason=\"{reason}\"}}");
+        let line = format!("kenshin_mbus_senders_refused_total{labels} {count}\n");
+        assert!(text.contains(&line), "{line}{text}");
+    }
 }

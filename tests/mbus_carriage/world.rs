@@ -19,6 +19,7 @@ use kenshin::model::telegram::{Carriage, LinkForm};
 use kenshin::model::{Lsn, Telegram};
 use kenshin::net::admission::AdmissionLimits;
 use kenshin::net::mbus::contract::{Gateway, Proof};
+use kenshin::net::mbus::counters::MbusTotals;
 use kenshin::net::mbus::{MbusBound, MbusListeners, MbusNetOptions};
 use kenshin::session::mbus::{KeyId, KeyName, KeyVersion, Refusal, Security, Verified};
 use kenshin::store::fs::RealFs;
@@ -178,6 +179,7 @@ pub(crate) struct Settings {
     pub(crate) meters_max: usize,
     pub(crate) failure_burst: u32,
     pub(crate) segment_bytes: u64,
+    pub(crate) failures_per_s_port: u32,
     pub(crate) tls: Option<tokio_rustls::TlsAcceptor>,
 }
 
@@ -190,6 +192,7 @@ impl Default for Settings {
             meters_max: 1_000,
             failure_burst: 100,
             segment_bytes: LogOptions::default().segment_bytes,
+            failures_per_s_port: 30_000,
             tls: None,
         }
     }
@@ -262,6 +265,7 @@ impl World {
                 failure_burst: settings.failure_burst,
                 failures_per_s: 1,
                 trials_per_s: 64,
+                failures_per_s_port: settings.failures_per_s_port,
                 ..AdmissionLimits::default()
             },
         });
@@ -296,7 +300,16 @@ impl World {
     }
 
     pub(crate) fn send_datagram(&self, octets: &[u8]) {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        self.send_datagram_from(1, octets);
+    }
+
+    /// One from another address of this host.
+    pub(crate) fn send_datagram_from(&self, host: u8, octets: &[u8]) {
+        let socket = UdpSocket::bind(SocketAddr::from(([127, 0, 0, host], 0))).unwrap();
+        self.send_datagram_by(&socket, octets);
+    }
+
+    pub(crate) fn send_datagram_by(&self, socket: &UdpSocket, octets: &[u8]) {
         socket.send_to(octets, self.udp).unwrap();
     }
 
@@ -305,8 +318,19 @@ impl World {
         kept(&self.booted)
     }
 
-    pub(crate) fn counters(&self) -> kenshin::net::mbus::counters::MbusTotals {
+    pub(crate) fn counters(&self) -> MbusTotals {
         self.listeners.as_ref().unwrap().counters().totals()
+    }
+
+    /// Waits until the counters say so.
+    pub(crate) fn wait_until(&self, is_so: impl Fn(&MbusTotals) -> bool) {
+        for _ in 0..2_000 {
+            if is_so(&self.counters()) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("{:?}", self.counters());
     }
 
     /// Stops as on TERM.

@@ -223,9 +223,8 @@ impl TcpGateway {
         let parsed = Answer::parse(answer);
         let (Answer::Ok { number, .. } | Answer::Busy { number }) = parsed else {
             self.wrong(answer);
-            // A line that was refused is refused again.
-            let refused = self.kept.take_oldest();
-            return refused.is_some() && !answer.starts_with("ERR 0 ");
+            // Number 0 is about the connection. A line that was refused is refused again.
+            return !answer.starts_with("ERR 0 ") && self.kept.take_oldest().is_some();
         };
         let Some((asked, line)) = self.kept.take_oldest() else {
             self.wrong(answer);

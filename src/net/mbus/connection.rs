@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::answers::{Answers, write};
 use super::contract::{Answer, Gateway, Heard, Transport};
 use super::framer::{LineFramer, Overlong};
-use super::gate::{Gate, token_of};
+use super::gate::{Gate, Stranger, token_of};
 use super::places::Taken;
 use crate::wire::mbus::lines::{LineError, read_line};
 
@@ -53,22 +53,22 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     peer: SocketAddr,
     by_certificate: Option<Gateway>,
-    place: Taken,
+    mut place: Taken,
     limits: LineLimits,
     gate: Gate,
 ) {
     let mut session = Session::new(gate, peer, by_certificate);
-    if session.gateway.is_some() {
-        place.note_known();
+    if session.by_certificate.is_some() {
+        session.note_known(&mut place);
     }
     let mut buffer = [0; READ_OCTETS];
     loop {
-        session.read_lines(&place);
+        session.read_lines(&mut place);
         session.answers.write_known(&mut session.out);
         session.say_farewell();
         if !session.out.is_empty() {
             let is_written = tokio::select! {
-                () = place.cut.cancelled() => return,
+                () = place.has_to_end() => return,
                 is_written = flush(&mut stream, &session.out) => is_written,
             };
             if !is_written {
@@ -84,7 +84,10 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         let reads = !session.is_ending && !session.answers.is_full();
         let gate = session.gate.clone();
         tokio::select! {
-            () = place.cut.cancelled(), if session.gateway.is_none() => return,
+            () = place.has_to_end() => return,
+            () = place.has_to_make_way(), if place.is_known() && !session.is_ending => {
+                session.make_way();
+            }
             () = gate.stopping.cancelled(), if !session.is_ending => session.is_ending = true,
             () = session.answers.first_is_known(), if !session.answers.is_empty() => {}
             read = stream.read(&mut buffer), if reads => match read {
@@ -94,9 +97,9 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             () = tokio::time::sleep(wait), if reads => session.time_passed(&limits),
         }
     }
-    // Whoever was cut lingers no longer: the place is somebody else's.
+    // Whoever has to end lingers no longer: the place is somebody else's.
     tokio::select! {
-        () = place.cut.cancelled() => {}
+        () = place.has_to_end() => {}
         () = end(stream) => {}
     }
 }
@@ -150,6 +153,7 @@ impl Session {
             .take_if(|gateway| !self.gate.handler.is_current(gateway));
         if ended.is_some() {
             self.by_certificate = None;
+            self.gate.refuse(Stranger::Unknown);
             let (id, text) = (
                 "unknown_gateway",
                 "the registration of this gateway has ended",
@@ -158,9 +162,18 @@ impl Session {
         }
     }
 
+    /// Its place is its gateway's from now on.
+    fn note_known(&self, place: &mut Taken) {
+        if let Some(gateway) = &self.gateway
+            && place.note_known(&gateway.name)
+        {
+            self.gate.counters.evicted_same_gateway.add(1);
+        }
+    }
+
     /// Takes whole lines while their answers have room.
-    fn read_lines(&mut self, place: &Taken) {
-        let was_known = self.gateway.is_some();
+    fn read_lines(&mut self, place: &mut Taken) {
+        let mut has_spoken = false;
         let before = self.lines;
         while !self.is_ending && !self.answers.is_full() {
             let line = match self.framer.next() {
@@ -174,12 +187,14 @@ impl Session {
                     break;
                 }
             };
+            has_spoken = true;
             if !line.is_empty() {
                 self.read_line(&line);
             }
         }
-        if !was_known && self.gateway.is_some() {
-            place.note_known();
+        if has_spoken {
+            // Not before: behind one address may be gateways that name tokens.
+            self.note_known(place);
         }
         let is_waiting = self.gateway.is_none() || self.framer.is_mid_line();
         if is_waiting && self.lines > before {
@@ -196,7 +211,7 @@ impl Session {
         let token = token_of(line).filter(|_| self.lines == 0);
         if token.is_some() || self.gateway.is_none() {
             let known = self.by_certificate.as_ref();
-            match self.gate.identify(self.peer, known, token, Transport::Tcp) {
+            match self.gate.identify(self.peer, known, token) {
                 Ok(gateway) => self.gateway = Some(gateway),
                 Err(stranger) => {
                     self.gateway = None;
@@ -228,6 +243,12 @@ impl Session {
                 self.answers.now(self.lines, Answer::Refused { id, text });
             }
         }
+    }
+
+    /// Takes no further line. What was taken is answered.
+    fn make_way(&mut self) {
+        let text = "a newer connection has the place of this one".to_owned();
+        self.end_with(0, "too_many_connections", text);
     }
 
     fn end_with(&mut self, number: u64, id: &'static str, text: String) {
@@ -271,3 +292,7 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;

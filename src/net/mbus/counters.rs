@@ -1,6 +1,40 @@
 //! What the listeners of gateways count. The names are those of the fields.
 
 use super::super::counters::Counter;
+use super::contract::Transport;
+
+/// Senders of one transport that were refused, by why. Those that are simply not known are counted
+/// by the handler.
+#[derive(Debug, Default)]
+pub struct RefusedSenders {
+    /// Too much had failed from their address.
+    pub too_many_failures: Counter,
+    /// Too much had failed on their port.
+    pub too_many_failures_on_port: Counter,
+    /// Their token was longer than any.
+    pub token_too_long: Counter,
+}
+
+/// What [`RefusedSenders`] was when somebody looked.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct RefusedTotals {
+    /// See [`RefusedSenders::too_many_failures`].
+    pub too_many_failures: u64,
+    /// See [`RefusedSenders::too_many_failures_on_port`].
+    pub too_many_failures_on_port: u64,
+    /// See [`RefusedSenders::token_too_long`].
+    pub token_too_long: u64,
+}
+
+impl RefusedSenders {
+    fn totals(&self) -> RefusedTotals {
+        RefusedTotals {
+            too_many_failures: self.too_many_failures.get(),
+            too_many_failures_on_port: self.too_many_failures_on_port.get(),
+            token_too_long: self.token_too_long.get(),
+        }
+    }
+}
 
 /// Totals since the start, but for [`Self::connections_open`], which is a level.
 #[derive(Debug, Default)]
@@ -12,7 +46,11 @@ pub struct MbusCounters {
     /// Connections that were closed at once, because the configured number was open.
     pub connections_refused: Counter,
     /// Connections that were cut before their gateway was known, to make room for newer ones.
-    pub connections_evicted: Counter,
+    pub evicted_unknown: Counter,
+    /// Connections that made way for a newer one of the same gateway.
+    pub evicted_same_gateway: Counter,
+    /// Connections of a gateway with several that made way for a newcomer.
+    pub evicted_for_newcomer: Counter,
     /// Connections that took too long.
     pub timeouts: Counter,
     /// Connections on which no TLS came about.
@@ -23,6 +61,10 @@ pub struct MbusCounters {
     pub lines_in: Counter,
     /// Datagrams that came.
     pub datagrams_in: Counter,
+    /// Connections whose senders were refused.
+    pub refused_tcp: RefusedSenders,
+    /// Datagrams whose senders were refused.
+    pub refused_udp: RefusedSenders,
 }
 
 /// What the counters were when somebody looked.
@@ -34,8 +76,12 @@ pub struct MbusTotals {
     pub connections_accepted: u64,
     /// See [`MbusCounters::connections_refused`].
     pub connections_refused: u64,
-    /// See [`MbusCounters::connections_evicted`].
-    pub connections_evicted: u64,
+    /// See [`MbusCounters::evicted_unknown`].
+    pub evicted_unknown: u64,
+    /// See [`MbusCounters::evicted_same_gateway`].
+    pub evicted_same_gateway: u64,
+    /// See [`MbusCounters::evicted_for_newcomer`].
+    pub evicted_for_newcomer: u64,
     /// See [`MbusCounters::timeouts`].
     pub timeouts: u64,
     /// See [`MbusCounters::tls_failures`].
@@ -46,9 +92,20 @@ pub struct MbusTotals {
     pub lines_in: u64,
     /// See [`MbusCounters::datagrams_in`].
     pub datagrams_in: u64,
+    /// See [`MbusCounters::refused_tcp`].
+    pub refused_tcp: RefusedTotals,
+    /// See [`MbusCounters::refused_udp`].
+    pub refused_udp: RefusedTotals,
 }
 
 impl MbusCounters {
+    pub(super) const fn refused(&self, transport: Transport) -> &RefusedSenders {
+        match transport {
+            Transport::Tcp => &self.refused_tcp,
+            Transport::Udp => &self.refused_udp,
+        }
+    }
+
     /// What they are now.
     #[must_use]
     pub fn totals(&self) -> MbusTotals {
@@ -56,12 +113,16 @@ impl MbusCounters {
             connections_open: self.connections_open.get(),
             connections_accepted: self.connections_accepted.get(),
             connections_refused: self.connections_refused.get(),
-            connections_evicted: self.connections_evicted.get(),
+            evicted_unknown: self.evicted_unknown.get(),
+            evicted_same_gateway: self.evicted_same_gateway.get(),
+            evicted_for_newcomer: self.evicted_for_newcomer.get(),
             timeouts: self.timeouts.get(),
             tls_failures: self.tls_failures.get(),
             accept_failures: self.accept_failures.get(),
             lines_in: self.lines_in.get(),
             datagrams_in: self.datagrams_in.get(),
+            refused_tcp: self.refused_tcp.totals(),
+            refused_udp: self.refused_udp.totals(),
         }
     }
 }

@@ -11,21 +11,21 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::super::admission::{AdmissionLimits, Pass};
-use super::super::contract::Verdict;
+use super::super::admission::{Admission, AdmissionLimits};
+use super::super::budget::Budget;
 use super::super::sockets;
 use super::connection::{LineLimits, serve};
 use super::contract::{Gateway, Proof, TelegramHandler, Transport};
 use super::counters::MbusCounters;
-use super::gate::{Admissions, Gate};
-use super::places::{Place, Places, Taken};
+use super::gate::{Gate, Stranger};
+use super::places::{Evicted, Place, Places, Taken};
 use super::{tls, udp};
 use crate::crypto::digest::sha256;
 use crate::time::Clock;
 
 /// The pause after a failed accept: for want of descriptors, the next would fail as well.
 const FAILURE_PAUSE: Duration = Duration::from_millis(50);
-/// How often, and after what pause, it is looked whether those who were cut have ended.
+/// How often, and after what pause, it is looked whether those who made way have ended.
 const CUT_ROUNDS: u32 = 200;
 const CUT_PAUSE: Duration = Duration::from_millis(5);
 /// How long TLS may take to come about.
@@ -110,7 +110,7 @@ impl MbusBound {
         };
         let stream = |key, address: Option<SocketAddr>| {
             let open = |address| {
-                let socket = sockets::tcp(address, BACKLOG)?;
+                let socket = sockets::tcp_that_asks(address, BACKLOG)?;
                 let local = socket.local_addr()?;
                 Ok((socket, local))
             };
@@ -162,37 +162,43 @@ impl MbusBound {
     ) -> io::Result<MbusListeners> {
         let _context = runtime.enter();
         let counters = Arc::new(MbusCounters::default());
-        let gate = Gate {
-            handler,
-            clock,
-            admission: Arc::new(Admissions::new(&self.options.admission)),
+        let stopping = CancellationToken::new();
+        let limits = self.options.admission;
+        let gate = |transport, admission: &Arc<Admission>| Gate {
+            handler: Arc::clone(&handler),
+            clock: Arc::clone(&clock),
+            transport,
+            admission: Arc::clone(admission),
+            budget: Arc::new(Budget::new(limits.failures_per_s_port)),
             counters: Arc::clone(&counters),
-            stopping: CancellationToken::new(),
+            stopping: stopping.clone(),
         };
         let tasks = TaskTracker::new();
         if let Some(socket) = self.udp {
             let socket = tokio::net::UdpSocket::from_std(socket)?;
-            tasks.spawn(udp::serve(socket, gate.clone()));
+            let admission = Arc::new(Admission::new(limits));
+            tasks.spawn(udp::serve(socket, gate(Transport::Udp, &admission)));
         }
         let acceptor = self.options.tls.map(|(_, acceptor)| acceptor);
-        let door = Door {
-            gate: gate.clone(),
-            places: Arc::new(Places::new(self.options.connections_max)),
-            limits: LineLimits {
-                line_ms: self.options.line_ms,
-                silence_ms: self.options.silence_ms,
-            },
-            tasks: tasks.clone(),
-        };
+        let places = Arc::new(Places::new(self.options.connections_max));
+        let admission = Arc::new(Admission::new(limits));
         for (socket, acceptor) in [(self.tcp, None), (self.tls, acceptor)] {
-            if let Some(socket) = socket {
-                let listener = TcpListener::from_std(socket)?;
-                tasks.spawn(door.clone().accept(listener, acceptor));
-            }
+            let Some(socket) = socket else { continue };
+            let door = Door {
+                gate: gate(Transport::Tcp, &admission),
+                places: Arc::clone(&places),
+                limits: LineLimits {
+                    line_ms: self.options.line_ms,
+                    silence_ms: self.options.silence_ms,
+                },
+                tasks: tasks.clone(),
+            };
+            let listener = TcpListener::from_std(socket)?;
+            tasks.spawn(door.accept(listener, acceptor));
         }
         Ok(MbusListeners {
             local: self.local,
-            stopping: gate.stopping,
+            stopping,
             counters,
             tasks,
         })
@@ -200,7 +206,6 @@ impl MbusBound {
 }
 
 /// What an accept loop works with.
-#[derive(Clone)]
 struct Door {
     gate: Gate,
     places: Arc<Places>,
@@ -224,8 +229,12 @@ impl Door {
             };
             counters.connections_accepted.add(1);
             match self.take_place().await {
-                Place::Taken { place, has_cut } => {
-                    counters.connections_evicted.add(u64::from(has_cut));
+                Place::Taken { place, evicted } => {
+                    match evicted {
+                        Some(Evicted::Unknown) => counters.evicted_unknown.add(1),
+                        Some(Evicted::Known) => counters.evicted_for_newcomer.add(1),
+                        None => {}
+                    }
                     self.open(stream, peer, place, acceptor.clone());
                 }
                 Place::None | Place::Later => counters.connections_refused.add(1),
@@ -233,8 +242,8 @@ impl Door {
         }
     }
 
-    /// A place, as soon as those who were cut have given theirs back. Whoever connects meanwhile
-    /// waits in the system.
+    /// A place, as soon as enough of those who made way have given theirs back. Whoever connects
+    /// meanwhile waits in the system.
     async fn take_place(&self) -> Place {
         for _ in 0..CUT_ROUNDS {
             match self.places.take() {
@@ -273,33 +282,29 @@ async fn serve_tls(
     (gate, acceptor): (Gate, TlsAcceptor),
 ) {
     // A handshake costs more than anything else here, so that who fails may do so a few times only.
-    let admission = gate.admission.of(Transport::Tcp);
-    let pass = admission.admit(peer, gate.clock.monotonic_ms());
-    if pass == Pass::Refused {
+    let Ok(pass) = gate.admit(peer, gate.clock.monotonic_ms()) else {
         gate.counters.tls_failures.add(1);
         return;
-    }
+    };
     let shaking = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream));
     let shaken = tokio::select! {
-        () = place.cut.cancelled() => return,
+        () = place.has_to_end() => return,
         () = gate.stopping.cancelled() => return,
         shaken = shaking => shaken,
     };
     let shaken = shaken.map_err(io::Error::from).and_then(|shaken| shaken);
     let shown = shaken.and_then(|stream| Ok((tls::certificate_of(&stream)?, stream)));
-    let settle = |verdict| admission.settle(peer, pass, verdict, gate.clock.monotonic_ms());
+    let settle = |is_known| gate.settle(peer, pass, is_known, gate.clock.monotonic_ms());
     let Ok((certificate, stream)) = shown else {
         gate.counters.tls_failures.add(1);
-        settle(Verdict::FailedAuthentication);
+        settle(false);
         return;
     };
     let digest = sha256(&certificate);
     let gateway: Option<Gateway> = gate.handler.gateway(Proof::Certificate(digest));
-    if gateway.is_some() {
-        settle(Verdict::Verified);
-    } else {
-        gate.handler.unknown_gateway(Transport::Tcp);
-        settle(Verdict::FailedAuthentication);
+    settle(gateway.is_some());
+    if gateway.is_none() {
+        gate.refuse(Stranger::Unknown);
     }
     serve(stream, peer, gateway, place, limits, gate).await;
 }

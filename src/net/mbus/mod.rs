@@ -18,8 +18,8 @@
 //! ```
 //!
 //! A gateway that is known by its address or its certificate begins at once. Any other begins with
-//! `TOKEN` and its token, which is answered `OK 0`. Some lines may be sent before the first is
-//! answered; then nothing is read until there are answers.
+//! `TOKEN` and its token, of at most 128 octets, which is answered `OK 0`. Some lines may be sent
+//! before the first is answered; then nothing is read until there are answers.
 //!
 //! # A datagram
 //!

@@ -39,7 +39,7 @@ fn take(gate: &Gate, peer: SocketAddr, datagram: &[u8]) {
         return unread("datagram_empty");
     }
     if !is_text(datagram) {
-        let Ok(gateway) = gate.identify(peer, None, None, Transport::Udp) else {
+        let Ok(gateway) = gate.identify(peer, None, None) else {
             return;
         };
         if datagram.len() > TELEGRAM_MAX {
@@ -56,7 +56,7 @@ fn take(gate: &Gate, peer: SocketAddr, datagram: &[u8]) {
     if token.is_some() {
         first = None;
     }
-    let Ok(gateway) = gate.identify(peer, None, token, Transport::Udp) else {
+    let Ok(gateway) = gate.identify(peer, None, token) else {
         return;
     };
     for line in first.into_iter().chain(lines) {
