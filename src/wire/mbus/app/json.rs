@@ -251,21 +251,16 @@ fn write_place(out: &mut String, record: &Record<'_>, storage: u64, at: Option<D
     }
 }
 
-fn write_point(out: &mut String, record: &Record<'_>, meaning: &Meaning<'_>, point: &Point) {
+fn write_point(out: &mut String, record: &Record<'_>, meaning: &Meaning<'_>, point: &Point<'_>) {
     write_what(out, record, meaning);
-    match point.value {
-        Some(number) => {
-            out.push('"');
-            sure(number.write(out));
-            out.push('"');
-        }
-        None => out.push_str("null"),
-    }
+    write_value(out, &point.value);
     write_place(out, record, point.storage, point.at);
     write_modifiers(out, meaning);
-    if point.value.is_none() {
-        sure(write!(out, ",\"invalid\":\"{}\"", Invalid::NotSet.id()));
+    write_error(out, meaning);
+    if let Some(invalid) = point.invalid() {
+        sure(write!(out, ",\"invalid\":\"{}\"", invalid.id()));
     }
+    write_form(out, &point.value);
     out.push('}');
 }
 
@@ -283,24 +278,14 @@ fn write_record(
     let is_number = matches!(value, Value::Number(_));
     write_place(out, record, record.storage, at.filter(|_| is_number));
     write_modifiers(out, meaning);
-    if let Some(error) = meaning.error {
-        sure(write!(out, ",\"error\":\"{}\"", error.id()));
-    }
+    write_error(out, meaning);
     if let Some(invalid) = value.invalid() {
         sure(write!(out, ",\"invalid\":\"{}\"", invalid.id()));
     }
     if let Some(fault) = fault {
         sure(write!(out, ",\"invalid\":\"{}\"", fault.id()));
     }
-    match value {
-        Value::DateTime(date) if date.summer_time && date.is_moment() => {
-            out.push_str(",\"summer_time\":true")
-        }
-        Value::Wide(_) | Value::Octets(_) | Value::WrongSize(_) => {
-            out.push_str(",\"coding\":\"hex\"");
-        }
-        _ => {}
-    }
+    write_form(out, &value);
     if record.is_register {
         out.push_str(",\"register\":true");
     }
@@ -308,6 +293,25 @@ fn write_record(
         write_hex_field(out, "raw", record.octets);
     }
     out.push('}');
+}
+
+fn write_error(out: &mut String, meaning: &Meaning<'_>) {
+    if let Some(error) = meaning.error {
+        sure(write!(out, ",\"error\":\"{}\"", error.id()));
+    }
+}
+
+/// What the text of a value does not say of it.
+fn write_form(out: &mut String, value: &Value<'_>) {
+    match value {
+        Value::DateTime(date) if date.summer_time && date.is_moment() => {
+            out.push_str(",\"summer_time\":true");
+        }
+        Value::Wide(_) | Value::Octets(_) | Value::WrongSize(_) => {
+            out.push_str(",\"coding\":\"hex\"");
+        }
+        _ => {}
+    }
 }
 
 fn write_value(out: &mut String, value: &Value<'_>) {

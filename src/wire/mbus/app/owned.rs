@@ -34,6 +34,21 @@ pub enum OwnedValue {
     Octets(Box<[u8]>),
 }
 
+impl From<Value<'_>> for OwnedValue {
+    #[inline]
+    fn from(value: Value<'_>) -> Self {
+        match value {
+            Value::None => Self::None,
+            Value::Number(number) => Self::Number(number),
+            Value::NotANumber(bits) => Self::NotANumber(bits),
+            Value::DateTime(date) => Self::DateTime(date),
+            Value::Text(text) => Self::Text(text.to_string()),
+            Value::BadBcd(digits) | Value::Wide(digits) => Self::Digits(digits.to_string()),
+            Value::Octets(octets) | Value::WrongSize(octets) => Self::Octets(octets.into()),
+        }
+    }
+}
+
 /// A record without a telegram.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct OwnedRecord {
@@ -140,8 +155,8 @@ impl Walk {
             first.raw = Box::default();
             let begin = records.len();
             records.extend(profile.points().map(|point| OwnedRecord {
-                value: point.value.map_or(OwnedValue::None, OwnedValue::Number),
-                invalid: point.value.is_none().then_some(Invalid::NotSet),
+                value: OwnedValue::from(point.value),
+                invalid: point.invalid(),
                 storage: point.storage,
                 at: point.at,
                 ..first.clone()
@@ -193,15 +208,7 @@ fn owned(record: &Record<'_>, meaning: &Meaning<'_>) -> OwnedRecord {
         } else {
             record.unit_text().to_string().into_boxed_str()
         },
-        value: match value {
-            Value::None => OwnedValue::None,
-            Value::Number(number) => OwnedValue::Number(number),
-            Value::NotANumber(bits) => OwnedValue::NotANumber(bits),
-            Value::DateTime(date) => OwnedValue::DateTime(date),
-            Value::Text(text) => OwnedValue::Text(text.to_string()),
-            Value::BadBcd(digits) | Value::Wide(digits) => OwnedValue::Digits(digits.to_string()),
-            Value::Octets(octets) | Value::WrongSize(octets) => OwnedValue::Octets(octets.into()),
-        },
+        value: OwnedValue::from(value),
         storage: record.storage,
         tariff: record.tariff,
         subunit: record.subunit,

@@ -77,8 +77,14 @@ fn owned_records_say_what_the_json_form_says() {
                 json["at"].as_str().map(str::to_owned),
                 record.at.map(|at| at.to_string())
             );
-            if let OwnedValue::Number(number) = &record.value {
-                assert_eq!(json["value"], number.to_string());
+            let invalid = record.invalid.map(Invalid::id);
+            assert_eq!(json["invalid"].as_str(), invalid, "{json}");
+            match &record.value {
+                OwnedValue::Number(number) => assert_eq!(json["value"], number.to_string()),
+                OwnedValue::DateTime(date) if !json["value"].is_null() => {
+                    assert_eq!(json["value"], date.to_string());
+                }
+                _ => {}
             }
         }
     }
