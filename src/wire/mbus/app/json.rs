@@ -223,10 +223,11 @@ fn write_what(out: &mut String, record: &Record<'_>, meaning: &Meaning<'_>) {
     out.push_str("{\"quantity\":\"");
     out.push_str(meaning.quantity.id());
     out.push_str("\",\"unit\":\"");
-    write_text(out, record.unit_text());
     let [unit, times, per] = meaning.unit.parts();
-    if record.unit_text.is_empty() {
+    if record.unit_text.is_empty() || meaning.is_beside_unit {
         out.push_str(unit);
+    } else {
+        write_text(out, record.unit_text(meaning));
     }
     out.push_str(times);
     out.push_str(per);

@@ -206,7 +206,7 @@ fn owned(record: &Record<'_>, meaning: &Meaning<'_>) -> OwnedRecord {
         unit_text: if record.unit_text.is_empty() {
             Box::default()
         } else {
-            record.unit_text().to_string().into_boxed_str()
+            record.unit_text(meaning).to_string().into_boxed_str()
         },
         value: OwnedValue::from(value),
         storage: record.storage,
@@ -233,10 +233,15 @@ fn names(meaning: &Meaning<'_>) -> Box<[&'static str]> {
 }
 
 impl<'a> Record<'a> {
-    /// The unit in plain text; empty without VIF 7Ch.
+    /// The unit in plain text; empty without VIF 7Ch, and where the value is in no unit of the VIF.
     #[must_use]
-    pub fn unit_text(&self) -> Text<'a> {
-        Text::new(self.unit_text, self.high_octet_first)
+    pub const fn unit_text(&self, meaning: &Meaning<'_>) -> Text<'a> {
+        let octets = if meaning.is_beside_unit {
+            &[]
+        } else {
+            self.unit_text
+        };
+        Text::new(octets, self.high_octet_first)
     }
 
     /// Whether its value alone does not tell what came.

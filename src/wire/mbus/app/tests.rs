@@ -79,6 +79,9 @@ fn owned_records_say_what_the_json_form_says() {
             );
             let invalid = record.invalid.map(Invalid::id);
             assert_eq!(json["invalid"].as_str(), invalid, "{json}");
+            if record.unit_text.is_empty() {
+                assert_eq!(json["unit"], record.unit.to_string());
+            }
             match &record.value {
                 OwnedValue::Number(number) => assert_eq!(json["value"], number.to_string()),
                 OwnedValue::DateTime(date) if !json["value"].is_null() => {
