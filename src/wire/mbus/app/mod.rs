@@ -40,7 +40,7 @@ pub use catalog::{DeviceKind, Expanded, FormatCatalog, Learned};
 pub use compact::{CompactFrame, ExpandError, FormatFrame, full_frame_crc, heads_of, signature_of};
 pub use date::{DateState, DateTime, Precision};
 pub use decimal::Decimal;
-pub use fixed::{FIXED_LEN, FixedCounter, FixedData};
+pub use fixed::{FIXED_LEN, FixedCounter, FixedData, medium_name};
 pub use meaning::Meaning;
 pub use owned::{Decoded, ManufacturerData, OwnedRecord, OwnedValue, decode_records};
 pub use profile::{Point, Points, Profile, ProfileFault, ProfilesLeft};
