@@ -4,7 +4,7 @@ use core::fmt::Write as _;
 
 use super::body::Body;
 use super::compact::CompactFrame;
-use super::date::DateTime;
+use super::date::{DateState, DateTime};
 use super::fixed::{FixedCounter, FixedData};
 use super::meaning::Meaning;
 use super::profile::{Point, ProfileFault, ProfilesLeft};
@@ -305,9 +305,19 @@ fn write_error(out: &mut String, meaning: &Meaning<'_>) {
 /// What the text of a value does not say of it.
 fn write_form(out: &mut String, value: &Value<'_>) {
     match value {
-        Value::DateTime(date) if date.summer_time && date.is_moment() => {
-            out.push_str(",\"summer_time\":true");
+        Value::DateTime(date) => {
+            let has_moment = matches!(date.state, DateState::Moment | DateState::TimeInvalid);
+            if date.summer_time && has_moment {
+                out.push_str(",\"summer_time\":true");
+            }
+            if date.state == DateState::TimeInvalid {
+                out.push_str(",\"sent\":\"");
+                sure(date.write(out));
+                out.push('"');
+            }
         }
+        // The text of one NaN is that of all.
+        Value::NotANumber(bits) => sure(write!(out, ",\"sent\":\"{bits:08x}\"")),
         Value::Wide(_) | Value::Octets(_) | Value::WrongSize(_) => {
             out.push_str(",\"coding\":\"hex\"");
         }
@@ -318,7 +328,10 @@ fn write_form(out: &mut String, value: &Value<'_>) {
 fn write_value(out: &mut String, value: &Value<'_>) {
     let is_nothing = match value {
         Value::None => true,
-        Value::DateTime(date) => date.state == super::date::DateState::NotSet,
+        // A time that the meter calls wrong looks like any other.
+        Value::DateTime(date) => {
+            matches!(date.state, DateState::NotSet | DateState::TimeInvalid)
+        }
         _ => false,
     };
     if is_nothing {

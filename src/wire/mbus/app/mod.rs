@@ -9,8 +9,9 @@
 //! # Nothing is lost and nothing is guessed
 //!
 //! A record that no table knows has the quantity `unknown`, its number and its octets. A date that
-//! is none, a BCD number with a digit above 9 and a float that is no number say so and keep what
-//! was sent. Octets of makers and of other protocols are kept whole.
+//! is none or of a clock that does not go right, a BCD number with a digit above 9 and a float that
+//! is no number say so and keep what was sent. Octets of makers and of other protocols are kept
+//! whole.
 
 mod application_error;
 mod body;

@@ -20,6 +20,8 @@ named! {
         BcdDigits = "bcd_digits",
         NotANumber = "not_a_number",
         NotSet = "not_set",
+        TimeInvalid = "time_invalid",
+        NotSpecified = "not_specified",
         NoSuchDate = "no_such_date",
         PeriodicDate = "periodic_date",
         DataField = "data_field",
@@ -125,6 +127,8 @@ impl Value<'_> {
             Self::DateTime(date) => match date.state {
                 DateState::Moment => None,
                 DateState::Periodic => Some(Invalid::PeriodicDate),
+                DateState::Unspecified => Some(Invalid::NotSpecified),
+                DateState::TimeInvalid => Some(Invalid::TimeInvalid),
                 DateState::NotSet => Some(Invalid::NotSet),
                 DateState::Impossible => Some(Invalid::NoSuchDate),
             },
