@@ -316,6 +316,11 @@ fn write_form(out: &mut String, value: &Value<'_>) {
                 out.push('"');
             }
         }
+        Value::OutOfRange(number) => {
+            out.push_str(",\"sent\":\"");
+            sure(number.write(out));
+            out.push('"');
+        }
         // The text of one NaN is that of all.
         Value::NotANumber(bits) => sure(write!(out, ",\"sent\":\"{bits:08x}\"")),
         Value::Wide(_) | Value::Octets(_) | Value::WrongSize(_) => {
@@ -327,7 +332,7 @@ fn write_form(out: &mut String, value: &Value<'_>) {
 
 fn write_value(out: &mut String, value: &Value<'_>) {
     let is_nothing = match value {
-        Value::None => true,
+        Value::None | Value::OutOfRange(_) => true,
         // A time that the meter calls wrong looks like any other.
         Value::DateTime(date) => {
             matches!(date.state, DateState::NotSet | DateState::TimeInvalid)
@@ -340,7 +345,7 @@ fn write_value(out: &mut String, value: &Value<'_>) {
     }
     out.push('"');
     match value {
-        Value::None => {}
+        Value::None | Value::OutOfRange(_) => {}
         Value::Number(number) => {
             sure(number.write(out));
         }

@@ -28,7 +28,7 @@ pub enum OwnedValue {
     DateTime(DateTime),
     /// A text.
     Text(String),
-    /// A number in digits that are no decimal ones, the highest first.
+    /// The digits of what is no number that a decimal holds, the highest first.
     Digits(String),
     /// Octets as on the wire.
     Octets(Box<[u8]>),
@@ -41,6 +41,7 @@ impl From<Value<'_>> for OwnedValue {
             Value::None => Self::None,
             Value::Number(number) => Self::Number(number),
             Value::NotANumber(bits) => Self::NotANumber(bits),
+            Value::OutOfRange(number) => Self::Digits(number.to_string()),
             Value::DateTime(date) => Self::DateTime(date),
             Value::Text(text) => Self::Text(text.to_string()),
             Value::BadBcd(digits) | Value::Wide(digits) => Self::Digits(digits.to_string()),
@@ -76,7 +77,7 @@ pub struct OwnedRecord {
     pub at: Option<DateTime>,
     /// The names of its modifiers.
     pub modifiers: Box<[&'static str]>,
-    /// VIF and VIFE, and the data, of a record that no table knows; both empty for all others.
+    /// The whole record, from its DIF on, if no table knows it; empty for all others.
     pub raw: Box<[u8]>,
 }
 

@@ -101,6 +101,8 @@ pub enum Value<'a> {
     Number(Decimal),
     /// A float that is no number.
     NotANumber(u32),
+    /// A number that has too many digits with the constant that its VIFE adds: without it.
+    OutOfRange(Decimal),
     /// A date, a time or both.
     DateTime(DateTime),
     /// A text.
@@ -122,6 +124,7 @@ impl Value<'_> {
         use super::date::DateState;
         match self {
             Self::NotANumber(_) => Some(Invalid::NotANumber),
+            Self::OutOfRange(_) => Some(Invalid::Overflow),
             Self::BadBcd(_) => Some(Invalid::BcdDigits),
             Self::WrongSize(_) => Some(Invalid::DataField),
             Self::DateTime(date) => match date.state {
@@ -313,9 +316,8 @@ fn finish(number: Decimal, meaning: &Meaning<'_>) -> Value<'static> {
     let Some(addend) = meaning.addend else {
         return Value::Number(number);
     };
-    // What no decimal holds is told as nothing rather than as something near it.
     let sum = number.checked_add(Decimal::new(1, i16::from(addend)));
-    sum.map_or(Value::None, Value::Number)
+    sum.map_or(Value::OutOfRange(number), Value::Number)
 }
 
 /// An integer of up to eight octets. An unsigned one of eight does not fit in the result if its
