@@ -80,8 +80,8 @@ impl Fields {
     }
 }
 
-/// What a field says of itself: ones alone that nothing is there, the bit IV that its clock does not
-/// go right, as after a loss of power.
+/// What a field says of itself: ones alone that nothing is there, the bit IV that its clock does
+/// not go right, as after a loss of power.
 fn mark(octets: &[u8], is_time_invalid: bool) -> Option<DateState> {
     if octets.iter().all(|octet| *octet == 0xFF) {
         return Some(DateState::NotSet);
@@ -359,8 +359,8 @@ fn civil_from_days(days: i64) -> Option<(i32, u8, u8)> {
 }
 
 impl DateTime {
-    /// Writes it as ISO 8601 does, `*` for a part that is none: `2008-05-31`, `2008-05-31T23:50`, `*-12-31`,
-    /// `23:50:00`.
+    /// Writes it as ISO 8601 does, `*` for a part that is none: `2008-05-31`, `2008-05-31T23:50`,
+    /// `*-12-31`, `23:50:00`.
     ///
     /// # Errors
     ///
