@@ -158,12 +158,15 @@ impl DateTime {
         let has_date = precision != Precision::TimeOfDay;
         let has_time = precision != Precision::Day;
         let has_second = has_time && precision != Precision::Minute;
-        let is_type_i = precision == Precision::Second;
+        let year_is_real = fields.year <= 99 || fields.year == 127;
+        // Type I has the mark 0 for a date that is not specified, or for parts of it.
+        let may_be_left_out = precision == Precision::Second && year_is_real;
         let mut date = Self {
             state: DateState::NotSet,
             precision,
             year: (has_date && fields.year != 127).then(|| year(fields.year, fields.century)),
-            month: unless(fields.month, 15).filter(|month| has_date && !(is_type_i && *month == 0)),
+            month: unless(fields.month, 15)
+                .filter(|month| has_date && !(may_be_left_out && *month == 0)),
             day: unless(fields.day, 0).filter(|_| has_date),
             hour: unless(fields.hour, 31).filter(|_| has_time),
             minute: unless(fields.minute, 63).filter(|_| has_time),
@@ -173,11 +176,10 @@ impl DateTime {
         let no_date = has_date && date.year.and(date.month).and(date.day).is_none();
         let no_time = (has_time && date.hour.and(date.minute).is_none())
             || (has_second && date.second.is_none());
-        let year_is_real = fields.year <= 99 || fields.year == 127;
         date.state = match mark {
             Some(mark) => mark,
             None if !(date.is_real() && year_is_real) => DateState::Impossible,
-            None if no_date && is_type_i => DateState::Unspecified,
+            None if no_date && may_be_left_out => DateState::Unspecified,
             None if no_date || no_time => DateState::Periodic,
             None => DateState::Moment,
         };
@@ -464,6 +466,11 @@ mod tests {
         assert_eq!(
             (week.state, week.to_string().as_str()),
             (DateState::Unspecified, "2020-*-*T12:00:00")
+        );
+        let no_year = DateTime::type_i([0x00, 0x00, 0x0C, 0x00, 0xF0, 0x00]);
+        assert_eq!(
+            (no_year.state, no_year.to_string().as_str()),
+            (DateState::Impossible, "2020-00-00T12:00:00")
         );
         let every = DateTime::type_i([0x00, 0x00, 0x1F, 0x94, 0x23, 0x00]);
         assert_eq!(every.state, DateState::Periodic);
