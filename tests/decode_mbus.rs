@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     reason = "a test stops at the first surprise"
 )]
 
@@ -130,6 +131,63 @@ fn what_has_no_link_layer_an_unknown_ci_or_the_fixed_structure_is_read_too() {
     );
     assert_eq!(objects[2]["address"]["id"], "12345678");
     assert_eq!(objects[2]["records"][0]["value"], "0.001");
+}
+
+/// A frame of libmbus (manual_frame2) with another medium.
+fn fixed_of_medium(medium: u8) -> String {
+    let units = [0x29 | (medium << 6), 0x3E | ((medium & 0x0C) << 4)];
+    let (head, tail) = ("080173785634120a00", "0100000035010000");
+    let counted = format!("{head}{:02x}{:02x}{tail}", units[0], units[1]);
+    let octet = |at: usize| u8::from_str_radix(&counted[at..at + 2], 16).unwrap();
+    let sum = (0..counted.len())
+        .step_by(2)
+        .fold(0_u8, |sum, at| sum.wrapping_add(octet(at)));
+    format!("68131368{counted}{sum:02x}16\n")
+}
+
+#[test]
+fn the_medium_of_the_fixed_structure_is_named_by_its_own_table() {
+    let names = [
+        Some("other"),
+        Some("oil"),
+        Some("electricity"),
+        Some("gas"),
+        Some("heat"),
+        Some("steam"),
+        Some("hot_water"),
+        Some("water"),
+        Some("heat_cost_allocator"),
+        None,
+        Some("gas"),
+        Some("heat"),
+        Some("hot_water"),
+        Some("water"),
+        Some("heat_cost_allocator"),
+        None,
+    ];
+    let (code, text) = decode(&[], &(0..16).map(fixed_of_medium).collect::<String>());
+    assert_eq!(code, Some(0), "{text}");
+    for (medium, (object, name)) in objects(&text).iter().zip(names).enumerate() {
+        assert_eq!(object["address"]["device_type"], medium, "{object}");
+        assert_eq!(object["address"]["device"].as_str(), name, "{object}");
+        assert_eq!(object["records"][1]["value"], "0.135", "{object}");
+    }
+}
+
+/// Made by hand: a full frame, its compact form, and that with what encryption pads it with.
+const PADDED: &str = "18442d2c785634121b167a010000000c13123456000faabbcc
+19442d2c785634121b167b020000001edc86b512345600aabbcc
+1c442d2c785634121b167b030000001edc86b512345600aabbcc2f2f2f
+";
+
+#[test]
+fn a_compact_frame_is_read_though_padding_follows_the_part_of_the_maker() {
+    let (code, text) = decode(&[], PADDED);
+    assert_eq!(code, Some(0), "{text}");
+    for object in objects(&text) {
+        assert_eq!(object["records"][0]["value"], "563.412", "{object}");
+        assert_eq!(object["opaque"][0]["hex"], "aabbcc", "{object}");
+    }
 }
 
 /// Made by the simulator, which shares no line with the decoder. Each ends as one of format B

@@ -14,9 +14,9 @@ const CC_KEPT: u8 = 0xED;
 /// Encrypts or decrypts in place what follows the session number: the payload CRC and all behind
 /// it.
 ///
-/// The address is that of the link (of an ELL III or IV, its own), as on air, and the session
-/// number likewise. The frame number is 0: every telegram that is taken here is the first of its
-/// session.
+/// The address is that of the link, as on air, also behind an ELL III or IV, which has another.
+/// The session number is as on air too. The frame number is 0: every telegram that is taken here is
+/// the first of its session.
 ///
 /// Success cannot be told here; see [`ell_check`].
 // clause: EN 13757-4, extended link layer, AES-128 counter mode

@@ -99,7 +99,6 @@ struct Assembly {
 }
 
 impl Assembly {
-    /// Whether this very fragment was taken already: another gateway heard it too.
     /// What a fragment that is held already comes to.
     fn again(&self, afl: &Afl<'_>) -> Taken {
         if afl.more_fragments || !self.is_whole {
@@ -110,6 +109,7 @@ impl Assembly {
         Taken::Whole(self.message.clone(), about)
     }
 
+    /// Whether this very fragment was taken already: another gateway heard it too.
     fn holds(&self, fragment: u8, digest: u64) -> bool {
         let at = usize::from(fragment).checked_sub(1);
         at.and_then(|at| self.digests.get(at)) == Some(&digest)

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::session::mbus::Opened;
 use crate::wire::mbus::address::{Address, Identification, device_type_name};
-use crate::wire::mbus::app::{Body, FixedData};
+use crate::wire::mbus::app::{Body, FixedData, medium_name};
 use crate::wire::mbus::link::{self, Carriage, Format, c_field_name};
 
 use super::decoder::Failure;
@@ -84,7 +84,7 @@ fn write_fixed_address(out: &mut String, fixed: &FixedData) {
         format_args!(",\"address\":{{\"id\":\"{id}\",\"manufacturer\":null,\"version\":null"),
     );
     put(out, format_args!(",\"device_type\":{medium}"));
-    if let Some(name) = device_type_name(medium) {
+    if let Some(name) = medium_name(medium) {
         put(out, format_args!(",\"device\":\"{name}\""));
     }
     out.push('}');

@@ -119,7 +119,7 @@ impl std::fmt::Display for Record<'_> {
         if text("function") != "instantaneous" {
             write!(f, ", {}", text("function"))?;
         }
-        for name in ["at", "invalid", "error"] {
+        for name in ["at", "invalid", "sent", "error"] {
             if !text(name).is_empty() {
                 write!(f, ", {name} {}", text(name))?;
             }

@@ -7,6 +7,11 @@ use crate::wire::mbus::error::{MbusError, MbusErrorKind};
 use super::head::{EXTENSIONS_MAX, Head};
 use super::record::{DATA_LENS, Direction, Item, LVAR, Records, variable_len};
 
+/// What encryption pads records with.
+const FILLER: u8 = 0x2F;
+/// The most octets of padding: a block of AES less one.
+const PADDING_MAX: usize = 15;
+
 /// A frame whose records come without their heads.
 // clause: EN 13757-3, Annex G
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -101,6 +106,7 @@ impl<'a> CompactFrame<'a> {
         let room = heads.len().saturating_add(self.data.len());
         let mut full = Vec::with_capacity(room);
         let (mut heads, mut data) = (heads, self.data);
+        let mut padding = 0;
         while let Some(&dif) = heads.first() {
             let (head_len, data_len) = if dif & 0x0F == 0x0F {
                 special(dif, heads, data)?
@@ -111,21 +117,35 @@ impl<'a> CompactFrame<'a> {
             let (octets, behind) = data.split_at_checked(data_len).ok_or(ExpandError::Data)?;
             full.extend_from_slice(head);
             full.extend_from_slice(octets);
+            if matches!(dif, 0x0F | 0x1F) {
+                padding = padding_of(octets);
+            }
             heads = rest;
             data = behind;
         }
         // What encryption padded is no data.
-        if !data.iter().all(|octet| *octet == 0x2F) {
+        if !data.iter().all(|octet| *octet == FILLER) {
             return Err(ExpandError::Data);
         }
-        if crc(&full) != self.full_frame_crc {
-            return Err(ExpandError::FullFrameCrc);
+        // Only the check tells padding from the end of a manufacturer's part.
+        for _ in 0..=padding {
+            if crc(&full) == self.full_frame_crc {
+                return Ok(full);
+            }
+            full.pop();
         }
-        Ok(full)
+        Err(ExpandError::FullFrameCrc)
     }
 }
 
-/// Head and data of the manufacturer's part, which is the last one, or of a lone special DIF.
+/// How many octets at the end of a manufacturer's part may be padding of encryption.
+fn padding_of(octets: &[u8]) -> usize {
+    let fillers = octets.iter().rev().take_while(|octet| **octet == FILLER);
+    fillers.take(PADDING_MAX).count()
+}
+
+/// Head and data of the manufacturer's part, which is the last one and goes to the end, or of a
+/// lone special DIF.
 fn special(dif: u8, heads: &[u8], data: &[u8]) -> Result<(usize, usize), ExpandError> {
     match dif {
         0x0F | 0x1F if heads.len() == 1 => Ok((1, data.len())),

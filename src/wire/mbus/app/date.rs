@@ -9,7 +9,9 @@ named! {
     DateState {
         Moment = "moment",
         Periodic = "periodic",
+        Unspecified = "not_specified",
         NotSet = "not_set",
+        TimeInvalid = "time_invalid",
         Impossible = "impossible",
     }
 }
@@ -28,7 +30,7 @@ pub enum Precision {
 }
 
 /// A date, a time or both, in the meter's local time. A part that is none means "every" (the
-/// markers 127, 15, 0, 31, 63).
+/// markers 127, 15, 0, 31, 63), and "not specified" for the date of type I.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct DateTime {
     /// Whether it is a moment at all. What is not is never made one.
@@ -78,6 +80,15 @@ impl Fields {
     }
 }
 
+/// What a field says of itself: ones alone that nothing is there, the bit IV that its clock does
+/// not go right, as after a loss of power.
+fn mark(octets: &[u8], is_time_invalid: bool) -> Option<DateState> {
+    if octets.iter().all(|octet| *octet == 0xFF) {
+        return Some(DateState::NotSet);
+    }
+    is_time_invalid.then_some(DateState::TimeInvalid)
+}
+
 fn unless(part: u8, every: u8) -> Option<u8> {
     (part != every).then_some(part)
 }
@@ -88,8 +99,8 @@ impl DateTime {
     #[must_use]
     pub fn type_g(octets: [u8; 2]) -> Self {
         let [low, high] = octets;
-        let is_set = octets != [0xFF; 2];
-        Self::assemble(Fields::date(low, high), Precision::Day, is_set, false)
+        let mark = mark(&octets, false);
+        Self::assemble(Fields::date(low, high), Precision::Day, mark, false)
     }
 
     /// Type F, four octets.
@@ -103,8 +114,8 @@ impl DateTime {
             minute: minute & 0x3F,
             ..Fields::date(low, high)
         };
-        let is_set = minute & 0x80 == 0;
-        Self::assemble(fields, Precision::Minute, is_set, hour & 0x80 != 0)
+        let mark = mark(&octets, minute & 0x80 != 0);
+        Self::assemble(fields, Precision::Minute, mark, hour & 0x80 != 0)
     }
 
     /// Type I, six octets.
@@ -118,8 +129,8 @@ impl DateTime {
             second: second & 0x3F,
             ..Fields::date(low, high)
         };
-        let is_set = minute & 0x80 == 0;
-        Self::assemble(fields, Precision::Second, is_set, second & 0x40 != 0)
+        let mark = mark(&octets, minute & 0x80 != 0);
+        Self::assemble(fields, Precision::Second, mark, second & 0x40 != 0)
     }
 
     /// Type J, three octets.
@@ -133,36 +144,45 @@ impl DateTime {
             second: second & 0x3F,
             ..Fields::date(0, 0)
         };
-        let is_set = octets != [0xFF; 3];
-        Self::assemble(fields, Precision::TimeOfDay, is_set, false)
+        let mark = mark(&octets, false);
+        Self::assemble(fields, Precision::TimeOfDay, mark, false)
     }
 
-    fn assemble(fields: Fields, precision: Precision, is_set: bool, summer_time: bool) -> Self {
+    /// The parts as they came. `mark` is what the field says of itself, if it does.
+    fn assemble(
+        fields: Fields,
+        precision: Precision,
+        mark: Option<DateState>,
+        summer_time: bool,
+    ) -> Self {
         let has_date = precision != Precision::TimeOfDay;
         let has_time = precision != Precision::Day;
         let has_second = has_time && precision != Precision::Minute;
+        let year_is_real = fields.year <= 99 || fields.year == 127;
+        // Type I has the mark 0 for a date that is not specified, or for parts of it.
+        let may_be_left_out = precision == Precision::Second && year_is_real;
         let mut date = Self {
             state: DateState::NotSet,
             precision,
             year: (has_date && fields.year != 127).then(|| year(fields.year, fields.century)),
-            month: unless(fields.month, 15).filter(|_| has_date),
+            month: unless(fields.month, 15)
+                .filter(|month| has_date && !(may_be_left_out && *month == 0)),
             day: unless(fields.day, 0).filter(|_| has_date),
             hour: unless(fields.hour, 31).filter(|_| has_time),
             minute: unless(fields.minute, 63).filter(|_| has_time),
             second: unless(fields.second, 63).filter(|_| has_second),
             summer_time,
         };
-        if is_set {
-            let every = (has_date && date.year.and(date.month).and(date.day).is_none())
-                || (has_time && date.hour.and(date.minute).is_none())
-                || (has_second && date.second.is_none());
-            let year_is_real = fields.year <= 99 || fields.year == 127;
-            date.state = match (date.is_real() && year_is_real, every) {
-                (false, _) => DateState::Impossible,
-                (true, true) => DateState::Periodic,
-                (true, false) => DateState::Moment,
-            };
-        }
+        let no_date = has_date && date.year.and(date.month).and(date.day).is_none();
+        let no_time = (has_time && date.hour.and(date.minute).is_none())
+            || (has_second && date.second.is_none());
+        date.state = match mark {
+            Some(mark) => mark,
+            None if !(date.is_real() && year_is_real) => DateState::Impossible,
+            None if no_date && may_be_left_out => DateState::Unspecified,
+            None if no_date || no_time => DateState::Periodic,
+            None => DateState::Moment,
+        };
         date
     }
 
@@ -341,8 +361,8 @@ fn civil_from_days(days: i64) -> Option<(i32, u8, u8)> {
 }
 
 impl DateTime {
-    /// Writes it as ISO 8601 does, `*` for "every": `2008-05-31`, `2008-05-31T23:50`, `*-12-31`,
-    /// `23:50:00`.
+    /// Writes it as ISO 8601 does, `*` for a part that is none: `2008-05-31`, `2008-05-31T23:50`,
+    /// `*-12-31`, `23:50:00`.
     ///
     /// # Errors
     ///
@@ -433,11 +453,27 @@ mod tests {
         assert_eq!(state([0xE0, 0x0C]), DateState::Periodic);
         assert_eq!(DateTime::type_g([0x00, 0x00]).to_string(), "2000-00-00");
         assert_eq!(DateTime::type_g([0xFF, 0xFC]).to_string(), "*-12-31");
+        let invalid = DateTime::type_f([0xB2, 0x37, 0x1F, 0x15]);
         assert_eq!(
-            DateTime::type_f([0xB2, 0x37, 0x1F, 0x15]).state,
-            DateState::NotSet
+            (invalid.state, invalid.to_string().as_str()),
+            (DateState::TimeInvalid, "2008-05-31T23:50")
         );
         assert_eq!(DateTime::type_f([0xFF; 4]).state, DateState::NotSet);
+        assert_eq!(DateTime::type_i([0xFF; 6]).state, DateState::NotSet);
+        assert_eq!(DateTime::type_j([0xFF; 3]).state, DateState::NotSet);
+        // Type I tells a week where it has no day; a month 0 of the others is none.
+        let week = DateTime::type_i([0x00, 0x00, 0x0C, 0x80, 0x20, 0x05]);
+        assert_eq!(
+            (week.state, week.to_string().as_str()),
+            (DateState::Unspecified, "2020-*-*T12:00:00")
+        );
+        let no_year = DateTime::type_i([0x00, 0x00, 0x0C, 0x00, 0xF0, 0x00]);
+        assert_eq!(
+            (no_year.state, no_year.to_string().as_str()),
+            (DateState::Impossible, "2020-00-00T12:00:00")
+        );
+        let every = DateTime::type_i([0x00, 0x00, 0x1F, 0x94, 0x23, 0x00]);
+        assert_eq!(every.state, DateState::Periodic);
         assert_eq!(
             DateTime::type_f([0x3C, 0x37, 0x1F, 0x15]).state,
             DateState::Impossible

@@ -33,7 +33,7 @@ pub struct FixedData {
     pub access_number: u8,
     /// The status octet.
     pub status: u8,
-    /// The medium, four bits.
+    /// The medium, four bits: a table of its own, and no device type.
     pub medium: u8,
     /// The counters.
     pub counters: [FixedCounter; 2],
@@ -87,6 +87,25 @@ impl FixedData {
             ],
         }
     }
+}
+
+/// The name of a medium of the fixed structure, in the words of device types; none for those that
+/// are reserved. Those from Ah on are the others in mode 2, the highest octet first.
+// clause: EN 13757-3:2013, fixed data structure, medium
+#[must_use]
+pub const fn medium_name(medium: u8) -> Option<&'static str> {
+    Some(match medium {
+        0x0 => "other",
+        0x1 => "oil",
+        0x2 => "electricity",
+        0x3 | 0xA => "gas",
+        0x4 | 0xB => "heat",
+        0x5 => "steam",
+        0x6 | 0xC => "hot_water",
+        0x7 | 0xD => "water",
+        0x8 | 0xE => "heat_cost_allocator",
+        _ => return None,
+    })
 }
 
 /// Three steps of ten a unit, from `first` on.

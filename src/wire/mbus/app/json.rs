@@ -4,7 +4,7 @@ use core::fmt::Write as _;
 
 use super::body::Body;
 use super::compact::CompactFrame;
-use super::date::DateTime;
+use super::date::{DateState, DateTime};
 use super::fixed::{FixedCounter, FixedData};
 use super::meaning::Meaning;
 use super::profile::{Point, ProfileFault, ProfilesLeft};
@@ -223,10 +223,11 @@ fn write_what(out: &mut String, record: &Record<'_>, meaning: &Meaning<'_>) {
     out.push_str("{\"quantity\":\"");
     out.push_str(meaning.quantity.id());
     out.push_str("\",\"unit\":\"");
-    write_text(out, record.unit_text());
     let [unit, times, per] = meaning.unit.parts();
-    if record.unit_text.is_empty() {
+    if record.unit_text.is_empty() || meaning.is_beside_unit {
         out.push_str(unit);
+    } else {
+        write_text(out, record.unit_text(meaning));
     }
     out.push_str(times);
     out.push_str(per);
@@ -251,21 +252,16 @@ fn write_place(out: &mut String, record: &Record<'_>, storage: u64, at: Option<D
     }
 }
 
-fn write_point(out: &mut String, record: &Record<'_>, meaning: &Meaning<'_>, point: &Point) {
+fn write_point(out: &mut String, record: &Record<'_>, meaning: &Meaning<'_>, point: &Point<'_>) {
     write_what(out, record, meaning);
-    match point.value {
-        Some(number) => {
-            out.push('"');
-            sure(number.write(out));
-            out.push('"');
-        }
-        None => out.push_str("null"),
-    }
+    write_value(out, &point.value);
     write_place(out, record, point.storage, point.at);
     write_modifiers(out, meaning);
-    if point.value.is_none() {
-        sure(write!(out, ",\"invalid\":\"{}\"", Invalid::NotSet.id()));
+    write_error(out, meaning);
+    if let Some(invalid) = point.invalid() {
+        sure(write!(out, ",\"invalid\":\"{}\"", invalid.id()));
     }
+    write_form(out, &point.value);
     out.push('}');
 }
 
@@ -283,24 +279,14 @@ fn write_record(
     let is_number = matches!(value, Value::Number(_));
     write_place(out, record, record.storage, at.filter(|_| is_number));
     write_modifiers(out, meaning);
-    if let Some(error) = meaning.error {
-        sure(write!(out, ",\"error\":\"{}\"", error.id()));
-    }
+    write_error(out, meaning);
     if let Some(invalid) = value.invalid() {
         sure(write!(out, ",\"invalid\":\"{}\"", invalid.id()));
     }
     if let Some(fault) = fault {
         sure(write!(out, ",\"invalid\":\"{}\"", fault.id()));
     }
-    match value {
-        Value::DateTime(date) if date.summer_time && date.is_moment() => {
-            out.push_str(",\"summer_time\":true")
-        }
-        Value::Wide(_) | Value::Octets(_) | Value::WrongSize(_) => {
-            out.push_str(",\"coding\":\"hex\"");
-        }
-        _ => {}
-    }
+    write_form(out, &value);
     if record.is_register {
         out.push_str(",\"register\":true");
     }
@@ -310,10 +296,47 @@ fn write_record(
     out.push('}');
 }
 
+fn write_error(out: &mut String, meaning: &Meaning<'_>) {
+    if let Some(error) = meaning.error {
+        sure(write!(out, ",\"error\":\"{}\"", error.id()));
+    }
+}
+
+/// What the text of a value does not say of it.
+fn write_form(out: &mut String, value: &Value<'_>) {
+    match value {
+        Value::DateTime(date) => {
+            let has_moment = matches!(date.state, DateState::Moment | DateState::TimeInvalid);
+            if date.summer_time && has_moment {
+                out.push_str(",\"summer_time\":true");
+            }
+            if date.state == DateState::TimeInvalid {
+                out.push_str(",\"sent\":\"");
+                sure(date.write(out));
+                out.push('"');
+            }
+        }
+        Value::OutOfRange(number) => {
+            out.push_str(",\"sent\":\"");
+            sure(number.write(out));
+            out.push('"');
+        }
+        // The text of one NaN is that of all.
+        Value::NotANumber(bits) => sure(write!(out, ",\"sent\":\"{bits:08x}\"")),
+        Value::Wide(_) | Value::Octets(_) | Value::WrongSize(_) => {
+            out.push_str(",\"coding\":\"hex\"");
+        }
+        _ => {}
+    }
+}
+
 fn write_value(out: &mut String, value: &Value<'_>) {
     let is_nothing = match value {
-        Value::None => true,
-        Value::DateTime(date) => date.state == super::date::DateState::NotSet,
+        Value::None | Value::OutOfRange(_) => true,
+        // A time that the meter calls wrong looks like any other.
+        Value::DateTime(date) => {
+            matches!(date.state, DateState::NotSet | DateState::TimeInvalid)
+        }
         _ => false,
     };
     if is_nothing {
@@ -322,7 +345,7 @@ fn write_value(out: &mut String, value: &Value<'_>) {
     }
     out.push('"');
     match value {
-        Value::None => {}
+        Value::None | Value::OutOfRange(_) => {}
         Value::Number(number) => {
             sure(number.write(out));
         }

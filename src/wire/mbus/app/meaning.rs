@@ -13,6 +13,9 @@ pub struct Meaning<'a> {
     pub quantity: Quantity,
     /// In what; the text of a plain-text unit is in [`Record::unit_text`].
     pub unit: UnitTerm,
+    /// Whether the value is in no unit of the VIF, since VIFEs make it a date, a duration or a
+    /// count, or what has no unit at all.
+    pub is_beside_unit: bool,
     /// The power of ten that the data counts, in that unit.
     pub exponent: i16,
     /// The power of ten that is added, in that unit.
@@ -32,6 +35,7 @@ impl<'a> Meaning<'a> {
         Self {
             quantity: entry.quantity,
             unit: UnitTerm::plain(entry.unit),
+            is_beside_unit: false,
             exponent: i16::from(entry.exponent),
             addend: None,
             coding: entry.coding,
@@ -43,7 +47,7 @@ impl<'a> Meaning<'a> {
 
     #[cold]
     fn modify(&mut self, non_metric: Option<(Unit, i8)>) {
-        let mut factor = 0_i16;
+        let (mut factor, mut of_per) = (0_i16, 0_i16);
         for modifier in self.modifiers {
             match modifier {
                 Modifier::Error(error) => self.error = Some(error),
@@ -55,10 +59,12 @@ impl<'a> Meaning<'a> {
                 }
                 Modifier::Per(per, by) => {
                     self.unit.per = Some(per);
-                    factor = factor.saturating_add(i16::from(by));
+                    of_per = i16::from(by);
                 }
                 Modifier::Times(times) => self.unit.times = Some(times),
                 Modifier::Factor(by) => factor = factor.saturating_add(i16::from(by)),
+                // Both are about the unit of the VIF.
+                Modifier::Addend(_) | Modifier::NonMetric if self.is_beside_unit => {}
                 Modifier::Addend(exponent) => self.addend = Some(exponent),
                 Modifier::TypeC(_) => self.coding = Coding::Unsigned,
                 Modifier::Moment(_) => self.become_plain(Unit::None, Coding::DateTime),
@@ -72,13 +78,18 @@ impl<'a> Meaning<'a> {
                 _ => {}
             }
         }
+        if self.unit.per.is_some() {
+            factor = factor.saturating_add(of_per);
+        }
         self.exponent = self.exponent.saturating_add(factor);
     }
 
     /// The VIF says what the limit or the event is about, and no more what the value is.
     fn become_plain(&mut self, unit: Unit, coding: Coding) {
         self.unit = UnitTerm::plain(unit);
+        self.is_beside_unit = true;
         self.exponent = 0;
+        self.addend = None;
         self.coding = coding;
     }
 }

@@ -9,8 +9,9 @@
 //! # Nothing is lost and nothing is guessed
 //!
 //! A record that no table knows has the quantity `unknown`, its number and its octets. A date that
-//! is none, a BCD number with a digit above 9 and a float that is no number say so and keep what
-//! was sent. Octets of makers and of other protocols are kept whole.
+//! is none or of a clock that does not go right, a BCD number with a digit above 9 and a float that
+//! is no number say so and keep what was sent. Octets of makers and of other protocols are kept
+//! whole.
 
 mod application_error;
 mod body;
@@ -40,7 +41,7 @@ pub use catalog::{DeviceKind, Expanded, FormatCatalog, Learned};
 pub use compact::{CompactFrame, ExpandError, FormatFrame, full_frame_crc, heads_of, signature_of};
 pub use date::{DateState, DateTime, Precision};
 pub use decimal::Decimal;
-pub use fixed::{FIXED_LEN, FixedCounter, FixedData};
+pub use fixed::{FIXED_LEN, FixedCounter, FixedData, medium_name};
 pub use meaning::Meaning;
 pub use owned::{Decoded, ManufacturerData, OwnedRecord, OwnedValue, decode_records};
 pub use profile::{Point, Points, Profile, ProfileFault, ProfilesLeft};

@@ -28,10 +28,26 @@ pub enum OwnedValue {
     DateTime(DateTime),
     /// A text.
     Text(String),
-    /// A number in digits that are no decimal ones, the highest first.
+    /// The digits of what is no number that a decimal holds, the highest first.
     Digits(String),
     /// Octets as on the wire.
     Octets(Box<[u8]>),
+}
+
+impl From<Value<'_>> for OwnedValue {
+    #[inline]
+    fn from(value: Value<'_>) -> Self {
+        match value {
+            Value::None => Self::None,
+            Value::Number(number) => Self::Number(number),
+            Value::NotANumber(bits) => Self::NotANumber(bits),
+            Value::OutOfRange(number) => Self::Digits(number.to_string()),
+            Value::DateTime(date) => Self::DateTime(date),
+            Value::Text(text) => Self::Text(text.to_string()),
+            Value::BadBcd(digits) | Value::Wide(digits) => Self::Digits(digits.to_string()),
+            Value::Octets(octets) | Value::WrongSize(octets) => Self::Octets(octets.into()),
+        }
+    }
 }
 
 /// A record without a telegram.
@@ -61,7 +77,7 @@ pub struct OwnedRecord {
     pub at: Option<DateTime>,
     /// The names of its modifiers.
     pub modifiers: Box<[&'static str]>,
-    /// VIF and VIFE, and the data, of a record that no table knows; both empty for all others.
+    /// The whole record, from its DIF on, if no table knows it; empty for all others.
     pub raw: Box<[u8]>,
 }
 
@@ -140,8 +156,8 @@ impl Walk {
             first.raw = Box::default();
             let begin = records.len();
             records.extend(profile.points().map(|point| OwnedRecord {
-                value: point.value.map_or(OwnedValue::None, OwnedValue::Number),
-                invalid: point.value.is_none().then_some(Invalid::NotSet),
+                value: OwnedValue::from(point.value),
+                invalid: point.invalid(),
                 storage: point.storage,
                 at: point.at,
                 ..first.clone()
@@ -191,17 +207,9 @@ fn owned(record: &Record<'_>, meaning: &Meaning<'_>) -> OwnedRecord {
         unit_text: if record.unit_text.is_empty() {
             Box::default()
         } else {
-            record.unit_text().to_string().into_boxed_str()
+            record.unit_text(meaning).to_string().into_boxed_str()
         },
-        value: match value {
-            Value::None => OwnedValue::None,
-            Value::Number(number) => OwnedValue::Number(number),
-            Value::NotANumber(bits) => OwnedValue::NotANumber(bits),
-            Value::DateTime(date) => OwnedValue::DateTime(date),
-            Value::Text(text) => OwnedValue::Text(text.to_string()),
-            Value::BadBcd(digits) | Value::Wide(digits) => OwnedValue::Digits(digits.to_string()),
-            Value::Octets(octets) | Value::WrongSize(octets) => OwnedValue::Octets(octets.into()),
-        },
+        value: OwnedValue::from(value),
         storage: record.storage,
         tariff: record.tariff,
         subunit: record.subunit,
@@ -226,10 +234,15 @@ fn names(meaning: &Meaning<'_>) -> Box<[&'static str]> {
 }
 
 impl<'a> Record<'a> {
-    /// The unit in plain text; empty without VIF 7Ch.
+    /// The unit in plain text; empty without VIF 7Ch, and where the value is in no unit of the VIF.
     #[must_use]
-    pub fn unit_text(&self) -> Text<'a> {
-        Text::new(self.unit_text, self.high_octet_first)
+    pub const fn unit_text(&self, meaning: &Meaning<'_>) -> Text<'a> {
+        let octets = if meaning.is_beside_unit {
+            &[]
+        } else {
+            self.unit_text
+        };
+        Text::new(octets, self.high_octet_first)
     }
 
     /// Whether its value alone does not tell what came.

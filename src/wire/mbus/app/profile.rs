@@ -4,10 +4,10 @@ use super::date::DateTime;
 use super::decimal::Decimal;
 use super::meaning::Meaning;
 use super::named::named;
-use super::quantity::Quantity;
 use super::record::{DATA_LENS, Item, Record, Records};
 use super::tables::Coding;
-use super::value::Value;
+use super::times::{Date, Search, Tags};
+use super::value::{Invalid, Value};
 use super::vife::ProfileKind;
 
 named! {
@@ -39,15 +39,26 @@ enum Spacing {
 }
 
 /// One value of a profile.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Point {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point<'a> {
     /// The storage number: those of a profile follow the one of its record.
     pub storage: u64,
     /// When it was valid, if the telegram has a base time and the spacing is known.
     pub at: Option<DateTime>,
-    /// The value in the unit of the record; none where the meter has none, and for increments
-    /// everywhere behind such a one.
-    pub value: Option<Decimal>,
+    /// The value, as that of a record of the same VIF; none where the meter has none, and for
+    /// increments everywhere behind such a one.
+    pub value: Value<'a>,
+}
+
+impl Point<'_> {
+    /// Why it is not what its quantity says; none for what is.
+    #[must_use]
+    pub fn invalid(&self) -> Option<Invalid> {
+        match self.value {
+            Value::None => Some(Invalid::NotSet),
+            value => value.invalid(),
+        }
+    }
 }
 
 /// A load profile with its base.
@@ -154,21 +165,19 @@ impl<'a> Profile<'a> {
         }
     }
 
-    /// An element as a number; none if it is marked invalid.
-    fn element(&self, octets: &'a [u8]) -> Option<Decimal> {
-        let is_signed = match self.mode {
-            Mode::Absolute => self.meaning.coding == Coding::Signed,
-            Mode::Increments | Mode::Decrements => false,
-            Mode::SignedDifferences => true,
+    /// The value of an element; none if it is marked invalid. A whole value is coded as the VIF
+    /// says, a difference as the mode does.
+    fn element(&self, octets: &'a [u8]) -> Value<'a> {
+        let coding = match (self.mode, self.meaning.coding) {
+            (Mode::Absolute, coding) => coding,
+            (_, Coding::Per4096) => Coding::Per4096,
+            (Mode::SignedDifferences, _) => Coding::Signed,
+            (Mode::Increments | Mode::Decrements, _) => Coding::Unsigned,
         };
+        let is_signed = coding == Coding::Signed || self.mode == Mode::SignedDifferences;
         if matches!(self.field, 1..=4 | 6 | 7) && is_marked_invalid(octets, is_signed) {
-            return None;
+            return Value::None;
         }
-        let coding = match self.meaning.coding {
-            Coding::Per4096 => Coding::Per4096,
-            _ if is_signed => Coding::Signed,
-            _ => Coding::Unsigned,
-        };
         let meaning = Meaning {
             profile: None,
             coding,
@@ -181,10 +190,7 @@ impl<'a> Profile<'a> {
             data: octets,
             ..self.record
         };
-        match record.value(&meaning) {
-            Value::Number(number) => Some(number),
-            _ => None,
-        }
+        record.value(&meaning)
     }
 
     fn at(&self, steps: i64) -> Option<DateTime> {
@@ -205,13 +211,14 @@ pub struct Points<'a> {
     profile: Profile<'a>,
     rest: &'a [u8],
     index: u32,
+    /// The last value, which differences count from.
     value: Option<Decimal>,
 }
 
-impl Iterator for Points<'_> {
-    type Item = Point;
+impl<'a> Iterator for Points<'a> {
+    type Item = Point<'a>;
 
-    fn next(&mut self) -> Option<Point> {
+    fn next(&mut self) -> Option<Point<'a>> {
         let profile = &self.profile;
         let len = DATA_LENS
             .get(usize::from(profile.field))
@@ -230,16 +237,18 @@ impl Iterator for Points<'_> {
             Mode::Increments | Mode::SignedDifferences => Some(!is_inverse),
             Mode::Decrements => Some(is_inverse),
         };
-        self.value = match (is_sum, self.value, element) {
-            (None, _, element) => element,
-            (Some(true), Some(value), Some(element)) => value.checked_add(element),
-            (Some(false), Some(value), Some(element)) => value.checked_sub(element),
-            _ => None,
-        };
+        let value = is_sum.map_or(element, |is_sum| {
+            self.value = match (self.value, element) {
+                (Some(value), Value::Number(element)) if is_sum => value.checked_add(element),
+                (Some(value), Value::Number(element)) => value.checked_sub(element),
+                _ => None,
+            };
+            self.value.map_or(Value::None, Value::Number)
+        });
         Some(Point {
             storage: profile.record.storage.saturating_add(u64::from(self.index)),
             at: profile.at(i64::from(self.index)),
-            value: self.value,
+            value,
         })
     }
 }
@@ -283,10 +292,10 @@ fn spacing_of(control: u8, spacing: u8, is_inverse: bool) -> Spacing {
     })
 }
 
-/// Base time (any date with the storage number) and base value (the same storage number, tariff,
-/// subunit, function and VIB but for the profile's VIFE).
+/// Base time (the date that a single value would be of) and base value (the same storage number,
+/// tariff, subunit, function and VIB but for the profile's VIFE).
 fn bases(profile: &Record<'_>, telegram: Records<'_>) -> (Option<DateTime>, Option<Decimal>) {
-    let (mut at, mut base) = (None, None);
+    let (mut dates, mut base) = (Search::new(Tags::of(profile)), None);
     for item in telegram.restart().flatten() {
         let Item::Record(record) = item else {
             continue;
@@ -294,16 +303,11 @@ fn bases(profile: &Record<'_>, telegram: Records<'_>) -> (Option<DateTime>, Opti
         if record.storage != profile.storage || record.offset == profile.offset {
             continue;
         }
-        let meaning = record.meaning();
-        let value = record.value(&meaning);
-        match value {
-            Value::DateTime(date)
-                if at.is_none()
-                    && date.is_moment()
-                    && record.vifes.is_empty()
-                    && matches!(meaning.quantity, Quantity::Date | Quantity::DateTime) =>
-            {
-                at = Some(date);
+        match record.value(&record.meaning()) {
+            Value::DateTime(at) => {
+                if let Some(date) = Date::of(&record, at) {
+                    dates.take(&date);
+                }
             }
             Value::Number(number) if base.is_none() && is_base(profile, &record) => {
                 base = Some(number);
@@ -311,7 +315,7 @@ fn bases(profile: &Record<'_>, telegram: Records<'_>) -> (Option<DateTime>, Opti
             _ => {}
         }
     }
-    (at, base)
+    (dates.found(), base)
 }
 
 fn is_base(profile: &Record<'_>, record: &Record<'_>) -> bool {

@@ -48,6 +48,13 @@ const fn scaled(quantity: Q, unit: U, exponent: i8) -> Entry {
     }
 }
 
+const fn scaled_unsigned(quantity: Q, unit: U, exponent: i8) -> Entry {
+    Entry {
+        coding: Coding::Unsigned,
+        ..scaled(quantity, unit, exponent)
+    }
+}
+
 const fn coded(quantity: Q, unit: U, coding: Coding) -> Entry {
     Entry {
         coding,
@@ -130,8 +137,9 @@ const fn fb(code: u8) -> Entry {
         0x0C..=0x0F => scaled(Q::Energy, U::Calorie, low(code, 3, 5)),
         0x10..=0x11 => scaled(Q::Volume, U::CubicMetre, low(code, 1, 2)),
         0x14..=0x17 => scaled(Q::ReactivePower, U::Var, low(code, 3, 0)),
-        0x18..=0x19 => scaled(Q::Mass, U::Kilogram, low(code, 1, 5)),
-        0x1A..=0x1B => scaled(Q::RelativeHumidity, U::Percent, low(code, 1, -1)),
+        // Remark d: binary data of these and of 68h and 69h is of type C.
+        0x18..=0x19 => scaled_unsigned(Q::Mass, U::Kilogram, low(code, 1, 5)),
+        0x1A..=0x1B => scaled_unsigned(Q::RelativeHumidity, U::Percent, low(code, 1, -1)),
         0x20 => entry(Q::Volume, U::CubicFoot),
         0x21 => scaled(Q::Volume, U::CubicFoot, -1),
         0x22 => scaled(Q::Volume, U::Gallon, -1),

@@ -77,8 +77,17 @@ fn owned_records_say_what_the_json_form_says() {
                 json["at"].as_str().map(str::to_owned),
                 record.at.map(|at| at.to_string())
             );
-            if let OwnedValue::Number(number) = &record.value {
-                assert_eq!(json["value"], number.to_string());
+            let invalid = record.invalid.map(Invalid::id);
+            assert_eq!(json["invalid"].as_str(), invalid, "{json}");
+            if record.unit_text.is_empty() {
+                assert_eq!(json["unit"], record.unit.to_string());
+            }
+            match &record.value {
+                OwnedValue::Number(number) => assert_eq!(json["value"], number.to_string()),
+                OwnedValue::DateTime(date) if !json["value"].is_null() => {
+                    assert_eq!(json["value"], date.to_string());
+                }
+                _ => {}
             }
         }
     }
@@ -133,6 +142,41 @@ fn compact_frames_become_full_once_their_format_is_learned() {
         }
     }
     assert_eq!(count, 2);
+}
+
+#[test]
+fn padding_behind_the_part_of_the_maker_in_a_compact_frame_is_left_out() {
+    let full = octets("0c13123456000faabbcc");
+    let mut catalog = FormatCatalog::default();
+    let learned = catalog.learn(KIND, Records::new(&full, Direction::Uplink));
+    assert_eq!(learned, Learned::New(0xDC1E));
+    let expand = |data: &str| {
+        let frame = octets(&format!("1edc86b5{data}"));
+        catalog.expand(KIND, &CompactFrame::read(&frame).unwrap())
+    };
+    let whole = "12345600aabbcc";
+    for padding in 0..=15 {
+        let padded = format!("{whole}{}", "2f".repeat(padding));
+        assert_eq!(expand(&padded), Expanded::Records(full.clone()));
+    }
+    let refused = Expanded::Refused(ExpandError::FullFrameCrc);
+    assert_eq!(expand(&format!("{whole}{}", "2f".repeat(16))), refused);
+    assert_eq!(expand(&format!("{whole}2e2f")), refused);
+    assert_eq!(expand("12345600aabb"), refused);
+    // The part itself may end in fillers, and be without any octet.
+    for full in ["0c13123456000faabb2f2f", "0c13123456001f", "0c132f3456000f"] {
+        let full = octets(full);
+        let mut catalog = FormatCatalog::default();
+        catalog.learn(KIND, Records::new(&full, Direction::Uplink));
+        let heads = [0x0C, 0x13, full[6]];
+        let data: Vec<_> = [&full[2..6], &full[7..], &[0x2F; 3]].concat();
+        let frame = CompactFrame {
+            signature: crate::wire::mbus::crc::crc(&heads),
+            full_frame_crc: full_frame_crc(&full),
+            data: &data,
+        };
+        assert_eq!(catalog.expand(KIND, &frame), Expanded::Records(full));
+    }
 }
 
 #[test]

@@ -29,10 +29,86 @@ impl Tags {
     }
 }
 
+/// A date that other values may be of.
 #[derive(Clone, Copy, Debug)]
-struct Date {
+pub(super) struct Date {
     tags: Tags,
     at: DateTime,
+}
+
+impl Date {
+    /// The date that a record says. Those of VIF 6Ch and 6Dh without any VIFE that are moments
+    /// count.
+    pub(super) fn of(record: &Record<'_>, at: DateTime) -> Option<Self> {
+        let counts = is_date(record) && at.is_moment() && at.year.is_some();
+        let tags = Tags::of(record);
+        counts.then_some(Self { tags, at })
+    }
+}
+
+/// Looks for the date of a value among all dates of its telegram: the only one with its storage
+/// number, function, tariff and subunit. Without one, the only one that is of no tariff or the
+/// value's and of no subunit or the value's: a meter has one clock, and says of tariffs alone what
+/// they differ in.
+// clause: EN 13757-3, 6.3.2, storage number
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Search {
+    tags: Tags,
+    exact: Found,
+    covering: Found,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Found {
+    Nothing,
+    One(DateTime),
+    Several,
+}
+
+impl Found {
+    #[inline]
+    const fn add(&mut self, at: DateTime) {
+        *self = match self {
+            Self::Nothing => Self::One(at),
+            Self::One(_) | Self::Several => Self::Several,
+        };
+    }
+}
+
+impl Search {
+    #[inline]
+    pub(super) const fn new(tags: Tags) -> Self {
+        Self {
+            tags,
+            exact: Found::Nothing,
+            covering: Found::Nothing,
+        }
+    }
+
+    /// Takes one of the dates.
+    #[inline]
+    pub(super) fn take(&mut self, date: &Date) {
+        let (of, tags) = (date.tags, self.tags);
+        if of.storage != tags.storage || of.function != tags.function {
+            return;
+        }
+        if of.tariff == tags.tariff && of.subunit == tags.subunit {
+            self.exact.add(date.at);
+        }
+        let is_of_tariff = of.tariff == 0 || of.tariff == tags.tariff;
+        if is_of_tariff && (of.subunit == 0 || of.subunit == tags.subunit) {
+            self.covering.add(date.at);
+        }
+    }
+
+    /// What came of it, once all dates were taken.
+    #[inline]
+    pub(super) const fn found(self) -> Option<DateTime> {
+        match (self.exact, self.covering) {
+            (Found::One(at), _) | (_, Found::One(at)) => Some(at),
+            _ => None,
+        }
+    }
 }
 
 /// The dates of one telegram.
@@ -58,13 +134,12 @@ impl Times {
         times
     }
 
-    /// Takes the date that a record says. Those of VIF 6Ch and 6Dh without any VIFE that are
-    /// moments count.
+    /// Takes the date that a record says, if it is one that counts.
     pub(super) fn note(&mut self, record: &Record<'_>, at: DateTime) {
-        let counts = is_date(record) && at.is_moment() && at.year.is_some();
-        if counts && self.dates.len() <= DATES_MAX {
-            let tags = Tags::of(record);
-            self.dates.push(Date { tags, at });
+        if let Some(date) = Date::of(record, at)
+            && self.dates.len() <= DATES_MAX
+        {
+            self.dates.push(date);
         }
     }
 
@@ -73,31 +148,19 @@ impl Times {
         self.dates.is_empty() || self.dates.len() > DATES_MAX
     }
 
-    /// When the value of a record was valid: the only date with its storage number, function,
-    /// tariff and subunit. Without one, the only date that is of no tariff or its own and of no
-    /// subunit or its own: a meter has one clock, and says of tariffs alone what they differ in.
-    // clause: EN 13757-3, 6.3.2, storage number
+    /// When the value of a record was valid, as [`Search`] has it.
     pub(super) fn find(&self, tags: Tags, quantity: Quantity) -> Option<DateTime> {
         if self.is_empty() || !is_measured(quantity) {
             return None;
         }
-        let covers = |of: Tags| {
-            let is_same = of.storage == tags.storage && of.function == tags.function;
-            let is_of_tariff = of.tariff == 0 || of.tariff == tags.tariff;
-            is_same && is_of_tariff && (of.subunit == 0 || of.subunit == tags.subunit)
-        };
-        let exact = self.dates.iter().filter(|date| date.tags == tags);
-        only(exact).or_else(|| only(self.dates.iter().filter(|date| covers(date.tags))))
+        let mut search = Search::new(tags);
+        self.dates.iter().for_each(|date| search.take(date));
+        search.found()
     }
 }
 
 const fn is_date(record: &Record<'_>) -> bool {
     matches!(record.vif, 0x6C | 0x6D)
-}
-
-fn only<'a>(mut dates: impl Iterator<Item = &'a Date>) -> Option<DateTime> {
-    let first = dates.next()?;
-    dates.next().is_none().then_some(first.at)
 }
 
 /// Whether a quantity is measured at some time, and not a property of the device.

@@ -20,6 +20,8 @@ named! {
         BcdDigits = "bcd_digits",
         NotANumber = "not_a_number",
         NotSet = "not_set",
+        TimeInvalid = "time_invalid",
+        NotSpecified = "not_specified",
         NoSuchDate = "no_such_date",
         PeriodicDate = "periodic_date",
         DataField = "data_field",
@@ -99,6 +101,8 @@ pub enum Value<'a> {
     Number(Decimal),
     /// A float that is no number.
     NotANumber(u32),
+    /// A number that has too many digits with the constant that its VIFE adds: without it.
+    OutOfRange(Decimal),
     /// A date, a time or both.
     DateTime(DateTime),
     /// A text.
@@ -120,11 +124,14 @@ impl Value<'_> {
         use super::date::DateState;
         match self {
             Self::NotANumber(_) => Some(Invalid::NotANumber),
+            Self::OutOfRange(_) => Some(Invalid::Overflow),
             Self::BadBcd(_) => Some(Invalid::BcdDigits),
             Self::WrongSize(_) => Some(Invalid::DataField),
             Self::DateTime(date) => match date.state {
                 DateState::Moment => None,
                 DateState::Periodic => Some(Invalid::PeriodicDate),
+                DateState::Unspecified => Some(Invalid::NotSpecified),
+                DateState::TimeInvalid => Some(Invalid::TimeInvalid),
                 DateState::NotSet => Some(Invalid::NotSet),
                 DateState::Impossible => Some(Invalid::NoSuchDate),
             },
@@ -309,9 +316,8 @@ fn finish(number: Decimal, meaning: &Meaning<'_>) -> Value<'static> {
     let Some(addend) = meaning.addend else {
         return Value::Number(number);
     };
-    // What no decimal holds is told as nothing rather than as something near it.
     let sum = number.checked_add(Decimal::new(1, i16::from(addend)));
-    sum.map_or(Value::None, Value::Number)
+    sum.map_or(Value::OutOfRange(number), Value::Number)
 }
 
 /// An integer of up to eight octets. An unsigned one of eight does not fit in the result if its
