@@ -55,7 +55,7 @@ const FIXED_LEN: usize = 48;
 
 /// What decodes application layers of M-Bus today. It grows with each change that lets the same
 /// octets mean something else, or lets more of them be understood.
-pub const TELEGRAM_DECODER_VERSION: u16 = 1;
+pub const TELEGRAM_DECODER_VERSION: u16 = 2;
 
 /// How a telegram came from its gateway.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

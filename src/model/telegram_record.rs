@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn the_record_of_a_telegram_has_this_form() {
         let expected = "{\"schema\":\"kenshin.record/1\",\"id\":\"676173776f726b73-\
-            9315785634123303-01a220630800-1122334455667788-0\",\"revision\":1,\
+            9315785634123303-01a220630800-1122334455667788-0\",\"revision\":2,\
             \"utility\":\"676173776f726b73\",\
             \"terminal\":\"9315785634123303\",\"address\":{\"id\":\"12345678\",\
             \"manufacturer\":\
@@ -256,7 +256,7 @@ mod tests {
             \"storage\":0,\"tariff\":0,\
             \"subunit\":0,\"function\":\"instantaneous\"}],\"opaque\":[]},\
             \"raw\":\"7afd0b27048502\",\"position\":7,\
-            \"decoder\":1}";
+            \"decoder\":2}";
         let text = text(&told());
         serde_json::from_str::<serde_json::Value>(&text).unwrap();
         assert_eq!(text, expected);

@@ -27,6 +27,8 @@ struct Line<'a> {
     carriage: Cow<'a, str>,
     #[serde(borrow)]
     received_at: Cow<'a, str>,
+    #[serde(borrow)]
+    heard_at: Option<Cow<'a, str>>,
 }
 
 /// What there is of a telegram in the sink.
@@ -186,20 +188,21 @@ impl<'a> MbusChecker<'a> {
 }
 
 /// Whether the id of a line has the form of a telegram's, and names its utility, its meter and the
-/// second of its receipt.
+/// second in which it was heard, or else received.
 fn is_id(line: &Line<'_>, utility: &str) -> bool {
     let number = |digits: &str, len: usize| {
         let is_digit = |one: u8| one.is_ascii_digit() || (b'a'..=b'f').contains(&one);
         let is_hex = digits.len() == len && digits.bytes().all(is_digit);
-        i64::from_str_radix(digits, 16).ok().filter(|_| is_hex)
+        u64::from_str_radix(digits, 16).ok().filter(|_| is_hex)
     };
     let parts: Vec<&str> = line.id.split('-').collect();
-    let [of, by, received, digest, "0"] = *parts else {
+    let [of, by, heard, digest, "0"] = *parts else {
         return false;
     };
-    let received_s = number(received, 12).map(|ms| ms / 1_000);
+    let heard_s = number(heard, 12).and_then(|ms| i64::try_from(ms / 1_000).ok());
+    let told = line.heard_at.as_ref().unwrap_or(&line.received_at);
     of == utility
         && by == line.terminal
-        && received_s.is_some_and(|at| instant(&line.received_at) == Some(at))
-        && number(digest, 8).is_some()
+        && heard_s.is_some_and(|at| instant(told) == Some(at))
+        && number(digest, 16).is_some()
 }
