@@ -272,6 +272,11 @@ fn a_damaged_telegram_is_never_read_as_one_without_a_link_layer() {
     assert_eq!(code, Some(1), "{out}");
     let line: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(line["error"]["kind"], "block_crc", "{out}");
+    // Format A with a bit in each of two blocks: of another meter, a maker's part would follow.
+    let damaged = "1a449315272504003303781f7a2a0000000413e81300000413e8030096b200ffff";
+    let (code, out) = decode(&[], &format!("{damaged}\n"));
+    assert_eq!(code, Some(1), "{out}");
+    assert!(out.contains("\"block_crc\""), "{out}");
     // Cut, in format A and without CRCs.
     for cut in [
         LIKE_RECORDS.split_at(200).0,

@@ -13,6 +13,7 @@ use crate::ingest::load::Load;
 use crate::ingest::mbus::{
     FoldedFormats, FoldedGateways, MbusIntake, MbusParts, RingOpener, Verdict, Verdicts,
 };
+use crate::keyring::mbus::MeterKeyring;
 use crate::model::telegram::Carriage;
 use crate::net::mbus::contract::Gateway;
 use crate::net::mbus::counters::MbusCounters;
@@ -149,6 +150,7 @@ impl Gateways {
                 metrics: Arc::clone(metrics),
                 clock: Arc::clone(clock),
                 told: RefusedMeters::default(),
+                meter_keys: Arc::clone(&booted.meter_keys),
             }),
             meters_max: usize::try_from(config.mbus.meters_max).unwrap_or(usize::MAX),
         });
@@ -191,6 +193,7 @@ struct Counted {
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
     told: RefusedMeters,
+    meter_keys: Arc<MeterKeyring>,
 }
 
 impl Verdicts for Counted {
@@ -201,8 +204,10 @@ impl Verdicts for Counted {
     fn refused(&self, gateway: &Gateway, sender: Option<Address>, refusal: &Refusal) {
         let is_news = refusal.contradicts_key_file()
             && sender.is_some_and(|sender| {
+                // By radio anybody can name any meter.
+                let of = self.meter_keys.utility(sender);
                 let now_ms = self.clock.monotonic_ms();
-                self.told.is_news(gateway.utility, sender, now_ms)
+                of == Some(gateway.utility) && self.told.is_news(gateway.utility, sender, now_ms)
             });
         events::telegram_refused(&gateway.name, sender, refusal, is_news);
     }

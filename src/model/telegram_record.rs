@@ -133,6 +133,10 @@ pub fn write_telegram_json(position: Lsn, telegram: &Telegram<'_>, out: &mut Vec
     out.push(b'}');
 }
 
+/// The first decoder whose records have ids by the time when they were heard. A record keeps its
+/// id.
+const OWN_IDS_DECODER: u16 = 2;
+
 fn put_name(out: &mut Vec<u8>, telegram: &Telegram<'_>) {
     let (utility, meter) = (telegram.utility.octets(), telegram.meter.link_order());
     put(out, "{\"schema\":\"");
@@ -141,9 +145,14 @@ fn put_name(out: &mut Vec<u8>, telegram: &Telegram<'_>) {
     put_hex(out, &utility);
     out.push(b'-');
     put_hex(out, &meter);
-    // With one digest and one time they would be copies, of which one is durable.
-    number(out, "-", format_args!("{:012x}", telegram.at_utc_ms()));
-    number(out, "-", format_args!("{:016x}", telegram.digest));
+    if telegram.decoder < OWN_IDS_DECODER {
+        number(out, "-", format_args!("{:012x}", telegram.received_utc_ms));
+        number(out, "-", format_args!("{:08x}", telegram.digest >> 32));
+    } else {
+        // With one digest and one time they would be copies, of which one is durable.
+        number(out, "-", format_args!("{:012x}", telegram.at_utc_ms()));
+        number(out, "-", format_args!("{:016x}", telegram.digest));
+    }
     number(out, "-0\",\"revision\":", TELEGRAM_DECODER_VERSION);
     put(out, ",\"utility\":\"");
     put_hex(out, &utility);
@@ -240,6 +249,15 @@ mod tests {
     }
 
     #[test]
+    fn a_record_keeps_the_id_that_its_first_decoder_gave_it() {
+        let old = Telegram {
+            decoder: 1,
+            ..told()
+        };
+        assert!(text(&old).contains("9315785634123303-01a220630c00-11223344-0\""));
+    }
+
+    #[test]
     fn the_record_of_a_telegram_has_this_form() {
         let expected = "{\"schema\":\"kenshin.record/1\",\"id\":\"676173776f726b73-\
             9315785634123303-01a220630800-1122334455667788-0\",\"revision\":2,\
@@ -257,7 +275,11 @@ mod tests {
             \"subunit\":0,\"function\":\"instantaneous\"}],\"opaque\":[]},\
             \"raw\":\"7afd0b27048502\",\"position\":7,\
             \"decoder\":2}";
-        let text = text(&told());
+        let now = Telegram {
+            decoder: TELEGRAM_DECODER_VERSION,
+            ..told()
+        };
+        let text = text(&now);
         serde_json::from_str::<serde_json::Value>(&text).unwrap();
         assert_eq!(text, expected);
     }

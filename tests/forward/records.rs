@@ -103,7 +103,10 @@ fn matches_shape(pattern: &str, value: &Value) -> bool {
             let lens: Vec<usize> = parts.iter().map(|part| part.len()).collect();
             let is_step = lens[..3] == [16, 16, 8]
                 && parts[3..].iter().all(|part| part.parse::<u32>().is_ok());
-            let is_telegram = lens == [16, 16, 12, 16, 1] && parts[4] == "0";
+            let is_telegram = [[16, 16, 12, 8, 1], [16, 16, 12, 16, 1]]
+                .iter()
+                .any(|one| lens == *one)
+                && parts[4] == "0";
             is_hex(&parts[..3].concat()) && (is_step || is_telegram && is_hex(parts[3]))
         }
         other => panic!("pattern {other}"),

@@ -56,12 +56,16 @@ impl Core {
         let meters = &self.parts.state.meters;
         let is_made_up = !fresh.is_proven && !meters.knows(fresh.utility, fresh.meter);
         if is_made_up {
-            let underway = self.made_up.fetch_add(1, Ordering::AcqRel);
-            if meters.len().saturating_add(underway) >= self.parts.meters_max {
-                self.made_up.fetch_sub(1, Ordering::AcqRel);
+            if meters.len() >= self.parts.meters_max {
                 let text = "mbus.meters_max meters are known, and this is another".to_owned();
                 let id = "too_many_meters";
                 return Err(Answer::Refused { id, text });
+            }
+            // Of those under way some may be of one meter: what becomes of them is waited for.
+            let underway = self.made_up.fetch_add(1, Ordering::AcqRel);
+            if meters.len().saturating_add(underway) >= self.parts.meters_max {
+                self.made_up.fetch_sub(1, Ordering::AcqRel);
+                return Err(Answer::Busy);
             }
         }
         let append = Append {
@@ -109,8 +113,9 @@ impl Core {
         match (found, otherwise) {
             (Found::Durable, _) => self.end_with(meter, &mark, &Answer::Durable { is_copy: true }),
             (Found::Unknown, _) => self.end_with(meter, &mark, &Answer::Busy),
+            (Found::Beyond, Seen::Forgotten) => self.end_refused(meter, &mark, Seen::TooOld),
             (Found::Absent, Seen::Forgotten) => self.append_what_is_absent(committer, fresh),
-            (Found::Absent, otherwise) => self.end_refused(meter, &mark, otherwise),
+            (Found::Absent | Found::Beyond, otherwise) => self.end_refused(meter, &mark, otherwise),
         }
         Turn::Over
     }

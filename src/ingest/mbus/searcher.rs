@@ -29,6 +29,9 @@ const FRAMES_A_TURN: usize = 1_024;
 const SEGMENTS_A_TURN: usize = 64;
 /// Frames of a meter that are read for one telegram with a counter, at most.
 const COUNTED_MAX: usize = 65_536;
+/// Frames one behind the other that were received too early for a copy, and end a search: a clock
+/// that was behind for a while must not end it.
+const PAST_MAX: usize = 64;
 /// By how much, in seconds, the times of receipt of frames may be out of order, or a gateway's
 /// clock be ahead.
 const DISORDER_S: u32 = 3_600;
@@ -42,8 +45,10 @@ pub(super) struct Wanted {
     pub(super) otherwise: Seen,
     /// From here on the log was looked through.
     before: Option<Lsn>,
-    /// Frames of its meter that were read.
+    /// Telegrams of its meter, as its utility hears it, that were read.
     read: usize,
+    /// Frames one behind the other that were received too early for a copy.
+    past: usize,
 }
 
 impl Wanted {
@@ -54,6 +59,7 @@ impl Wanted {
             otherwise,
             before: None,
             read: 0,
+            past: 0,
         }
     }
 }
@@ -65,6 +71,8 @@ pub(super) enum Found {
     Durable,
     /// It has none.
     Absent,
+    /// It has none among as many as are looked at.
+    Beyond,
     /// It cannot be read now.
     Unknown,
 }
@@ -119,6 +127,11 @@ impl Searcher {
 
     /// Gives the telegram back if there is no room.
     pub(super) fn look_for(&self, wanted: Wanted) -> Result<(), Box<Wanted>> {
+        let is_over = self.thread.as_ref().is_none_or(JoinHandle::is_finished);
+        if is_over {
+            // By a bug: nobody is to wait for it.
+            return Err(Box::new(wanted));
+        }
         let name = Arc::clone(&wanted.gateway.name);
         let of = (wanted.gateway.utility, &name);
         let pushed = self.shared.queue.lock().turns.push(of, wanted);
@@ -187,16 +200,23 @@ pub(super) fn look_in(log: &CommitLog, newest: Option<Lsn>, wanted: &mut Wanted)
             return Some(Found::Unknown);
         };
         let telegram = Telegram::decode(&frame.payload).ok();
-        let own = telegram.filter(|one| frame.kind == KIND_TELEGRAM && one.utility == *utility);
-        let Some(known) = own else {
+        let Some(known) = telegram.filter(|_| frame.kind == KIND_TELEGRAM) else {
             continue;
         };
-        if mark.is_copy_of(&Mark::of(&known)) {
+        let is_own = known.utility == *utility;
+        if is_own && mark.is_copy_of(&Mark::of(&known)) {
             return Some(Found::Durable);
         }
-        wanted.read = wanted.read.saturating_add(1);
-        if is_past(mark, &known) || mark.counter.is_some() && wanted.read >= COUNTED_MAX {
+        wanted.past = match is_past(mark, &known) {
+            true => wanted.past.saturating_add(1),
+            false => 0,
+        };
+        if wanted.past >= PAST_MAX {
             return Some(Found::Absent);
+        }
+        wanted.read = wanted.read.saturating_add(usize::from(is_own));
+        if mark.counter.is_some() && wanted.read >= COUNTED_MAX {
+            return Some(Found::Beyond);
         }
     }
     match frames.cut_at() {
@@ -208,8 +228,8 @@ pub(super) fn look_in(log: &CommitLog, newest: Option<Lsn>, wanted: &mut Wanted)
     }
 }
 
-/// Whether a telegram was received so long before another was heard that neither it nor one before
-/// it can be a copy. With a counter a copy is one whenever it came.
+/// Whether a telegram was received so long before another was heard that it cannot be a copy. With
+/// a counter a copy is one whenever it came.
 fn is_past(mark: &Mark, known: &Telegram<'_>) -> bool {
     let heard = u64::from(mark.at_utc_s.saturating_sub(SPAN_S + DISORDER_S));
     mark.counter.is_none() && known.received_utc_ms / 1_000 < heard

@@ -493,6 +493,38 @@ fn a_telegram_without_crcs_keeps_its_end_though_it_passes_for_format_b() {
     }
 }
 
+/// In format B, of which the second block is damaged.
+fn damaged_in_format_b(telegram: &[u8]) -> Vec<u8> {
+    let mut telegram = telegram.to_vec();
+    telegram[0] += 4;
+    let mut framed = Vec::new();
+    for block in telegram.chunks(126) {
+        framed.extend_from_slice(block);
+        framed.extend(crc(block).to_be_bytes());
+    }
+    framed[140] ^= 0x10;
+    framed
+}
+
+#[test]
+fn damaged_fragments_leave_a_message_as_it_was() {
+    let message = mode_7(&[0x10], false, &[RECORD; 60].concat(), &[]);
+    let parts = fragments_of(&message, &[150, 300]);
+    let damaged: Vec<_> = parts.iter().map(|part| damaged_in_format_b(part)).collect();
+    let mut fragments = Fragments::default();
+    let mut opened = 0;
+    for part in &parts {
+        for one in &damaged {
+            let Err(Refusal::Octets(error)) = open_in(&mut fragments, one, &strict()) else {
+                panic!("a damaged telegram is refused");
+            };
+            assert_eq!(error.kind, MbusErrorKind::BlockCrc(1));
+        }
+        opened += usize::from(open_in(&mut fragments, part, &strict()).unwrap().is_some());
+    }
+    assert_eq!(opened, 1);
+}
+
 #[test]
 fn a_message_beyond_its_length_or_the_bound_is_given_up() {
     let message = mode_7(&[0x10], false, &RECORD, &[]);

@@ -3,7 +3,7 @@
 use crate::crypto::mbus::{ell_check, ell_ctr};
 use crate::wire::mbus::address::Address;
 use crate::wire::mbus::afl::Afl;
-use crate::wire::mbus::app::Body;
+use crate::wire::mbus::app::{Body, Item};
 use crate::wire::mbus::ci::{Announced, HeaderKind, announced, is_to_meter};
 use crate::wire::mbus::ell::ExtendedLink;
 use crate::wire::mbus::error::{MbusError, MbusErrorKind};
@@ -95,10 +95,12 @@ pub fn open<'a>(
     let Some(unchecked) = is_auto.then(|| link::unchecked(telegram)).flatten() else {
         return step;
     };
-    let plain = open_layers(&unchecked.link, keys, fragments, now_ms, other);
+    // What CRCs speak against is no part of any message.
+    let mut none = Fragments::default();
+    let plain = open_layers(&unchecked.link, keys, &mut none, now_ms, other);
     let is_believed = match unchecked.needs_proof {
         true => is_proven_whole(&plain),
-        false => makes_sense(&plain) && !is_unread(&plain),
+        false => makes_sense(&plain) && is_told(&plain),
     };
     match plain {
         Ok(Step::Opened(_)) | Err(_) if is_believed => plain,
@@ -106,14 +108,21 @@ pub fn open<'a>(
     }
 }
 
-/// Whether what came in clear is of a protocol whose inside is not read, so that any octets would
-/// do.
-fn is_unread(step: &Result<Step<'_>, Refusal>) -> bool {
+/// Whether a key or records speak for what was opened. A protocol whose inside is not read takes
+/// any octets, and so does a maker's part.
+fn is_told(step: &Result<Step<'_>, Refusal>) -> bool {
     let Ok(Step::Opened(opened)) = step else {
-        return false;
+        return true;
     };
+    let is_record = |item| matches!(item, Ok(Item::Record(_)));
     let body = Body::read(opened.ci, opened.is_wired, opened.payload);
-    opened.security.verified == Verified::None && matches!(body, Ok(Body::Opaque { .. }))
+    opened.security.verified > Verified::None
+        || match body {
+            Ok(Body::Records { records, .. }) => {
+                records.restart().next().is_some() && records.restart().all(is_record)
+            }
+            _ => false,
+        }
 }
 
 /// Whether a key proves the octets of a telegram to their end: under a MAC, in an encrypted link
