@@ -11,6 +11,9 @@ use super::telegram::{Mode, opened};
 use crate::custody::instant;
 use crate::json::hex;
 
+/// Seconds by which a gateway's clock may be ahead: a time beyond that is not taken.
+const AHEAD_MAX_S: i64 = 60;
+
 /// The lane that a telegram belongs in.
 pub(super) const fn lane_of(sent: &Sent) -> &'static str {
     match sent.status {
@@ -67,7 +70,9 @@ pub(super) fn difference(
     if let Some((name, _)) = differs {
         return Some(name);
     }
-    if text("received_at").and_then(instant).is_none() {
+    let received = text("received_at").and_then(instant);
+    let heard = text("heard_at").and_then(instant);
+    if received.is_none_or(|at| heard.is_some_and(|heard| at < heard.saturating_sub(AHEAD_MAX_S))) {
         return Some("received_at");
     }
     brought(ledger, sent, line)
