@@ -130,3 +130,26 @@ fn searches_of_one_utility_do_not_stand_before_those_of_another() {
     let heard: Vec<_> = (1..100).map(|_| roof.hear()).collect();
     assert!(are_new(&heard), "{heard:?}");
 }
+
+#[test]
+fn a_stop_amid_searches_leaves_no_answer_ok_without_its_telegram() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    let mut roof = world.connect_as("roof-token");
+    assert!(are_new(&say_all(&mut roof, &history(1, 0..1_500))));
+    let line = |n: u64| heard_at(1, 10_000 + n, now_s() - 90_000);
+    let backlog: Vec<_> = (0..60).map(line).collect();
+    roof.say(&backlog.concat());
+    let first = roof.hear();
+    world.drain();
+    let mut heard = vec![first];
+    heard.extend(std::iter::from_fn(|| {
+        Some(roof.hear()).filter(|one| !one.is_empty())
+    }));
+    let durable = heard.iter().filter(|one| one.starts_with("OK ")).count();
+    assert!(
+        durable > 0 && heard.iter().all(|one| !one.starts_with("ERR")),
+        "{heard:?}"
+    );
+    assert!(world.kept().len() >= 1_500 + durable);
+}

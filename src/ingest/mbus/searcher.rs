@@ -141,7 +141,7 @@ impl Searcher {
 }
 
 impl Drop for Searcher {
-    /// What still waits is not looked for: its gateways hear nothing of it.
+    /// What still waits is not looked for: whoever asked hears that there is no room now.
     fn drop(&mut self) {
         self.shared.queue.lock().is_ending = true;
         self.shared.changed.notify_all();

@@ -8,8 +8,7 @@ use crate::model::{Lsn, Telegram};
 use crate::session::mbus::Verified;
 use crate::store::fs::SimFs;
 use crate::store::state::State;
-use crate::store::state::fold::{FoldFrame, KIND_TELEGRAM};
-use crate::store::state::meters::tests::telegram;
+use crate::store::state::meters::tests::{fold_at, telegram};
 use crate::store::state::snapshot::{load_latest, write};
 use crate::wire::mbus::app::full_frame_crc;
 use crate::wire::mbus::crc::crc;
@@ -30,14 +29,7 @@ fn teach(state: &State, lsn: u64, utility: UtilityId, verified: Verified, payloa
         payload,
         ..told
     };
-    let frame = FoldFrame {
-        lsn: Lsn::new(lsn),
-        kind: KIND_TELEGRAM,
-        terminal: Some(told.terminal()),
-        payload: &told.encode().unwrap(),
-        raises_version: false,
-    };
-    state.fold(&frame).unwrap();
+    fold_at(state, lsn, &told);
 }
 
 /// Teaches a utility the format of [`FULL`].

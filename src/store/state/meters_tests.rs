@@ -5,6 +5,8 @@ use crate::keyring::UtilityId;
 use crate::model::telegram::{Carriage, LinkForm};
 use crate::session::mbus::replay::WINDOW_LEN;
 use crate::session::mbus::{KeyId, KeyVersion, Security};
+use crate::store::state::State;
+use crate::store::state::fold::{FoldFrame, KIND_TELEGRAM};
 use crate::wire::mbus::address::Address;
 
 fn key(version: u8) -> KeyName {
@@ -197,6 +199,18 @@ fn the_latest_keys_and_digests_of_a_meter_are_kept_and_no_more() {
     assert_eq!(meter.recent.len(), RECENT_MAX);
     let versions = meter.windows.iter().map(|(key, _)| key.version.0);
     assert_eq!(versions.collect::<Vec<_>>(), [5, 6, 7, 8]);
+}
+
+/// Folds the frame of a telegram at a position.
+pub(in crate::store::state) fn fold_at(state: &State, lsn: u64, told: &Telegram<'_>) {
+    let frame = FoldFrame {
+        lsn: Lsn::new(lsn),
+        kind: KIND_TELEGRAM,
+        terminal: Some(told.terminal()),
+        payload: &told.encode().unwrap(),
+        raises_version: false,
+    };
+    state.fold(&frame).unwrap();
 }
 
 pub(in crate::store::state) fn telegram<'a>(

@@ -7,8 +7,7 @@ use super::*;
 use crate::keyring::LinkKeyring;
 use crate::store::fs::SimFs;
 use crate::store::state::State;
-use crate::store::state::fold::{FoldFrame, KIND_TELEGRAM};
-use crate::store::state::meters::tests::telegram;
+use crate::store::state::meters::tests::{fold_at, telegram};
 use crate::store::state::snapshot::{load_latest, write};
 
 type Content = Vec<(MeterKey, Meter)>;
@@ -22,14 +21,7 @@ fn content(table: &MeterTable) -> Content {
 fn fold(state: &State, lsn: u64, [meter, counter, digest]: [u8; 3]) {
     let received_utc_ms = lsn * 1_000;
     let told = telegram(meter % 5, counter.into(), digest.into(), received_utc_ms);
-    let frame = FoldFrame {
-        lsn: Lsn::new(lsn),
-        kind: KIND_TELEGRAM,
-        terminal: Some(told.terminal()),
-        payload: &told.encode().unwrap(),
-        raises_version: false,
-    };
-    state.fold(&frame).unwrap();
+    fold_at(state, lsn, &told);
 }
 
 /// The octets were written by hand from the table of the module.
