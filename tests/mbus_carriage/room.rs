@@ -1,9 +1,20 @@
 //! Levels of the disk, and the number of meters.
 
+use std::path::Path;
+
 use kenshin::telemetry::DiskLevel;
 use kenshin::wire::hex::Hex;
 
 use super::world::{Settings, World, line, octets};
+
+/// A world whose meters without a key are two at most.
+fn world_of_two_meters(dir: &Path) -> World {
+    let settings = Settings {
+        meters_max: 2,
+        ..Settings::default()
+    };
+    World::with(dir, settings)
+}
 
 fn alarm(counter: u32) -> String {
     format!("{}\n", Hex(&octets(7, 1, counter, b"alarm")))
@@ -57,11 +68,7 @@ fn an_alarm_that_anybody_can_send_has_no_claim_on_the_room_for_alarms() {
 #[test]
 fn no_more_meters_without_a_key_are_known_than_configured() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = Settings {
-        meters_max: 2,
-        ..Settings::default()
-    };
-    let world = World::with(dir.path(), settings);
+    let world = world_of_two_meters(dir.path());
     let mut roof = world.connect_as("roof-token");
     let at_once: Vec<_> = (10..60).map(|meter| line(0, meter, 1)).collect();
     roof.say(&at_once.concat());
@@ -73,11 +80,7 @@ fn no_more_meters_without_a_key_are_known_than_configured() {
 #[test]
 fn a_meter_whose_key_is_known_is_never_shut_out() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = Settings {
-        meters_max: 2,
-        ..Settings::default()
-    };
-    let world = World::with(dir.path(), settings);
+    let world = world_of_two_meters(dir.path());
     let mut roof = world.connect_as("roof-token");
     roof.say(&[line(0, 1, 1), line(0, 2, 1)].concat());
     assert_eq!((roof.hear(), roof.hear()), ("OK 1".into(), "OK 2".into()));

@@ -25,6 +25,16 @@ fn counted(digest: u64, counter: u32) -> Mark {
     }
 }
 
+/// One without a counter, known by its number.
+fn heard(number: u32, at_utc_s: u32) -> Mark {
+    Mark {
+        digest: u64::from(number),
+        at_utc_s,
+        counter: None,
+        mac_of_mode_5: None,
+    }
+}
+
 #[test]
 fn a_window_takes_each_counter_once_in_whatever_order_and_none_before_it() {
     let mut meter = Meter::default();
@@ -62,12 +72,7 @@ fn a_copy_is_known_by_its_digest_and_without_a_counter_only_for_some_time() {
         ..counted(7, 1)
     };
     assert_eq!(meter.judge(&late), Seen::Copy);
-    let clear = |at_utc_s| Mark {
-        digest: 8,
-        at_utc_s,
-        counter: None,
-        mac_of_mode_5: None,
-    };
+    let clear = |at_utc_s| heard(8, at_utc_s);
     meter.note(&clear(10_000));
     assert_eq!(meter.judge(&clear(10_000 + SPAN_S)), Seen::Copy);
     assert_eq!(meter.judge(&clear(10_000 - SPAN_S)), Seen::Copy);
@@ -76,12 +81,7 @@ fn a_copy_is_known_by_its_digest_and_without_a_counter_only_for_some_time() {
 
 #[test]
 fn a_backlog_without_counters_is_looked_for_and_pushes_nothing_newer_out() {
-    let heard = |number: u32| Mark {
-        digest: u64::from(number),
-        at_utc_s: number * 4_000,
-        counter: None,
-        mac_of_mode_5: None,
-    };
+    let heard = |number: u32| heard(number, number * 4_000);
     let mut meter = Meter::default();
     (100..200).for_each(|number| meter.note(&heard(number)));
     assert_eq!(meter.judge(&heard(199)), Seen::Copy);
@@ -95,12 +95,6 @@ fn a_backlog_without_counters_is_looked_for_and_pushes_nothing_newer_out() {
 
 #[test]
 fn all_copies_of_an_hour_are_known_of_a_meter_that_sends_every_16_seconds() {
-    let heard = |number: u32, at_utc_s| Mark {
-        digest: u64::from(number),
-        at_utc_s,
-        counter: None,
-        mac_of_mode_5: None,
-    };
     let mut meter = Meter::default();
     (0..1_000).for_each(|number| meter.note(&heard(number, 16 * number)));
     // A gateway without a clock hands its backlog over now.
@@ -149,10 +143,8 @@ fn of_a_meter_that_signs_in_mode_5_nothing_unsigned_in_that_mode_is_taken() {
         ..counted(1, 1)
     };
     let stripped = Mark {
-        digest: 2,
-        counter: None,
         mac_of_mode_5: Some(false),
-        at_utc_s: 0,
+        ..heard(2, 0)
     };
     assert_eq!(meter.judge(&stripped), Seen::New);
     meter.note(&signed);
@@ -167,12 +159,6 @@ fn of_a_meter_that_signs_in_mode_5_nothing_unsigned_in_that_mode_is_taken() {
 
 #[test]
 fn a_copy_of_the_oldest_digest_s_second_is_looked_for() {
-    let heard = |number: u32, at_utc_s| Mark {
-        digest: u64::from(number),
-        at_utc_s,
-        counter: None,
-        mac_of_mode_5: None,
-    };
     let mut meter = Meter::default();
     for number in 0..60 {
         meter.note(&heard(number, number / 3 * 7_200));

@@ -424,24 +424,32 @@ fn a_digit_f_is_a_sign_of_a_number_and_a_digit_of_an_identification() {
     assert_eq!(records[2]["value"], "-1234.567");
 }
 
+/// When the last value of a telegram was valid.
+fn last_date(telegram: &str) -> Json {
+    let shown = shown(0x78, false, &octets(telegram));
+    let last = shown["records"].as_array().unwrap().last().cloned();
+    last.unwrap()["at"].clone()
+}
+
+const CLOCK: &str = "6D32371F15";
+const VOLUME: &str = "1327048502";
+
 #[test]
 fn a_date_of_another_tariff_or_subunit_dates_nothing_else() {
-    let at = |telegram: &str| {
-        let shown = shown(0x78, false, &octets(telegram));
-        shown["records"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|one| one["at"].clone())
-            .collect::<Vec<_>>()
-    };
-    let (clock, volume) = ("6D32371F15", "1327048502");
     // Of subunit 1, of tariff 1, of none.
-    assert_eq!(at(&format!("8440{clock}0C{volume}"))[1], Json::Null);
-    assert_eq!(at(&format!("8410{clock}0C{volume}"))[1], Json::Null);
+    assert_eq!(last_date(&format!("8440{CLOCK}0C{VOLUME}")), Json::Null);
+    assert_eq!(last_date(&format!("8410{CLOCK}0C{VOLUME}")), Json::Null);
     let told = Json::from("2008-05-31T23:50");
-    assert_eq!(at(&format!("04{clock}8C10{volume}"))[1], told);
-    assert_eq!(at(&format!("8410{clock}8C10{volume}"))[1], told);
+    assert_eq!(last_date(&format!("04{CLOCK}8C10{VOLUME}")), told);
+    assert_eq!(last_date(&format!("8410{CLOCK}8C10{VOLUME}")), told);
+}
+
+#[test]
+fn of_two_dates_that_differ_none_is_taken_and_one_that_is_said_twice_is_one() {
+    let twice = format!("04{CLOCK}04{CLOCK}0C{VOLUME}");
+    assert_eq!(last_date(&twice), Json::from("2008-05-31T23:50"));
+    let differing = format!("04{CLOCK}046D33371F150C{VOLUME}");
+    assert_eq!(last_date(&differing), Json::Null);
 }
 
 #[test]

@@ -49,7 +49,7 @@ impl Date {
 /// Looks for the date of a value among all dates of its telegram: the only one with its storage
 /// number, function, tariff and subunit. Without one, the only one that is of no tariff or the
 /// value's and of no subunit or the value's: a meter has one clock, and says of tariffs alone what
-/// they differ in.
+/// they differ in. One that is said twice is one.
 // clause: EN 13757-3, 6.3.2, storage number
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Search {
@@ -67,9 +67,10 @@ enum Found {
 
 impl Found {
     #[inline]
-    const fn add(&mut self, at: DateTime) {
+    fn add(&mut self, at: DateTime) {
         *self = match self {
             Self::Nothing => Self::One(at),
+            Self::One(before) if *before == at => return,
             Self::One(_) | Self::Several => Self::Several,
         };
     }
