@@ -11,7 +11,8 @@ use tokio_rustls::TlsAcceptor;
 use crate::config::Config;
 use crate::ingest::load::Load;
 use crate::ingest::mbus::{
-    FoldedFormats, FoldedGateways, MbusIntake, MbusParts, RingOpener, Verdict, Verdicts,
+    FoldedFormats, FoldedGateways, MbusIntake, MbusParts, RefusedTelegram, RingOpener, Verdict,
+    Verdicts,
 };
 use crate::keyring::mbus::MeterKeyring;
 use crate::model::telegram::Carriage;
@@ -19,11 +20,9 @@ use crate::net::mbus::contract::Gateway;
 use crate::net::mbus::counters::MbusCounters;
 use crate::net::mbus::tls::{self, TlsError, TlsFiles};
 use crate::net::mbus::{MbusBindError, MbusBound, MbusListeners, MbusLocalAddrs};
-use crate::session::mbus::Refusal;
 use crate::store::secret;
 use crate::telemetry::{Metrics, RefusedMeters, events};
 use crate::time::Clock;
-use crate::wire::mbus::address::Address;
 
 use super::boot::Booted;
 use super::options::mbus_net_options;
@@ -201,15 +200,16 @@ impl Verdicts for Counted {
         self.metrics.telegram(carriage, verdict.id());
     }
 
-    fn refused(&self, gateway: &Gateway, sender: Option<Address>, refusal: &Refusal) {
-        let is_news = refusal.contradicts_key_file()
-            && sender.is_some_and(|sender| {
+    fn refused(&self, gateway: &Gateway, refused: &RefusedTelegram) {
+        let RefusedTelegram { why, meter } = refused;
+        let is_news = why.contradicts_key_file()
+            && meter.is_some_and(|meter| {
                 // By radio anybody can name any meter.
-                let of = self.meter_keys.utility(sender);
+                let of = self.meter_keys.utility(meter);
                 let now_ms = self.clock.monotonic_ms();
-                of == Some(gateway.utility) && self.told.is_news(gateway.utility, sender, now_ms)
+                of == Some(gateway.utility) && self.told.is_news(gateway.utility, meter, now_ms)
             });
-        events::telegram_refused(&gateway.name, sender, refusal, is_news);
+        events::telegram_refused(&gateway.name, *meter, why, is_news);
     }
 
     fn unknown_gateway(&self, carriage: Carriage) {

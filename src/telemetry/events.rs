@@ -32,20 +32,20 @@ pub fn frame_refused(metrics: &Metrics, refusal: &Refusal) {
     tracing::debug!(reason = reason.id(), offset, verified, "Refused a frame.");
 }
 
-/// A telegram of a gateway was refused.
-pub fn telegram_refused(gateway: &str, sender: Option<Address>, refusal: &Refused, is_news: bool) {
-    let sender = sender.map_or_else(|| "unknown".to_owned(), |sender| sender.to_string());
+/// A telegram of a gateway was refused, of the meter that it names.
+pub fn telegram_refused(gateway: &str, meter: Option<Address>, refusal: &Refused, is_news: bool) {
+    let meter = meter.map_or_else(|| "unknown".to_owned(), |meter| meter.to_string());
     let reason = refusal.id();
     if is_news {
         tracing::warn!(
             gateway,
-            sender,
+            meter,
             reason,
             "A registered meter and its entry in the key file do not agree: {refusal}. Compare its \
              key and policy. Its further refusals of this hour are told at debug."
         );
     } else {
-        tracing::debug!(gateway, sender, reason, "Refused a telegram: {refusal}.");
+        tracing::debug!(gateway, meter, reason, "Refused a telegram: {refusal}.");
     }
 }
 

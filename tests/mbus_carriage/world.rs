@@ -11,8 +11,8 @@ use std::time::Duration;
 use kenshin::app::boot::{Booted, boot};
 use kenshin::ingest::load::Load;
 use kenshin::ingest::mbus::{
-    GatewayLookup, MbusIntake, MbusParts, NoFormats, Opening, OwnedOpened, TelegramOpener, Verdict,
-    Verdicts,
+    GatewayLookup, MbusIntake, MbusParts, NoFormats, Opening, OwnedOpened, RefusedTelegram,
+    TelegramOpener, Verdict, Verdicts,
 };
 use kenshin::keyring::{LinkKeyring, UtilityId};
 use kenshin::model::telegram::{Carriage, LinkForm};
@@ -50,19 +50,20 @@ pub(crate) fn line(mode: u8, meter: u8, counter: u32) -> String {
 struct Opener;
 
 impl TelegramOpener for Opener {
-    fn open(&self, _: UtilityId, telegram: &[u8], _: u64) -> Result<Opening, Refusal> {
+    fn open(&self, _: UtilityId, telegram: &[u8], _: u64) -> Result<Opening, RefusedTelegram> {
+        let refused = |why| Err(RefusedTelegram { why, meter: None });
         let [0xA0, mode, meter, a, b, c, d, payload @ ..] = telegram else {
             let (id, version) = (KeyId(0), None);
-            return Err(Refusal::NoKey { id, version });
+            return refused(Refusal::NoKey { id, version });
         };
         let verified = match mode {
             0 => Verified::None,
             5 => Verified::CheckBytes,
             7 => Verified::Mac,
             9 => return Ok(Opening::Part),
-            0xFD => return Err(Refusal::ClearNotAllowed),
-            0xFE => return Err(Refusal::WrongMac),
-            _ => return Err(Refusal::WrongKey),
+            0xFD => return refused(Refusal::ClearNotAllowed),
+            0xFE => return refused(Refusal::WrongMac),
+            _ => return refused(Refusal::WrongKey),
         };
         let counter = u32::from_be_bytes([*a, *b, *c, *d]);
         let key = KeyName {
@@ -163,7 +164,7 @@ impl Verdicts for Counts {
         self.add(carriage, verdict.id());
     }
 
-    fn refused(&self, _: &Gateway, _: Option<Address>, _: &Refusal) {}
+    fn refused(&self, _: &Gateway, _: &RefusedTelegram) {}
 
     fn unknown_gateway(&self, carriage: Carriage) {
         self.add(carriage, "unknown_gateway");

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::oneshot;
 
 use super::committer::{Committer, Settled, Waiting};
+use super::seams::RefusedTelegram;
 use super::searcher::{Found, Turn, Wanted, look_in};
 use super::underway::Underway;
 use super::{MbusParts, Verdict};
@@ -150,10 +151,10 @@ impl Core {
 
     /// Refuses a telegram to all who wait for it.
     fn end_refused(&self, meter: TerminalId, mark: &Mark, seen: Seen) {
-        let sender = Some(Address::from_link_order(meter.octets()));
+        let of = Address::from_link_order(meter.octets());
         let askers = self.underway.shard(meter).end(meter, mark);
         for asker in askers {
-            asker.refuse(self, sender, &refusal_of(seen));
+            asker.refuse(self, &RefusedTelegram::of(of, refusal_of(seen)));
         }
     }
 
@@ -193,9 +194,9 @@ impl Asker {
         self.answer.send(answer).ok();
     }
 
-    pub(super) fn refuse(self, core: &Core, sender: Option<Address>, refusal: &Refusal) {
-        core.parts.verdicts.refused(&self.gateway, sender, refusal);
-        let (id, text) = (refusal.id(), refusal.to_string());
+    pub(super) fn refuse(self, core: &Core, refused: &RefusedTelegram) {
+        core.parts.verdicts.refused(&self.gateway, refused);
+        let (id, text) = (refused.why.id(), refused.why.to_string());
         self.answer(core, Answer::Refused { id, text });
     }
 }

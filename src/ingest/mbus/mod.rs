@@ -27,7 +27,7 @@ use crate::ingest::load::Load;
 use crate::model::telegram::{Carriage, TELEGRAM_DECODER_VERSION, lane_of};
 use crate::model::{Lane, Telegram};
 use crate::net::mbus::contract::{Answer, Gateway, Heard, Proof, TelegramHandler, Transport};
-use crate::session::mbus::{Refusal, Security, Verified, sender_of};
+use crate::session::mbus::{Refusal, Security, Verified};
 use crate::store::log::CommitLog;
 use crate::store::state::State;
 use crate::store::state::meters::{Mark, Seen};
@@ -40,7 +40,9 @@ use underway::Place;
 
 pub use folded::{FoldedFormats, FoldedGateways};
 pub use opener::RingOpener;
-pub use seams::{Formats, GatewayLookup, NoFormats, Opening, OwnedOpened, TelegramOpener};
+pub use seams::{
+    Formats, GatewayLookup, NoFormats, Opening, OwnedOpened, RefusedTelegram, TelegramOpener,
+};
 pub use verdicts::{NoVerdicts, Verdict, Verdicts};
 
 /// How long after its receipt a telegram may have been heard, for clocks that are ahead.
@@ -187,8 +189,7 @@ impl MbusIntake {
         let asker = match shard.join(meter, &mark, asker) {
             Ok(()) => return,
             Err((Place::Taken, asker)) => {
-                let sender = Some(telegram.meter);
-                return asker.refuse(core, sender, &Refusal::Replay);
+                return asker.refuse(core, &RefusedTelegram::of(telegram.meter, Refusal::Replay));
             }
             Err((Place::Crowded, asker)) => return asker.answer(core, Answer::Busy),
             Err((Place::Free, asker)) => asker,
@@ -203,7 +204,12 @@ impl MbusIntake {
                 Err(answer) => asker.answer(core, answer),
             },
             Seen::Copy => asker.answer(core, Answer::Durable { is_copy: true }),
-            Seen::Unsigned => asker.refuse(core, Some(telegram.meter), &Refusal::MacMissing),
+            Seen::Unsigned => {
+                asker.refuse(
+                    core,
+                    &RefusedTelegram::of(telegram.meter, Refusal::MacMissing),
+                );
+            }
             otherwise => {
                 // Copies that come meanwhile wait for the same search.
                 let wanted = Wanted::new(asker.gateway.clone(), fresh, otherwise);
@@ -265,7 +271,7 @@ impl TelegramHandler for MbusIntake {
                 let text = text.to_owned();
                 asker.answer(&self.core, Answer::Refused { id, text });
             }
-            Err(refusal) => asker.refuse(&self.core, sender_of(heard.telegram), &refusal),
+            Err(refused) => asker.refuse(&self.core, &refused),
         }
     }
 

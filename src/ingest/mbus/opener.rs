@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::seams::{Opening, OwnedOpened, TelegramOpener};
+use super::seams::{Opening, OwnedOpened, RefusedTelegram, TelegramOpener};
 use crate::keyring::UtilityId;
 use crate::keyring::mbus::MeterKeyring;
 use crate::session::mbus::{
@@ -48,32 +48,38 @@ impl RingOpener {
         (telegram, carriage): (&[u8], Carriage),
         now_ms: u64,
         scratch: &mut Scratch,
-    ) -> Result<Opening, Refusal> {
+    ) -> Result<Opening, RefusedTelegram> {
         let keys = self.keys.of_utility(utility);
         let mut fragments = Waiting {
             all: &self.fragments,
             utility,
         };
-        let step = open(telegram, carriage, &keys, &mut fragments, now_ms, scratch)?;
-        Ok(match step {
-            Step::Opened(opened) if self.is_made_up(&opened) => {
-                Opening::Nothing(CLEAR_WITHOUT_KEY, CLEAR_WITHOUT_KEY_TEXT)
+        match open(telegram, carriage, &keys, &mut fragments, now_ms, scratch) {
+            Ok(Step::Opened(opened)) if self.is_made_up(utility, &opened) => {
+                Ok(Opening::Nothing(CLEAR_WITHOUT_KEY, CLEAR_WITHOUT_KEY_TEXT))
             }
-            Step::Opened(opened) => opening_of(&opened),
-            Step::FragmentKept { .. } => Opening::Part,
-            Step::LinkOnly { .. } => Opening::Nothing("link_only", "the telegram carries no data"),
-        })
+            Ok(Step::Opened(opened)) => Ok(opening_of(&opened)),
+            Ok(Step::FragmentKept { .. }) => Ok(Opening::Part),
+            Ok(Step::LinkOnly { .. }) => Ok(Opening::Nothing(
+                "link_only",
+                "the telegram carries no data",
+            )),
+            Err(why) => Err(RefusedTelegram {
+                why,
+                meter: scratch.meter(),
+            }),
+        }
     }
 }
 
 impl RingOpener {
-    /// Whether anybody may have made a telegram up, of a meter that nobody has said anything of.
-    fn is_made_up(&self, opened: &Opened<'_>) -> bool {
+    /// Whether anybody may have made a telegram up, of a meter that the utility has said nothing of.
+    fn is_made_up(&self, utility: UtilityId, opened: &Opened<'_>) -> bool {
         !self.allow_clear_meters
             && opened.security.verified == Verified::None
             && opened
                 .meter
-                .is_some_and(|meter| self.keys.utility(meter).is_none())
+                .is_some_and(|meter| self.keys.utility(meter) != Some(utility))
     }
 }
 
@@ -100,11 +106,20 @@ fn opening_of(opened: &Opened<'_>) -> Opening {
 }
 
 impl TelegramOpener for RingOpener {
-    fn open(&self, utility: UtilityId, telegram: &[u8], now_ms: u64) -> Result<Opening, Refusal> {
+    fn open(
+        &self,
+        utility: UtilityId,
+        telegram: &[u8],
+        now_ms: u64,
+    ) -> Result<Opening, RefusedTelegram> {
         let mut scratch = self.scratches.lock().pop().unwrap_or_default();
         let auto = (telegram, Carriage::Auto);
         let mut opening = self.open_as(utility, auto, now_ms, &mut scratch);
-        if matches!(opening, Err(Refusal::Octets(_))) {
+        if let Err(RefusedTelegram {
+            why: Refusal::Octets(_),
+            ..
+        }) = opening
+        {
             let keys = self.keys.of_utility(utility);
             let is_vouched_for = |opened: &Opened<'_>| opened.security.verified > Verified::None;
             if is_transport_first(telegram, &keys, &mut scratch, is_vouched_for) {
@@ -157,12 +172,12 @@ mod tests {
         RingOpener::new(Arc::new(ring), false)
     }
 
-    fn word(opened: Result<Opening, Refusal>) -> &'static str {
+    fn word(opened: Result<Opening, RefusedTelegram>) -> &'static str {
         match opened {
             Ok(Opening::Whole(_)) => "whole",
             Ok(Opening::Part) => "part",
             Ok(Opening::Nothing(id, _)) => id,
-            Err(refusal) => refusal.id(),
+            Err(refused) => refused.why.id(),
         }
     }
 

@@ -78,8 +78,33 @@ pub trait TelegramOpener: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Refusal`].
-    fn open(&self, utility: UtilityId, telegram: &[u8], now_ms: u64) -> Result<Opening, Refusal>;
+    /// [`RefusedTelegram`].
+    fn open(
+        &self,
+        utility: UtilityId,
+        telegram: &[u8],
+        now_ms: u64,
+    ) -> Result<Opening, RefusedTelegram>;
+}
+
+/// A telegram that was refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RefusedTelegram {
+    /// Why.
+    pub why: Refusal,
+    /// The meter that it names, or else who sent it: nothing vouches for that.
+    pub meter: Option<Address>,
+}
+
+impl RefusedTelegram {
+    /// That of a telegram of a meter.
+    #[must_use]
+    pub const fn of(meter: Address, why: Refusal) -> Self {
+        Self {
+            why,
+            meter: Some(meter),
+        }
+    }
 }
 
 /// Whoever knows which gateways there are.

@@ -1,9 +1,8 @@
 //! What becomes of telegrams, for whoever counts it.
 
+use super::seams::RefusedTelegram;
 use crate::model::telegram::Carriage;
 use crate::net::mbus::contract::{Answer, Gateway};
-use crate::session::mbus::Refusal;
-use crate::wire::mbus::address::Address;
 
 /// What became of a telegram, in a word.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -51,9 +50,8 @@ pub trait Verdicts: Send + Sync {
     /// A telegram came to this.
     fn came_to(&self, carriage: Carriage, verdict: Verdict);
 
-    /// A telegram of a gateway was refused, beside [`Self::came_to`]: who sent it, as far as its
-    /// link layer says so, and why.
-    fn refused(&self, gateway: &Gateway, sender: Option<Address>, refusal: &Refusal);
+    /// A telegram of a gateway was refused, beside [`Self::came_to`].
+    fn refused(&self, gateway: &Gateway, refused: &RefusedTelegram);
 
     /// Somebody showed what no gateway is known by.
     fn unknown_gateway(&self, carriage: Carriage);
@@ -66,7 +64,7 @@ pub struct NoVerdicts;
 impl Verdicts for NoVerdicts {
     fn came_to(&self, _: Carriage, _: Verdict) {}
 
-    fn refused(&self, _: &Gateway, _: Option<Address>, _: &Refusal) {}
+    fn refused(&self, _: &Gateway, _: &RefusedTelegram) {}
 
     fn unknown_gateway(&self, _: Carriage) {}
 }

@@ -14,6 +14,7 @@ use crate::wire::mbus::address::Address;
 use crate::wire::mbus::crc::crc;
 use crate::wire::mbus::error::MbusErrorKind;
 use crate::wire::mbus::link::Carriage;
+use crate::wire::mbus::link::framed::with_crcs;
 
 const KEY: [u8; 16] = hex!("000102030405060708090A0B0C0D0E0F");
 const METER: [u8; 8] = hex!("9315785634123303");
@@ -495,13 +496,7 @@ fn a_telegram_without_crcs_keeps_its_end_though_it_passes_for_format_b() {
 
 /// In format B, of which the second block is damaged.
 fn damaged_in_format_b(telegram: &[u8]) -> Vec<u8> {
-    let mut telegram = telegram.to_vec();
-    telegram[0] += 4;
-    let mut framed = Vec::new();
-    for block in telegram.chunks(126) {
-        framed.extend_from_slice(block);
-        framed.extend(crc(block).to_be_bytes());
-    }
+    let mut framed = with_crcs(telegram, false);
     framed[140] ^= 0x10;
     framed
 }
@@ -553,6 +548,9 @@ fn a_message_beyond_its_length_or_the_bound_is_given_up() {
     assert_eq!(error.kind, MbusErrorKind::Limit);
     assert!(fragments.is_empty());
 }
+
+#[path = "readings_tests.rs"]
+mod readings;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]

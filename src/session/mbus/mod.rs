@@ -15,6 +15,7 @@
 pub mod downlink;
 pub mod fragments;
 pub mod keys;
+mod layers;
 pub mod open;
 pub mod opened;
 pub mod outgoing;
@@ -25,7 +26,7 @@ mod secured;
 pub use downlink::{Downlink, DownlinkError, Profile, Unverified};
 pub use fragments::{FragmentStore, Fragments};
 pub use keys::{KeyId, KeyVersion, MeterKeys, Policy};
-pub use open::{Scratch, Step, is_transport_first, open, sender_of};
+pub use open::{Scratch, Step, is_transport_first, open};
 pub use opened::{KeyName, Opened, Security, Verified};
 pub use outgoing::AccessNumbers;
 pub use refusal::Refusal;

@@ -1,27 +1,21 @@
-//! The order of work on a telegram that came.
+//! From a telegram to what may be read of it, by the reading of its octets that is believed.
+//!
+//! Some octets can be read in two ways, of which [`link`] cannot tell which is right: as a telegram
+//! without CRCs, or as one whose CRCs are there, hold by chance, or are damaged. What lies above the
+//! link tells: keys that fit, and else contents that a telegram can have. Where both readings have
+//! such, the one that makes data of CRCs is not believed.
 
-use crate::crypto::mbus::{ell_check, ell_ctr};
+use crate::crypto::key::Key128;
 use crate::wire::mbus::address::Address;
-use crate::wire::mbus::afl::Afl;
-use crate::wire::mbus::app::{Body, Item};
-use crate::wire::mbus::ci::{Announced, HeaderKind, announced, is_to_meter};
-use crate::wire::mbus::ell::ExtendedLink;
+use crate::wire::mbus::app::{Body, Item, OpaqueKind, RecordsKind};
 use crate::wire::mbus::error::{MbusError, MbusErrorKind};
-use crate::wire::mbus::link::{self, Carriage, Format, Link};
-use crate::wire::mbus::tpl::{self, Header};
+use crate::wire::mbus::link::{self, Against, Carriage, Format, Link, Unchecked};
 
-use super::fragments::{Authentication, FragmentStore, Fragments, Origin, Taken};
+use super::fragments::{FragmentStore, Fragments};
 use super::keys::{KeyId, KeyVersion, MeterKeys, Policy};
-use super::opened::{KeyName, Opened, Security, Verified};
+use super::layers::{Buffers, open_layers};
+use super::opened::{Opened, Verified};
 use super::refusal::Refusal;
-use super::secured::{self, Found, Secured};
-
-/// Octets of the fixed structure of old wired meters.
-const FIXED_OCTETS: usize = 16;
-/// From here on no security mode is defined.
-const RESERVED_MODES: u8 = 16;
-/// Octets of the check of an extended link layer with a session.
-const SESSION_CHECK: usize = 2;
 
 /// Buffers that a worker keeps, so that a telegram costs no allocation.
 #[derive(Debug, Default)]
@@ -30,13 +24,16 @@ pub struct Scratch {
     layers: Buffers,
     /// For the other reading of a telegram that has two.
     other: Buffers,
+    named: Option<Address>,
 }
 
-#[derive(Debug, Default)]
-struct Buffers {
-    head: Vec<u8>,
-    message: Vec<u8>,
-    trial: Vec<u8>,
+impl Scratch {
+    /// The meter that the last telegram named, whether or not it was opened: nothing vouches for
+    /// it. Of one that ended before its transport header, who sent it.
+    #[must_use]
+    pub const fn meter(&self) -> Option<Address> {
+        self.named
+    }
 }
 
 /// What came of a telegram.
@@ -80,10 +77,17 @@ pub fn open<'a>(
         link: link_scratch,
         layers,
         other,
+        named,
     } = scratch;
+    *named = None;
+    let is_auto = carriage == Carriage::Auto;
     let step = match link::read(telegram, carriage, link_scratch) {
+        Ok(link) if is_auto && link.format == Format::WirelessPlain => {
+            let doubt = Doubt::of(telegram, keys);
+            return open_plain(&link, doubt, keys, (fragments, now_ms), layers, named);
+        }
         Ok(link) => {
-            let step = open_layers(&link, keys, fragments, now_ms, layers);
+            let step = open_layers(&link, keys, fragments, now_ms, layers, named);
             if link.format != Format::WirelessB || makes_sense(&step) {
                 return step;
             }
@@ -91,21 +95,171 @@ pub fn open<'a>(
         }
         Err(error) => Err(Refusal::Octets(error)),
     };
-    let is_auto = carriage == Carriage::Auto;
     let Some(unchecked) = is_auto.then(|| link::unchecked(telegram)).flatten() else {
         return step;
     };
     // What CRCs speak against is no part of any message.
-    let mut none = Fragments::default();
-    let plain = open_layers(&unchecked.link, keys, &mut none, now_ms, other);
-    let is_believed = match unchecked.needs_proof {
-        true => is_proven_whole(&plain),
-        false => makes_sense(&plain) && is_told(&plain),
-    };
+    let (mut none, mut of_plain) = (Fragments::default(), None);
+    let link = &unchecked.link;
+    let plain = open_layers(link, keys, &mut none, now_ms, other, &mut of_plain);
     match plain {
-        Ok(Step::Opened(_)) | Err(_) if is_believed => plain,
+        Ok(Step::Opened(_)) | Err(_) if is_believed(&plain, &unchecked, telegram, keys) => {
+            *named = of_plain;
+            plain
+        }
         _ => step,
     }
+}
+
+/// Whether a telegram that no link layer fits is one that begins with its CI field, by what is
+/// `believed` of its content. A meter on a network of its own may leave the link layer out; damaged
+/// octets can look so too.
+pub fn is_transport_first(
+    telegram: &[u8],
+    keys: &impl MeterKeys,
+    scratch: &mut Scratch,
+    believed: impl FnOnce(&Opened<'_>) -> bool,
+) -> bool {
+    // Fragments have a link layer, so that none is kept.
+    let mut none = Fragments::default();
+    let carriage = Carriage::TransportFirst;
+    let step = open(telegram, carriage, keys, &mut none, 0, scratch);
+    matches!(step, Ok(Step::Opened(opened)) if believed(&opened))
+}
+
+/// How doubtful it is that a telegram without CRCs is one, and not of format A with each damaged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Doubt {
+    /// Not at all: there are too few octets.
+    None,
+    /// There are as many octets, of which that reading makes no sense.
+    Length,
+    /// That reading has a content that a telegram can have.
+    Content,
+}
+
+impl Doubt {
+    fn of(telegram: &[u8], keys: &impl MeterKeys) -> Self {
+        let mut octets = Vec::new();
+        match link::damaged_format_a(telegram, &mut octets).filter(|of_a| of_a.is_whole) {
+            None => Self::None,
+            Some(of_a) if told_as(&of_a.link, keys) != Told::Nothing => Self::Content,
+            Some(_) => Self::Length,
+        }
+    }
+}
+
+/// Opens a telegram that has no CRCs, if that is believed.
+fn open_plain<'a>(
+    link: &Link<'_>,
+    doubt: Doubt,
+    keys: &impl MeterKeys,
+    (fragments, now_ms): (&mut impl FragmentStore, u64),
+    buffers: &'a mut Buffers,
+    named: &mut Option<Address>,
+) -> Result<Step<'a>, Refusal> {
+    const DAMAGED: MbusError = MbusError::new(0, MbusErrorKind::BlockCrc(0), "block CRC");
+    if doubt != Doubt::Content {
+        let step = open_layers(link, keys, fragments, now_ms, buffers, named);
+        let has_no_data = matches!(step, Ok(Step::LinkOnly { .. }));
+        if doubt == Doubt::None || has_no_data || told(&step) == Told::Content {
+            return step;
+        }
+        *named = None;
+        return Err(Refusal::Octets(DAMAGED));
+    }
+    let mut none = Fragments::default();
+    let step = open_layers(link, keys, &mut none, now_ms, buffers, named);
+    if is_vouched_for(&step) && makes_sense(&step) {
+        return step;
+    }
+    *named = None;
+    Err(Refusal::Octets(DAMAGED))
+}
+
+/// Whether a reading is believed that CRCs speak against.
+fn is_believed(
+    plain: &Result<Step<'_>, Refusal>,
+    unchecked: &Unchecked<'_>,
+    telegram: &[u8],
+    keys: &impl MeterKeys,
+) -> bool {
+    let is_damaged_a = || {
+        let mut octets = Vec::new();
+        let of_a = link::damaged_format_a(telegram, &mut octets);
+        of_a.is_some_and(|of_a| told_as(&of_a.link, keys) != Told::Nothing)
+    };
+    match unchecked.against {
+        Against::Most => is_proven_whole(plain),
+        Against::Few if is_damaged_a() => is_proven_whole(plain),
+        Against::Few | Against::Chance => makes_sense(plain) && is_told(plain),
+    }
+}
+
+/// What speaks for another reading, which leaves nothing behind.
+fn told_as(link: &Link<'_>, keys: &impl MeterKeys) -> Told {
+    let (mut none, mut buffers, mut named) = (Fragments::default(), Buffers::default(), None);
+    // What a meter may not send in clear has a content all the same.
+    let keys = InClearToo(keys);
+    let step = open_layers(link, &keys, &mut none, 0, &mut buffers, &mut named);
+    told(&step)
+}
+
+/// Keys of meters that may send in clear.
+struct InClearToo<'k, K>(&'k K);
+
+impl<K: MeterKeys> MeterKeys for InClearToo<'_, K> {
+    fn visit(&self, meter: Address, id: KeyId, visit: &mut dyn FnMut(KeyVersion, &Key128) -> bool) {
+        self.0.visit(meter, id, visit);
+    }
+
+    fn policy(&self, _: Address) -> Policy {
+        Policy::ClearAllowed
+    }
+}
+
+/// What speaks for a reading beside CRCs. Of damaged octets more cannot be said.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Told {
+    /// Nothing.
+    Nothing,
+    /// A CI field behind which makers put what they like, or one of the other direction.
+    Little,
+    /// A first record, another content that has a form, or a key that is asked for.
+    Content,
+}
+
+fn told(step: &Result<Step<'_>, Refusal>) -> Told {
+    let opened = match step {
+        Ok(Step::Opened(opened)) => opened,
+        Ok(Step::LinkOnly { .. }) | Err(Refusal::Octets(_)) => return Told::Nothing,
+        Ok(Step::FragmentKept { .. }) | Err(_) => return Told::Content,
+    };
+    if opened.security.verified > Verified::None {
+        return Told::Content;
+    }
+    match Body::read(opened.ci, opened.is_wired, opened.payload) {
+        Ok(Body::Records { kind, mut records }) => {
+            let is_command = kind == RecordsKind::Command;
+            match records.next() {
+                Some(Ok(Item::Record(_))) if is_command == opened.is_downlink => Told::Content,
+                Some(Ok(Item::Record(_))) => Told::Little,
+                _ => Told::Nothing,
+            }
+        }
+        Ok(Body::Opaque { kind, .. }) => match kind {
+            OpaqueKind::AlarmStatus => Told::Content,
+            OpaqueKind::Manufacturer => Told::Little,
+            _ => Told::Nothing,
+        },
+        Ok(_) => Told::Content,
+        Err(_) => Told::Nothing,
+    }
+}
+
+/// Whether a key vouches for what was opened.
+fn is_vouched_for(step: &Result<Step<'_>, Refusal>) -> bool {
+    matches!(step, Ok(Step::Opened(opened)) if opened.security.verified > Verified::None)
 }
 
 /// Whether a key or records speak for what was opened. A protocol whose inside is not read takes
@@ -116,7 +270,7 @@ fn is_told(step: &Result<Step<'_>, Refusal>) -> bool {
     };
     let is_record = |item| matches!(item, Ok(Item::Record(_)));
     let body = Body::read(opened.ci, opened.is_wired, opened.payload);
-    opened.security.verified > Verified::None
+    is_vouched_for(step)
         || match body {
             Ok(Body::Records { records, .. }) => {
                 records.restart().next().is_some() && records.restart().all(is_record)
@@ -157,361 +311,4 @@ fn makes_sense(step: &Result<Step<'_>, Refusal>) -> bool {
         Ok(_) | Err(Refusal::NoKey { .. }) => true,
         Err(_) => false,
     }
-}
-
-/// Takes the layers above the link off.
-fn open_layers<'a>(
-    link: &Link<'_>,
-    keys: &impl MeterKeys,
-    fragments: &mut impl FragmentStore,
-    now_ms: u64,
-    buffers: &'a mut Buffers,
-) -> Result<Step<'a>, Refusal> {
-    let Buffers {
-        head,
-        message,
-        trial,
-    } = buffers;
-    if link.body.is_empty() {
-        return Ok(Step::LinkOnly {
-            format: link.format,
-            c_field: link.c_field,
-        });
-    }
-    message.clear();
-    message.extend_from_slice(link.body);
-    let mut at = 0;
-    let extended = extended_link(link, keys, message, &mut at, trial)?;
-    let layers_end = at;
-    let mut about = None;
-    if let Some(afl) = authentication(link, message, at)? {
-        if afl.is_fragment() {
-            let Some(sender) = link.sender else {
-                return Err(refused(link, at, MbusErrorKind::Fragment, "no sender"));
-            };
-            let origin = Origin {
-                sender,
-                is_downlink: link.is_downlink(),
-                access_number: extended.layer.map(|layer| layer.access_number),
-            };
-            let octets = message.get(at..).unwrap_or_default();
-            let offset = link.body_offset.saturating_add(at);
-            let taken = fragments
-                .use_fragments(|fragments| fragments.take(now_ms, origin, &afl, octets, offset));
-            match taken.map_err(Refusal::Octets)? {
-                Taken::Kept => {
-                    let fragment = afl.fragment;
-                    return Ok(Step::FragmentKept { sender, fragment });
-                }
-                Taken::Whole(whole, of_all) => {
-                    about = Some(of_all);
-                    keep_head(head, link, message.get(..layers_end).unwrap_or_default());
-                    *message = whole;
-                    at = 0;
-                }
-            }
-        } else {
-            about = Some(Authentication::of(&afl));
-            at = at.saturating_add(afl.len);
-            keep_head(head, link, message.get(..at).unwrap_or_default());
-        }
-    } else {
-        keep_head(head, link, message.get(..at).unwrap_or_default());
-    }
-    let body = Message {
-        link,
-        extended,
-        about,
-        at,
-    };
-    let opened = transport(&body, keys, head, message, trial)?;
-    Ok(Step::Opened(opened))
-}
-
-/// Whether a telegram that no link layer fits is one that begins with its CI field, by what is
-/// `believed` of its content. A meter on a network of its own may leave the link layer out; damaged
-/// octets can look so too.
-pub fn is_transport_first(
-    telegram: &[u8],
-    keys: &impl MeterKeys,
-    scratch: &mut Scratch,
-    believed: impl FnOnce(&Opened<'_>) -> bool,
-) -> bool {
-    // Fragments have a link layer, so that none is kept.
-    let mut none = Fragments::default();
-    let carriage = Carriage::TransportFirst;
-    let step = open(telegram, carriage, keys, &mut none, 0, scratch);
-    matches!(step, Ok(Step::Opened(opened)) if believed(&opened))
-}
-
-/// Who sent a telegram, as its link layer says, whether or not it can be opened.
-#[must_use]
-pub fn sender_of(telegram: &[u8]) -> Option<Address> {
-    let mut scratch = Vec::new();
-    let link = link::read(telegram, Carriage::Auto, &mut scratch);
-    link.ok().and_then(|link| link.sender)
-}
-
-/// A refusal at a place of the body.
-fn refused(link: &Link<'_>, at: usize, kind: MbusErrorKind, field: &'static str) -> Refusal {
-    let offset = link.body_offset.saturating_add(at);
-    Refusal::Octets(MbusError::new(offset, kind, field))
-}
-
-/// The clear octets before the transport header, as they are kept with the plaintext.
-fn keep_head(head: &mut Vec<u8>, link: &Link<'_>, layers: &[u8]) {
-    head.clear();
-    if let (Some(c_field), Some(sender)) = (link.c_field, link.sender) {
-        head.push(c_field);
-        head.extend(sender.link_order());
-    }
-    head.extend_from_slice(layers);
-}
-
-/// What an extended link layer did.
-#[derive(Clone, Copy, Debug, Default)]
-struct Extended {
-    layer: Option<ExtendedLink>,
-    is_encrypted: bool,
-    key: Option<KeyName>,
-}
-
-/// Takes the extended link layer off, if there is one. `at` moves behind it.
-// clause: EN 13757-4, 13.2.9
-fn extended_link(
-    link: &Link<'_>,
-    keys: &impl MeterKeys,
-    message: &mut [u8],
-    at: &mut usize,
-    trial: &mut Vec<u8>,
-) -> Result<Extended, Refusal> {
-    let ci = message.first().copied().unwrap_or_default();
-    let Some(Announced::ExtendedLink {
-        has_address,
-        has_session,
-    }) = announced(ci, link.format.is_wired(), false)
-    else {
-        return Ok(Extended::default());
-    };
-    let layer = ExtendedLink::read(message, link.body_offset, has_address, has_session);
-    let layer = layer.map_err(Refusal::Octets)?;
-    *at = layer.len;
-    let mut extended = Extended {
-        layer: Some(layer),
-        ..Extended::default()
-    };
-    let Some(session) = layer.session else {
-        return Ok(extended);
-    };
-    let secured = message.get_mut(layer.len..).unwrap_or_default();
-    match session.encryption() {
-        0 if ell_check(secured) => {}
-        0 => {
-            let field = "check of the extended link layer";
-            return Err(refused(link, layer.len, MbusErrorKind::Checksum, field));
-        }
-        1 => {
-            trial.clear();
-            trial.extend_from_slice(secured);
-            let number = session.number;
-            match decrypt_link(link.sender, &layer, number, keys, secured, trial) {
-                Ok(name) => {
-                    extended.is_encrypted = true;
-                    extended.key = Some(name);
-                }
-                // Some recorders keep what they decrypted, and leave the session number as it
-                // was. That is a clear telegram, whatever it says.
-                Err(_) if keys.takes_decrypted() && ell_check(trial) => {
-                    secured.copy_from_slice(trial)
-                }
-                Err(refusal) => {
-                    secured.fill(0);
-                    return Err(refusal);
-                }
-            }
-        }
-        _ => {
-            return Err(Refusal::UnsupportedSecurity(
-                "this encryption of the extended link layer",
-            ));
-        }
-    }
-    *at = at.saturating_add(SESSION_CHECK);
-    Ok(extended)
-}
-
-/// Decrypts in place under the sender's key; `trial` keeps what came.
-fn decrypt_link(
-    sender: Option<Address>,
-    layer: &ExtendedLink,
-    number: [u8; 4],
-    keys: &impl MeterKeys,
-    secured: &mut [u8],
-    trial: &[u8],
-) -> Result<KeyName, Refusal> {
-    let id = KeyId::PERSISTENT;
-    let sender = sender.ok_or(Refusal::NoKey { id, version: None })?;
-    let (mut found, mut attempts) = (None, 0_usize);
-    keys.visit(sender, id, &mut |version: KeyVersion, key| {
-        attempts = attempts.saturating_add(1);
-        secured.copy_from_slice(trial);
-        ell_ctr(key, sender.link_order(), layer.control, number, secured);
-        if ell_check(secured) {
-            found = Some(KeyName { id, version });
-        }
-        found.is_none() && attempts < secured::VERSIONS_MAX
-    });
-    found.ok_or(match attempts {
-        0 => Refusal::NoKey { id, version: None },
-        _ => Refusal::WrongKey,
-    })
-}
-
-/// The authentication and fragmentation layer at `at`, if one stands there.
-fn authentication<'m>(
-    link: &Link<'_>,
-    message: &'m [u8],
-    at: usize,
-) -> Result<Option<Afl<'m>>, Refusal> {
-    let rest = message.get(at..).unwrap_or_default();
-    let ci = rest.first().copied();
-    match ci.and_then(|ci| announced(ci, link.format.is_wired(), false)) {
-        Some(Announced::Authentication) => {
-            let offset = link.body_offset.saturating_add(at);
-            Afl::read(rest, offset).map(Some).map_err(Refusal::Octets)
-        }
-        _ => Ok(None),
-    }
-}
-
-/// A message whose layers below the transport were taken off.
-struct Message<'l, 't> {
-    link: &'l Link<'t>,
-    extended: Extended,
-    about: Option<Authentication>,
-    /// Where the transport header stands in the buffer.
-    at: usize,
-}
-
-/// The transport header of a message, and where it stands in the telegram.
-fn header_of(link: &Link<'_>, at: usize, rest: &[u8]) -> Result<(Header, usize), Refusal> {
-    let is_wired = link.format.is_wired();
-    let Some((ci, after)) = rest.split_first() else {
-        return Err(refused(link, at, MbusErrorKind::Truncated, "CI field"));
-    };
-    let kind = match announced(*ci, is_wired, after.len() == FIXED_OCTETS) {
-        Some(Announced::Transport(kind)) => kind,
-        // What no table knows is kept whole.
-        None => HeaderKind::None,
-        Some(Announced::OtherLayer) => {
-            return Err(refused(
-                link,
-                at,
-                MbusErrorKind::UnsupportedCi(*ci),
-                "CI field",
-            ));
-        }
-        Some(_) => {
-            return Err(refused(
-                link,
-                at,
-                MbusErrorKind::Reserved,
-                "order of layers",
-            ));
-        }
-    };
-    let high_octet_first = is_wired && *ci == 0x76;
-    let offset = link.body_offset.saturating_add(at);
-    let mut header = Header::read(rest, offset, kind, high_octet_first).map_err(Refusal::Octets)?;
-    if let (true, tpl::Announced::Other(RESERVED_MODES..)) = (is_wired, header.security) {
-        // Old wired meters have a signature in this place, which says nothing.
-        header.security = tpl::Announced::Clear;
-    }
-    Ok((header, offset))
-}
-
-fn transport<'a>(
-    of: &Message<'_, '_>,
-    keys: &impl MeterKeys,
-    head: &'a mut Vec<u8>,
-    message: &'a mut [u8],
-    trial: &mut Vec<u8>,
-) -> Result<Opened<'a>, Refusal> {
-    let (link, at) = (of.link, of.at);
-    let rest = message.get(at..).unwrap_or_default();
-    let (header, offset) = header_of(link, at, rest)?;
-    head.extend_from_slice(rest.get(..header.len).unwrap_or_default());
-    // Without a link layer only the CI field tells who speaks.
-    let is_downlink = match link.format {
-        Format::TransportFirst => is_to_meter(header.ci),
-        _ => link.is_downlink(),
-    };
-    let of_link = if is_downlink {
-        of.extended.layer.and_then(|layer| layer.address)
-    } else {
-        link.sender
-    };
-    let meter = header.address.or(of_link);
-    let policy = meter.map_or(Policy::ClearAllowed, |meter| keys.policy(meter));
-    let from_transport = message.get_mut(at..).unwrap_or_default();
-    let secured = Secured {
-        header: &header,
-        about: of.about.as_ref(),
-        meter,
-        is_downlink,
-        policy,
-    };
-    let found = secured::open(&secured, keys, from_transport, trial)?;
-    // The key of a radio adapter vouches for the adapter: not for the meter whose data it carries.
-    let of_ell = of.extended.key.filter(|_| meter == link.sender);
-    if policy == Policy::MustBeEncrypted
-        && !(found.is_encrypted || of_ell.is_some())
-        && !may_be_clear(header.ci, found.payload.is_empty())
-    {
-        return Err(Refusal::ClearNotAllowed);
-    }
-    Ok(Opened {
-        meter,
-        sender: link.sender,
-        format: link.format,
-        c_field: link.c_field,
-        is_downlink,
-        trailing_octets: link.trailing_octets,
-        security: security_of(header.mode(), of.extended.is_encrypted, of_ell, &found),
-        access_number: header.access_number,
-        status: header.status,
-        ci: header.ci,
-        is_wired: link.format.is_wired(),
-        head,
-        payload: message
-            .get(at..)
-            .and_then(|rest| rest.get(found.payload.clone()))
-            .unwrap_or_default(),
-        payload_offset: offset.saturating_add(found.payload.start),
-    })
-}
-
-/// What is proven, by the layers together. `of_ell` is the key of the extended link layer, where it
-/// counts.
-fn security_of(mode: u8, link_encrypted: bool, of_ell: Option<KeyName>, found: &Found) -> Security {
-    Security {
-        mode,
-        link_encrypted,
-        verified: match of_ell {
-            Some(_) => found.verified.max(Verified::CheckBytes),
-            None => found.verified,
-        },
-        key: found.key.or(of_ell),
-        counter: found.counter,
-        clear_tail_octets: found.clear_tail_octets,
-        withheld_octets: found.withheld_octets,
-        cut_octets: found.cut_octets,
-    }
-}
-
-/// Application errors are always sent in clear, and a transport header alone has nothing to
-/// encrypt. Both come as unauthenticated, and are no alarms.
-// clause: OMS Volume 2, 7.2.3
-const fn may_be_clear(ci: u8, is_empty: bool) -> bool {
-    matches!(ci, 0x6E..=0x70) || (matches!(ci, 0x8A | 0x8B) && is_empty)
 }

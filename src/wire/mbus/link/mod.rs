@@ -4,22 +4,24 @@
 //! without a search for CRCs in places that no format has:
 //!
 //! 1. wired frames (EN 13757-2): the single character E5h, short frames, long frames;
-//! 2. wireless telegrams (EN 13757-4) whose length octet counts exactly what came: format B if its
-//!    CRCs hold, else without CRCs;
-//! 3. format A, every CRC of which holds, and octets behind its end;
-//! 4. format B with octets behind its end;
-//! 5. a telegram without its length octet, as some recorders keep it: the first octet is a C field,
+//! 2. wireless telegrams (EN 13757-4) of format A, every CRC of which holds, and octets behind its
+//!    end;
+//! 3. format B, every CRC of which holds, and octets behind its end;
+//! 4. a telegram without its length octet, as some recorders keep it: the first octet is a C field,
 //!    and the second, which would be one otherwise, is none;
-//! 6. a telegram without CRCs and with octets behind its end (noise, signal strength).
+//! 5. a telegram without CRCs and with octets behind its end (noise, signal strength, a time).
 //!
 //! Octets behind the end are left out and counted. Where some CRCs of a format hold and others do
 //! not, the telegram is damaged and refused: read in another way, its CRCs would become data.
 //!
-//! A CRC of 16 bits holds by chance in one place of 65536. So one telegram without CRCs in as many
-//! passes for format B and loses its end, and of those that have several blocks, or octets behind
-//! their end, more look damaged. [`unchecked`] reads such a telegram as what it may be, for whoever
-//! can tell by its content; a check over zeros alone counts for nothing. One of format B with a
-//! single block that is damaged passes for one without CRCs, which its octets alone do not tell.
+//! Octets alone do not always tell. A CRC of 16 bits holds by chance in one place of 65536: so one
+//! telegram without CRCs in as many passes for format B and loses its end, and of those that have
+//! several blocks, or octets behind their end, more look damaged. [`unchecked`] reads such a telegram
+//! as what it may be, for whoever can tell by its content; a check over zeros alone counts for
+//! nothing. On the other hand a telegram without CRCs that has as many octets behind its end as
+//! format A has CRCs, or more, may be one of format A that is damaged in every block:
+//! [`damaged_format_a`] is that reading. One of format B with a single block that is damaged passes
+//! for one without CRCs.
 
 mod wired;
 mod wireless;
@@ -183,9 +185,28 @@ pub fn read<'a>(
 pub struct Unchecked<'a> {
     /// That reading.
     pub link: Link<'a>,
-    /// Whether a content that makes sense is not enough to believe it: so many CRCs hold that it
-    /// may be a damaged telegram, of which this reading makes data of CRCs.
-    pub needs_proof: bool,
+    /// What speaks against it.
+    pub against: Against,
+}
+
+/// How many CRCs speak against a reading of a telegram as one without any.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Against {
+    /// One that holds by chance would do.
+    Chance,
+    /// Some of format A, and fewer than speak for it.
+    Few,
+    /// No fewer than speak for it: it looks damaged, and this reading makes data of CRCs.
+    Most,
+}
+
+/// The reading of a telegram as one of format A, whatever its CRCs say.
+#[derive(Clone, Copy, Debug)]
+pub struct DamagedFormatA<'a> {
+    /// That reading.
+    pub link: Link<'a>,
+    /// Whether there are as many octets as it has, or more.
+    pub is_whole: bool,
 }
 
 /// Reads a telegram of [`Carriage::Auto`] as one without CRCs, where [`read`] refuses it for CRCs
@@ -198,5 +219,20 @@ pub fn unchecked(telegram: &[u8]) -> Option<Unchecked<'_>> {
     }
 }
 
+/// Reads a telegram of [`Carriage::Auto`] as one of format A, whatever its CRCs say; none if it has
+/// no octets behind what its length octet counts. For whoever doubts that it is none.
+#[must_use]
+pub fn damaged_format_a<'a>(
+    telegram: &[u8],
+    scratch: &'a mut Vec<u8>,
+) -> Option<DamagedFormatA<'a>> {
+    match wired::looks_wired(telegram) {
+        true => None,
+        false => wireless::damaged_format_a(telegram, scratch),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod framed;
 #[cfg(test)]
 mod tests;

@@ -6,8 +6,8 @@
 
 use hex_literal::hex;
 
+use super::framed::with_crcs;
 use super::*;
-use crate::wire::mbus::crc::crc;
 
 fn read_all(octets: &[u8]) -> Result<(Format, Vec<u8>, usize), MbusError> {
     let mut scratch = Vec::new();
@@ -110,12 +110,19 @@ fn a_damaged_half_of_a_long_telegram_of_format_b_is_named() {
 
 #[test]
 fn a_telegram_without_its_length_is_told_by_its_c_field() {
-    // Shorter and longer than its C field would count as a length.
-    for len in [20, 60, 90] {
-        let mut telegram = vec![0x44, 0x2D, 0x2C, 0x31, 0x34, 0x27, 0x33, 0x02, 0x8D];
+    let c_fields = [
+        0x08, 0x18, 0x28, 0x38, 0x43, 0x44, 0x46, 0x47, 0x48, 0x53, 0x73,
+    ];
+    // Shorter than its C field would count as a length, longer, and just as long.
+    for (c_field, len) in c_fields
+        .iter()
+        .flat_map(|c| (11..=255).map(|len| (*c, len)))
+    {
+        let mut telegram = vec![c_field, 0x2D, 0x2C, 0x32, 0x34, 0x27, 0x33, 0x02, 0x8D];
         telegram.resize(len, 0x78);
         let (format, body, trailing) = read_all(&telegram).unwrap();
-        assert_eq!((format, trailing), (Format::WirelessNoLength, 0), "{len}");
+        let expected = (Format::WirelessNoLength, 0);
+        assert_eq!((format, trailing), expected, "{c_field:02X} {len}");
         assert_eq!(body.len(), len - 9);
     }
 }
@@ -150,40 +157,20 @@ fn wired_frames_are_told_by_their_start() {
     }
 }
 
-/// A telegram with the CRCs of a format; only tests send over the air.
-fn with_crcs(telegram: &[u8], is_a: bool) -> Vec<u8> {
-    let mut out = Vec::new();
-    if is_a {
-        let (first, rest) = telegram.split_at(FORMAT_A_FIRST.min(telegram.len()));
-        for block in std::iter::once(first).chain(rest.chunks(FORMAT_BLOCK)) {
-            out.extend_from_slice(block);
-            out.extend(crc(block).to_be_bytes());
-        }
-        return out;
-    }
-    let blocks = telegram.len().div_ceil(126);
-    let mut telegram = telegram.to_vec();
-    telegram[0] += u8::try_from(blocks * 2).unwrap();
-    for block in telegram.chunks(126) {
-        out.extend_from_slice(block);
-        out.extend(crc(block).to_be_bytes());
-    }
-    out
-}
-
 proptest::proptest! {
     #[test]
     fn what_a_format_frames_comes_out_of_it(
         body in proptest::collection::vec(proptest::prelude::any::<u8>(), 1..200),
+        noise in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..30),
         is_a: bool,
     ) {
         let mut telegram = vec![0, 0x44, 0x93, 0x15, 0x78, 0x56, 0x34, 0x12, 0x33, 0x03];
         telegram.extend(&body);
         telegram[0] = u8::try_from(telegram.len() - 1).unwrap();
-        let framed = with_crcs(&telegram, is_a);
-        let (format, read, _) = read_all(&framed).unwrap();
+        let framed = [&with_crcs(&telegram, is_a)[..], &noise].concat();
+        let (format, read, trailing) = read_all(&framed).unwrap();
         let expected = if is_a { Format::WirelessA } else { Format::WirelessB };
-        proptest::prop_assert_eq!(format, expected);
+        proptest::prop_assert_eq!((format, trailing), (expected, noise.len()));
         proptest::prop_assert_eq!(read, body);
     }
 

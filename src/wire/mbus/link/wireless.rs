@@ -1,6 +1,6 @@
 //! Telegrams of the wireless link, EN 13757-4: formats A and B, and what gateways make of them.
 
-use super::{Format, Link, Unchecked, c_field_name};
+use super::{Against, DamagedFormatA, Format, Link, Unchecked, c_field_name};
 use crate::wire::mbus::address::Address;
 use crate::wire::mbus::crc::crc;
 use crate::wire::mbus::error::{MbusError, MbusErrorKind};
@@ -30,32 +30,28 @@ pub(super) fn read<'a>(octets: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Lin
             false => Err(truncated(octets)),
         };
     }
+    let telegram = octets.get(..whole).ok_or_else(|| truncated(octets))?;
     let trailing = octets.len().saturating_sub(whole);
-    if trailing == 0 {
-        // A telegram of format B has this length too; its CRCs would be data otherwise. So has one
-        // of format A that was cut just there.
-        return match format_b(octets, scratch) {
-            Checks::Hold(_) => plain(scratch, Format::WirelessB, 0),
-            Checks::Broken { error, .. } => Err(error),
-            Checks::None if is_cut_format_a(octets) => Err(truncated(octets)),
-            Checks::None => unchecked(octets, 0),
-        };
-    }
-    match format_a(octets, whole, scratch) {
+    // To read it as something else would make data of checks.
+    match with_crcs_of_a(octets, whole, scratch) {
         Checks::Hold(trailing) => return plain(scratch, Format::WirelessA, trailing),
-        // To read it as something else would make data of checks.
         Checks::Broken { error, .. } => return Err(error),
-        Checks::None if octets.len() == format_a_len(whole) => {
-            return Err(block_crc(0, 0));
-        }
         Checks::None => {}
     }
-    let telegram = octets.get(..whole).ok_or_else(|| truncated(octets))?;
     match format_b(telegram, scratch) {
-        Checks::Hold(_) => plain(scratch, Format::WirelessB, trailing),
-        Checks::Broken { error, .. } => Err(error),
-        Checks::None if begins_with_c_field(octets) => without_length(octets),
-        Checks::None => unchecked(telegram, trailing),
+        Checks::Hold(_) => return plain(scratch, Format::WirelessB, trailing),
+        Checks::Broken { error, .. } => return Err(error),
+        Checks::None => {}
+    }
+    if trailing == 0 && is_cut_format_a(octets) {
+        return Err(truncated(octets));
+    }
+    if begins_with_c_field(octets) {
+        return without_length(octets);
+    }
+    match unchecked(telegram, trailing) {
+        Err(_) if octets.len() == format_a_len(whole) => Err(block_crc(0, 0)),
+        read => read,
     }
 }
 
@@ -64,23 +60,43 @@ pub(super) fn unchecked_reading(octets: &[u8]) -> Option<Unchecked<'_>> {
     let telegram = octets.get(..whole).filter(|_| whole > LENGTH_MIN)?;
     let trailing = octets.len().saturating_sub(whole);
     let mut scratch = Vec::new();
-    let of_a = match trailing {
-        0 => Checks::None,
-        _ => format_a(octets, whole, &mut scratch),
-    };
-    let needs_proof = match of_a {
+    let against = match with_crcs_of_a(octets, whole, &mut scratch) {
         Checks::Hold(_) => return None,
-        Checks::Broken { most_hold, .. } => most_hold,
-        Checks::None if trailing > 0 && octets.len() == format_a_len(whole) => false,
+        Checks::Broken { most_hold, .. } if most_hold => Against::Most,
+        Checks::Broken { .. } => Against::Few,
         Checks::None => match format_b(telegram, &mut scratch) {
-            Checks::Hold(_) => false,
-            Checks::Broken { .. } => true,
-            Checks::None if trailing == 0 && !begins_as_format_a(octets) => false,
+            Checks::Hold(_) => Against::Chance,
+            Checks::Broken { .. } => Against::Most,
+            Checks::None if trailing == 0 && !begins_as_format_a(octets) => Against::Chance,
             Checks::None => return None,
         },
     };
     let link = unchecked(telegram, trailing).ok()?;
-    Some(Unchecked { link, needs_proof })
+    Some(Unchecked { link, against })
+}
+
+pub(super) fn damaged_format_a<'a>(
+    octets: &[u8],
+    scratch: &'a mut Vec<u8>,
+) -> Option<DamagedFormatA<'a>> {
+    let whole = usize::from(*octets.first()?).saturating_add(1);
+    if whole <= LENGTH_MIN || octets.len() <= whole {
+        return None;
+    }
+    // Whatever they say.
+    let _checks = format_a(octets, whole, scratch);
+    Some(DamagedFormatA {
+        link: plain(scratch, Format::WirelessA, 0).ok()?,
+        is_whole: octets.len() >= format_a_len(whole),
+    })
+}
+
+/// What the CRCs of format A say, where octets are behind the end of a telegram without them.
+fn with_crcs_of_a(octets: &[u8], whole: usize, scratch: &mut Vec<u8>) -> Checks {
+    match octets.len() > whole {
+        true => format_a(octets, whole, scratch),
+        false => Checks::None,
+    }
 }
 
 /// A telegram without CRCs. Where no check vouches for it, its C field has to be one: octets of

@@ -1,0 +1,134 @@
+//! Telegrams that can be read in two ways: damaged ones give no record, and whole ones are read
+//! whatever stands behind them.
+
+use super::*;
+
+/// Numbers that look random, the same in each run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % u64::try_from(end).unwrap()).unwrap()
+    }
+}
+
+/// A clear telegram of some meter that tells energy, volume and a date.
+fn of_some_meter(numbers: &mut Numbers) -> Vec<u8> {
+    let mut body = hex!("7A01000000 0C0600000000 0413 00000000 426C1F11 02FD170000").to_vec();
+    for at in [7, 8, 9, 13, 14, 15] {
+        body[at] = u8::try_from(numbers.below(10)).unwrap();
+    }
+    let mut telegram = telegram(&body);
+    for octet in &mut telegram[2..10] {
+        *octet = u8::try_from(numbers.below(0x9A)).unwrap();
+    }
+    telegram
+}
+
+/// Flips a bit in each of these blocks of format A.
+fn damage(framed: &mut [u8], blocks: impl Iterator<Item = usize>, numbers: &mut Numbers) {
+    for block in blocks {
+        // The length octet stays as it is.
+        let (from, to) = match block {
+            0 => (1, 12),
+            _ => (18 * block - 6, (18 * block + 12).min(framed.len())),
+        };
+        framed[from + numbers.below(to - from)] ^= 1 << numbers.below(8);
+    }
+}
+
+#[test]
+fn a_telegram_that_is_damaged_in_several_blocks_gives_no_record() {
+    let mut numbers = Numbers(7);
+    for round in 0..4_000 {
+        let whole = with_crcs(&of_some_meter(&mut numbers), true);
+        let blocks = [&[0, 1][..], &[0, 2], &[1, 2], &[0, 1, 2]][round % 4];
+        let mut damaged = whole.clone();
+        damage(&mut damaged, blocks.iter().copied(), &mut numbers);
+        damaged.resize(whole.len() + round / 4 % 3, 0xA5);
+        let opened = open_one(&damaged, &lax());
+        assert!(opened.is_err(), "{damaged:02X?}");
+    }
+}
+
+/// Messages of every kind, by the name of the kind.
+fn messages() -> Vec<(&'static str, Vec<u8>)> {
+    let records = hex!("0C0678563412 041339300000");
+    let clear = |ci: &str, rest: &[u8]| [&octets(ci)[..], rest].concat();
+    let with_maker_s = [&records[..], &hex!("0F0102030405060708")].concat();
+    vec![
+        ("records", clear("7A2A000000", &records)),
+        ("records and more", clear("7A2A000000", &with_maker_s)),
+        ("no header", clear("78", &records)),
+        ("header alone", clear("8A2A000000", &[])),
+        ("application error", clear("6E2A00000001", &[])),
+        ("compact", clear("792D2C1A2B", &records)),
+        ("alarm status", clear("7104", &[])),
+        ("mode 5", mode_5(&records, &[])),
+        ("mode 5 and more", mode_5(&records, &hex!("02FD170000"))),
+        (
+            "mode 7",
+            with_mac(&mode_7(&[0x10], false, &[RECORD; 3].concat(), &[])),
+        ),
+    ]
+}
+
+fn octets(text: &str) -> Vec<u8> {
+    let octets = (0..text.len()).step_by(2);
+    octets
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+        .collect()
+}
+
+/// As it is handed on without CRCs, in format A and in format B.
+fn in_all_formats(telegram: &[u8]) -> [Vec<u8>; 3] {
+    [
+        telegram.to_vec(),
+        with_crcs(telegram, true),
+        with_crcs(telegram, false),
+    ]
+}
+
+#[test]
+fn a_telegram_of_every_kind_and_format_is_read_whatever_stands_behind_it() {
+    let other = Ring(vec![(1, [9; 16])], Policy::ClearAllowed);
+    for (kind, message) in messages() {
+        for octet in [0x00, 0xFF, 0x78] {
+            for telegram in in_all_formats(&telegram(&message)) {
+                let alone = open_one(&telegram, &lax());
+                assert!(alone.is_ok(), "{kind}: {alone:?}");
+                let with_another_key = open_one(&telegram, &other);
+                let where_all_are_encrypted = open_one(&telegram, &strict());
+                for behind in 1..=24 {
+                    let mut longer = telegram.clone();
+                    longer.resize(telegram.len() + behind, octet);
+                    let what = format!("{kind}, {behind} times {octet:02X} behind");
+                    assert_eq!(open_one(&longer, &lax()), alone, "{what}");
+                    let wrong_key = open_one(&longer, &other);
+                    assert_eq!(wrong_key, with_another_key, "{what}");
+                    let strictly = open_one(&longer, &strict());
+                    assert_eq!(strictly, where_all_are_encrypted, "{what}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn fragments_make_a_message_whatever_stands_behind_them() {
+    let message = mode_7(&[0x10], false, &[RECORD; 8].concat(), &[]);
+    let parts = fragments_of(&message, &[40]);
+    for behind in 0..=24 {
+        let mut fragments = Fragments::default();
+        let [first, last] = [0, 1].map(|part| {
+            let mut longer = parts[part].clone();
+            longer.resize(longer.len() + behind, 0xA5);
+            open_in(&mut fragments, &longer, &strict())
+        });
+        assert_eq!(first, Ok(None), "{behind}");
+        assert_eq!(last.unwrap().unwrap().security.verified, Verified::Mac);
+    }
+}
