@@ -9,7 +9,7 @@ use super::record::SCHEMA;
 use super::record::json::{instant, number, put, put_hex};
 use super::telegram::{TELEGRAM_DECODER_VERSION, Telegram};
 use crate::session::mbus::Verified;
-use crate::wire::mbus::app::{Body, DateTime, Item, Quantity, Record, Value, json};
+use crate::wire::mbus::app::{Body, DateTime, Function, Item, Precision, Record, Value, json};
 
 /// What was found while a value was written.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -20,6 +20,8 @@ pub struct ValueFacts {
     pub is_opaque: bool,
 }
 
+/// The VIF of a date with a time.
+const DATE_TIME: u8 = 0x6D;
 /// The CI field of a full frame with a short header, as which expanded compact frames are read.
 const FULL_FRAME: u8 = 0x7A;
 
@@ -53,7 +55,7 @@ pub fn telegram_value_json(telegram: &Telegram<'_>, out: &mut String) -> ValueFa
     facts
 }
 
-/// The first moment that the telegram names for its present values.
+/// The first minute or second that the meter's clock says.
 fn measured(body: &Body<'_>) -> Option<DateTime> {
     let Body::Records { records, .. } = body else {
         return None;
@@ -67,12 +69,15 @@ fn measured(body: &Body<'_>) -> Option<DateTime> {
 
 fn moment_of(record: &Record<'_>) -> Option<DateTime> {
     let is_present = record.storage == 0 && record.tariff == 0 && record.subunit == 0;
-    let meaning = record.meaning();
-    if !is_present || meaning.quantity != Quantity::DateTime {
+    // A VIFE, or a maximum, makes it the time of something else.
+    let is_clock = record.vif == DATE_TIME && record.vifes.is_empty();
+    if !(is_present && is_clock && record.function() == Function::Instantaneous) {
         return None;
     }
-    match record.value(&meaning) {
-        Value::DateTime(at) if at.is_moment() => Some(at),
+    match record.value(&record.meaning()) {
+        Value::DateTime(at) if at.is_moment() && at.year.is_some() => {
+            matches!(at.precision, Precision::Minute | Precision::Second).then_some(at)
+        }
         _ => None,
     }
 }

@@ -233,3 +233,39 @@ fn a_status_without_records_raises_no_alarm() {
         assert_eq!(lane_of(ci, Some(0x03)), Lane::Bulk);
     }
 }
+
+#[test]
+fn the_time_of_measurement_is_what_the_meter_s_clock_says_and_no_other_time() {
+    let measured = |records: &str| {
+        let octets = (0..records.len()).step_by(2);
+        let payload: Vec<u8> = octets
+            .map(|at| u8::from_str_radix(&records[at..at + 2], 16).unwrap())
+            .collect();
+        let telegram = Telegram {
+            expanded: None,
+            payload: &payload,
+            ..told()
+        };
+        let facts =
+            crate::model::telegram_record::telegram_value_json(&telegram, &mut String::new());
+        facts.measured.map(|at| at.to_string())
+    };
+    let clock = "046D32371F15";
+    let told = Some("2008-05-31T23:50".to_owned());
+    assert_eq!(measured(clock), told);
+    for other in [
+        // A time of day, a date, a maximum's time, an error's, a start's, yesterday's, a tariff's.
+        "036D3B300B",
+        "026D1F15",
+        "146D31371F15",
+        "346D31371F15",
+        "04ED3931371F15",
+        "446D31371F15",
+        "84106D31371F15",
+        // The clock does not go right.
+        "046DB2371F15",
+    ] {
+        assert_eq!(measured(other), None, "{other}");
+        assert_eq!(measured(&[other, clock].concat()), told, "{other}");
+    }
+}

@@ -205,3 +205,44 @@ impl MbusMetrics {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The page for makers of gateways.
+    const PAGE: &str = include_str!("../../protocol-spec/gateways.md");
+
+    /// What the first column of the tables of reasons names.
+    fn reasons_of_page() -> BTreeSet<&'static str> {
+        let (_, tables) = PAGE.split_once("## Reasons").unwrap();
+        let (tables, _) = tables.split_once("## Datagrams").unwrap();
+        let rows = tables.lines().filter(|line| line.starts_with("| `"));
+        let names = rows.map(|row| row.split('|').nth(1).unwrap());
+        let names = names.flat_map(|names| names.split(','));
+        names.map(|name| name.trim().trim_matches('`')).collect()
+    }
+
+    #[test]
+    fn the_page_of_gateways_names_every_reason_that_they_are_told_and_no_other() {
+        let not_told = [
+            "durable",
+            "duplicate",
+            "part",
+            "busy",
+            "datagram_too_long",
+            "datagram_empty",
+            "other",
+        ];
+        let others = OTHERS.into_iter().filter(|id| !not_told.contains(id));
+        let ending = ["unknown_gateway", "too_many_connections", "timeout"];
+        let told = others
+            .chain(Refusal::IDS)
+            .chain(LineError::ALL.iter().map(|error| error.id()))
+            .chain(SENDERS_REFUSED)
+            .chain(ending);
+        assert_eq!(reasons_of_page(), told.collect());
+    }
+}

@@ -61,7 +61,10 @@ impl Stranger {
     /// What it says, in a sentence.
     pub(super) const fn text(self) -> &'static str {
         match self {
-            Self::Unknown => "no gateway is registered with this token, certificate or address",
+            Self::Unknown => {
+                "no gateway is registered with this token, certificate or address: whoever has a \
+                 token begins with a line of TOKEN and the token"
+            }
             Self::TooManyFailures => "too many have failed from this address: wait a minute",
             Self::TooManyFailuresOnPort => "too many fail on this port: come again later",
             Self::TokenTooLong => "a token has at most 128 characters",

@@ -56,7 +56,14 @@ impl fmt::Display for MbusErrorKind {
         match self {
             Self::BlockCrc(block) => write!(f, "the CRC of block {block} does not hold"),
             Self::UnsupportedCi(ci) => write!(f, "the CI field {ci:02X}h is not read"),
-            _ => f.write_str(self.id()),
+            Self::Truncated => f.write_str("the octets end too early"),
+            Self::Length => f.write_str("a length contradicts what came"),
+            Self::Start => f.write_str("a wired frame begins otherwise"),
+            Self::Stop => f.write_str("a wired frame ends with 16h"),
+            Self::Checksum => f.write_str("the checksum does not hold"),
+            Self::Reserved => f.write_str("what is sent is reserved or forbidden"),
+            Self::Fragment => f.write_str("the fragment does not fit those that came"),
+            Self::Limit => f.write_str("there is more than is allowed"),
         }
     }
 }
