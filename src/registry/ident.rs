@@ -2,6 +2,7 @@
 
 use crate::keyring::mbus::meter::parse_meter;
 use crate::model::TerminalId;
+use crate::wire::mbus::address::Address;
 use crate::wire::otl::ident::Identity;
 
 /// A text that names no terminal.
@@ -47,18 +48,39 @@ pub fn parse_terminal(text: &str) -> Result<TerminalId, NoTerminal> {
 )]
 pub struct NoTerminalOrMeter;
 
+/// A terminal or a meter, by how it was named.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Named {
+    /// As a terminal is. 16 digits may be the address of a meter, too.
+    Terminal(TerminalId),
+    /// As only an M-Bus meter is.
+    Meter(Address),
+}
+
+impl Named {
+    /// What its records are found by.
+    #[must_use]
+    pub const fn id(self) -> TerminalId {
+        match self {
+            Self::Terminal(id) => id,
+            Self::Meter(meter) => TerminalId::new(meter.link_order()),
+        }
+    }
+}
+
 /// Reads what [`parse_terminal`] reads, or the name of an M-Bus meter: maker, identification,
 /// version and device type.
 ///
 /// # Errors
 ///
 /// [`NoTerminalOrMeter`].
-pub fn parse_terminal_or_meter(text: &str) -> Result<TerminalId, NoTerminalOrMeter> {
+pub fn parse_terminal_or_meter(text: &str) -> Result<Named, NoTerminalOrMeter> {
     if text.contains('-') {
         let meter = parse_meter(text).map_err(|_| NoTerminalOrMeter)?;
-        return Ok(TerminalId::new(meter.link_order()));
+        return Ok(Named::Meter(meter));
     }
-    parse_terminal(text).map_err(|_| NoTerminalOrMeter)
+    let terminal = parse_terminal(text).map_err(|_| NoTerminalOrMeter)?;
+    Ok(Named::Terminal(terminal))
 }
 
 /// A terminal's maker and serial.
@@ -102,8 +124,10 @@ mod tests {
     #[test]
     fn a_meter_is_the_same_by_its_name_and_by_its_address() {
         let meter = parse_terminal_or_meter("ELS-12345678-33-03").unwrap();
-        assert_eq!(parse_terminal_or_meter("9315785634123303"), Ok(meter));
-        let terminal = parse_terminal("7:1234567890").unwrap();
+        assert!(matches!(meter, Named::Meter(_)));
+        let address = parse_terminal_or_meter("9315785634123303").unwrap();
+        assert_eq!(address.id(), meter.id());
+        let terminal = Named::Terminal(parse_terminal("7:1234567890").unwrap());
         assert_eq!(parse_terminal_or_meter("7:1234567890"), Ok(terminal));
         assert_eq!(
             parse_terminal_or_meter("ELS-12345678-33"),
