@@ -234,6 +234,31 @@ fn the_published_telegram_of_a_gas_meter_reaches_the_sink_once_with_its_value() 
     assert_the_reading_was_delivered(&at("sink"));
 }
 
+#[test]
+fn what_is_set_up_in_part_is_told_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, tcp, http) = configure(dir.path(), "");
+    let told = |what: &str| {
+        let told = fs::read_to_string(told_in(&config)).unwrap();
+        told.lines().filter(|line| line.contains(what)).count()
+    };
+    let of_utility = format!("utility={GAS} meters=1");
+    assert_eq!(terminate(serve(&config, tcp)), Some(0));
+    assert_eq!(told(&of_utility), 1);
+    kenshin(&config, &["utility", "put", GAS, "--name", "Gas"]);
+    let put = ["gateway", "put", "roof", "--utility", GAS];
+    kenshin(&config, &[&put[..], &["--address", "192.0.2.1"]].concat());
+    assert_eq!(terminate(serve(&config, tcp)), Some(0));
+    assert_eq!((told(&of_utility), told("gateways=1")), (1, 0));
+    let text = fs::read_to_string(&config).unwrap();
+    let is_kept =
+        |line: &&str| !line.starts_with("tcp = \"127") && !line.starts_with("udp = \"127");
+    let lines: Vec<&str> = text.lines().filter(is_kept).collect();
+    fs::write(&config, lines.join("\n")).unwrap();
+    assert_eq!(terminate(serve(&config, http)), Some(0));
+    assert_eq!((told(&of_utility), told("gateways=1")), (1, 1));
+}
+
 fn template_says(line: &str) -> bool {
     let out = Command::new(env!("CARGO_BIN_EXE_kenshin"))
         .args(["config", "template"])
