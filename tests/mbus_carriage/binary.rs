@@ -27,14 +27,21 @@ fn private(path: &Path, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-fn kenshin(config: &Path, arguments: &[&str]) {
+/// The exit code of a command and what it says.
+fn told_by(config: &Path, arguments: &[&str]) -> (i32, String) {
     let done = Command::new(env!("CARGO_BIN_EXE_kenshin"))
         .args(arguments)
         .arg("--config")
         .arg(config)
         .output()
         .unwrap();
-    assert!(done.status.success(), "{done:?}");
+    let text = [done.stdout, done.stderr].map(|text| String::from_utf8(text).unwrap());
+    (done.status.code().unwrap(), text.concat())
+}
+
+fn kenshin(config: &Path, arguments: &[&str]) {
+    let (code, text) = told_by(config, arguments);
+    assert_eq!(code, 0, "{text}");
 }
 
 /// Where the server's lines go.
@@ -305,4 +312,18 @@ fn telegrams_that_differ_in_the_number_of_their_link_alone_are_two_and_a_copy_is
         heard,
         ["OK 0", "OK 1", "OK 2", "OK 3 duplicate", "OK 4 duplicate"]
     );
+    let (code, text) = told_by(&config, &["terminal", "readings", "SEN-33225544-68-07"]);
+    assert_eq!(
+        (code, text.matches("unauthenticated").count()),
+        (0, 2),
+        "{text}"
+    );
+    // No more is known of a meter than its telegrams, and that is said.
+    let (code, text) = told_by(&config, &["terminal", "show", "ae4c445522336807"]);
+    assert!(
+        code == 1 && text.contains("M-Bus meter SEN-33225544-68-07"),
+        "{text}"
+    );
+    let (code, text) = told_by(&config, &["terminal", "show", "SEN-33225544-68-07"]);
+    assert!(code == 2 && text.contains("M-Bus meter"), "{text}");
 }
