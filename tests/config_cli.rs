@@ -132,6 +132,22 @@ fn a_secret_that_others_can_read_or_that_is_none_is_refused() {
     assert_eq!(check(&path, &[]).status.code(), Some(0));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_table_of_keys_that_others_can_read_is_to_be_sealed_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("meters.csv");
+    fs::write(&table, "meter,utility,key\n").unwrap();
+    restrict(&table, 0o644);
+    let path = folder.path().join("kenshin.toml");
+    fs::write(&path, format!("[keys]\nmbus_file = {table:?}\n")).unwrap();
+    let checked = check(&path, &[]);
+    let told = text(&checked.stdout);
+    for remedy in ["chmod 600", "kenshin key seal --role mbus"] {
+        assert!(told.contains(remedy), "{told}");
+    }
+}
+
 #[test]
 fn warnings_do_not_change_the_exit_code() {
     let variables = [("KENSHIN_LISTEN__TCP", "0.0.0.0:7511")];

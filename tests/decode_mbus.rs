@@ -75,6 +75,8 @@ fn what_is_refused_says_why_and_the_next_line_goes_on() {
     let objects = objects(&text);
     assert_eq!(objects.len(), 4);
     assert_eq!(objects[0]["error"]["kind"], "no_key");
+    let message = objects[0]["error"]["message"].as_str().unwrap();
+    assert!(message.contains("--keys"), "{message}");
     assert_eq!(objects[1]["error"]["kind"], "wrong_key");
     assert_eq!(objects[2]["error"]["kind"], "bad_hex");
     for object in &objects[..3] {
@@ -83,6 +85,19 @@ fn what_is_refused_says_why_and_the_next_line_goes_on() {
     }
     assert_eq!(objects[3]["application_error"]["name"], "application_busy");
     assert!(!text.contains(&wrong), "no key is repeated");
+}
+
+#[test]
+fn lines_of_gateways_are_read_as_they_are() {
+    let lines = format!(
+        "{{\"telegram\":\"{MODE_5}\",\"rssi\":-87}} {KEY}\ntelegram=|{MODE_5}|+7 {KEY}\n\
+         T1;1;1;2026-11-28 08:00:00.000;97;148;12345678;0x{MODE_5} {KEY}\n"
+    );
+    let (code, text) = decode(&[], &lines);
+    assert_eq!(code, Some(0), "{text}");
+    for object in objects(&text) {
+        assert_eq!(object["records"][0]["value"], "28504.27", "{text}");
+    }
 }
 
 #[test]

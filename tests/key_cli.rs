@@ -614,6 +614,8 @@ fn a_table_with_mistakes_is_refused_by_line_and_column_and_no_key_is_told() {
     assert!(told.contains("line 4, key: a key is 32"), "{told}");
     assert!(!told.contains("c0ffee"), "{told}");
     assert!(!world.file("meters.sealed").exists());
+    let as_links = world.seal_keys(&table, "link", "link.again", "master.key");
+    assert_refused(&as_links, "--role mbus");
     world.put("empty.csv", b"meter,utility,key\n");
     let empty = world.seal_keys(
         &world.path("empty.csv"),

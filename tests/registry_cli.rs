@@ -95,14 +95,16 @@ impl World {
         serde_json::from_str(&told).unwrap()
     }
 
-    /// What a command that is refused says when it knows the data folder and no configuration.
-    fn without_config(&self, args: &[&str]) -> String {
+    /// The exit code of a command that knows the data folder and no configuration, and what it
+    /// says.
+    fn without_config(&self, args: &[&str]) -> (i32, String) {
         let data = self.site.dir.join("data");
         let mut command = Command::new(env!("CARGO_BIN_EXE_kenshin"));
         let output = command.args(args).arg("--data-dir").arg(data).output();
         let output = output.unwrap();
-        assert!(!output.status.success());
-        String::from_utf8_lossy(&output.stderr).into_owned()
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8(text).unwrap();
+        (output.status.code().unwrap(), text)
     }
 
     fn put_gas(&self) {
@@ -426,6 +428,21 @@ fn whatever_the_socket_is_sent_it_answers_and_goes_on() {
     assert_eq!(rest, b"");
 }
 
+/// While no server runs.
+fn what_a_sink_is_only_the_configuration_tells(world: &World) {
+    let (code, blind) = world.without_config(&["sink", "remove", "slow", "--yes"]);
+    assert!(
+        code == 2 && blind.contains("name the server's configuration"),
+        "{blind}"
+    );
+    let (code, blind) = world.without_config(&["sink", "list"]);
+    assert!(
+        code == 0 && blind.contains("unknown  unknown") && blind.contains("--config"),
+        "{blind}"
+    );
+    assert!(!blind.contains("unused"), "{blind}");
+}
+
 #[test]
 fn a_sink_skips_only_if_that_is_meant_and_the_log_keeps_the_range() {
     // A consumer that never pulls.
@@ -472,8 +489,7 @@ fn a_sink_skips_only_if_that_is_meant_and_the_log_keeps_the_range() {
         0,
         "nothing is made"
     );
-    let blind = world.without_config(&["sink", "remove", "slow", "--yes"]);
-    assert!(blind.contains("name the server's configuration"), "{blind}");
+    what_a_sink_is_only_the_configuration_tells(&world);
     let listed = world.json(0, &["sink", "list"]);
     assert_eq!(listed["sinks"][0]["kind"], "ndjson");
     assert_eq!(listed["sinks"][1]["reached"]["bulk"], *to);

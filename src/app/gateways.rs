@@ -86,6 +86,29 @@ fn acceptor(config: &Config) -> Result<TlsAcceptor, GatewaysError> {
     Ok(acceptor?)
 }
 
+/// Tells what is set up in part, and so would be refused or never heard.
+fn tell_what_is_missing(config: &Config, booted: &Booted) {
+    let directory = booted.state.directory();
+    for (utility, meters) in booted.meter_keys.meters_by_utility() {
+        if directory.index_of(utility).is_none() {
+            tracing::warn!(
+                %utility,
+                meters,
+                "keys.mbus_file: it has keys of meters of a utility that is not registered, so \
+                 that no gateway can hand their telegrams over: `kenshin utility put` registers it."
+            );
+        }
+    }
+    let gateways = directory.gateways.len();
+    if gateways > 0 && !config.mbus.is_on() {
+        tracing::warn!(
+            gateways,
+            "mbus: gateways are registered, and every address is off, so that none can hand \
+             anything over."
+        );
+    }
+}
+
 /// The intake and its sockets at work.
 #[derive(Debug)]
 pub(super) struct Gateways {
@@ -125,6 +148,7 @@ impl Gateways {
         around: &Around<'_>,
         runtime: &Handle,
     ) -> Result<Option<Self>, GatewaysError> {
+        tell_what_is_missing(config, around.booted);
         let Some(bound) = bound else {
             return Ok(None);
         };

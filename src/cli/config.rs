@@ -9,6 +9,7 @@ use std::thread;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::key::files::begins_sealed;
 use super::key::master;
 use super::link_ring;
 use super::output::{fail, show};
@@ -135,6 +136,15 @@ fn read_text(path: &Path) -> Result<String, LoadConfigError> {
     String::from_utf8(octets).map_err(|_| LoadConfigError::NotText(path.to_owned()))
 }
 
+/// Which ring the file of a setting holds.
+fn role_of(key: &str) -> Option<&'static str> {
+    match key {
+        "keys.link_file" => Some("link"),
+        "keys.mbus_file" => Some("mbus"),
+        _ => None,
+    }
+}
+
 /// What is wrong with a file that holds a secret.
 fn problem_of_secret(key: String, path: &Path) -> Option<ConfigProblem> {
     let path_text = path.display();
@@ -147,7 +157,15 @@ fn problem_of_secret(key: String, path: &Path) -> Option<ConfigProblem> {
             (format!("{path_text} is a folder"), "name a file".to_owned())
         }
         Ok(found) if master::is_open_to_others(&found) => {
-            let remedy = format!("run chmod 600 {path_text}");
+            let mut remedy = format!("run chmod 600 {path_text}");
+            if let Some(role) = role_of(&key)
+                && !begins_sealed(path)
+            {
+                remedy.push_str(&format!(
+                    ", and seal it with `kenshin key seal --role {role}` unless \
+                     keys.allow_clear_keys is true"
+                ));
+            }
             (format!("others can read or change {path_text}"), remedy)
         }
         Ok(_) => return None,

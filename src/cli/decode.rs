@@ -34,8 +34,10 @@ a bad one does not stop the next. An answer follows its uplink, since only with 
 The JSON form is described in protocol-spec/decode-json.md, the key file in
 protocol-spec/vectors/README.md; protocol-spec/vectors/keys.toml is one.
 
-With --protocol mbus a line is a telegram, and behind white space its key of 32 digits if it has
-one. Fragments are put together, and compact frames are read by formats that earlier lines taught.";
+With --protocol mbus a line is a telegram, in digits or as gateways hand it on (JSON, rtl_wmbus,
+wmbusmeters), and behind white space its key of 32 digits if it has one, which wins over those of
+--keys. Fragments are put together, and compact frames are read by formats that earlier lines
+taught.";
 
 /// What `--help` says after the arguments.
 const AFTER_HELP: &str = "\
@@ -58,11 +60,13 @@ pub struct DecodeArgs {
     pub protocol: Protocol,
 
     /// The key file: of OTL a table in TOML, of M-Bus one in CSV, or either sealed. Without it only
-    /// what is in clear is shown whole, and M-Bus telegrams whose key stands in their line.
+    /// what is in clear is shown whole, and M-Bus telegrams whose key stands in their line. That
+    /// key wins.
     #[arg(long, value_name = "FILE")]
     pub keys: Option<PathBuf>,
 
-    /// The master key, if `--keys` is a sealed link ring; else KENSHIN_MASTER_KEY is looked for.
+    /// The master key, if `--keys` is a sealed ring, of links or of M-Bus meters; without it
+    /// KENSHIN_MASTER_KEY is looked for.
     #[arg(long, value_name = "FILE", requires = "keys")]
     pub master_key_file: Option<PathBuf>,
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::decode::key_file::{self, KeyFileError};
 use super::output;
-use crate::keyring::keys_toml::{self, KeysTomlErrors};
+use crate::keyring::keys_toml::{self, KeysTomlErrors, Problem};
 use crate::keyring::mbus::MeterSummary;
 use crate::keyring::mbus::csv::Mistakes;
 use crate::keyring::sealed::{self, FileKey, OpenFileError, Role, SealFileError, Summary};
@@ -152,7 +152,7 @@ pub enum SealKeysError {
     #[error("the key file {} is not UTF-8 text", .0.display())]
     NotText(PathBuf),
     /// Its fields are wrong; all errors, a line each.
-    #[error("the key file {} has errors:\n{errors}", path.display())]
+    #[error("the key file {} has errors:\n{errors}{}", path.display(), of_another_role(errors))]
     Invalid {
         /// The file.
         path: PathBuf,
@@ -252,6 +252,18 @@ fn seal_ring(role: Role, path: &Path, master: &FileKey) -> Result<Vec<u8>, SealK
         _ => sealed::seal_link(&keys.link, master, &mut OsRandom),
     };
     file.map_err(|cause| SealKeysError::Seal { role, cause })
+}
+
+/// What a file that is no TOML may be.
+fn of_another_role(errors: &KeysTomlErrors) -> &'static str {
+    let is_no_toml = errors
+        .0
+        .iter()
+        .any(|error| error.problem == Problem::Syntax);
+    match is_no_toml {
+        true => "\na table of M-Bus meters needs --role mbus",
+        false => "",
+    }
 }
 
 fn show(args: &ShowArgs) -> ExitCode {

@@ -13,6 +13,9 @@ use crate::forward::SinkStatus;
 use crate::forward::command::{Command, Reply};
 use crate::model::Lsn;
 
+/// The kind of a sink while nobody is there who knows it.
+const UNKNOWN: &str = "unknown";
+
 /// The arguments of `kenshin sink`.
 #[derive(Debug, Args)]
 pub struct SinkArgs {
@@ -100,17 +103,30 @@ pub fn run(args: &SinkArgs) -> ExitCode {
             (&args.place, command)
         }
     };
-    if matches!(command, Command::Remove { .. }) && place.config.is_none() {
-        return remove_without_configuration(place, command);
+    if place.config.is_none() && !matches!(command, Command::Skip { .. }) {
+        return without_configuration(place, command);
     }
     ask_and_show(place, Ask::Sink(command), text)
 }
 
-/// The server knows what it delivers to. Where none runs only its configuration does.
-fn remove_without_configuration(place: &Place, command: Command) -> ExitCode {
-    let answer = Link::open(place, false).and_then(|mut link| match link {
-        Link::Served(_) => link.ask(Ask::Sink(command)),
-        Link::Direct(_) => link.close().and(Err(OperatorError::NoConfig)),
+/// Lists or removes. The server knows what it delivers to. Where none runs only its configuration
+/// does.
+fn without_configuration(place: &Place, command: Command) -> ExitCode {
+    let is_list = command == Command::List;
+    let answer = Link::open(place, is_list).and_then(|mut link| {
+        let is_served = matches!(link, Link::Served(_));
+        if !is_served && !is_list {
+            return link.close().and(Err(OperatorError::NoConfig));
+        }
+        let mut answer = link.ask(Ask::Sink(command))?;
+        link.close()?;
+        if let Answer::Sink(Reply::List { sinks }) = &mut answer
+            && !is_served
+        {
+            let kinds = sinks.iter_mut().map(|one| &mut one.kind);
+            kinds.for_each(|kind| UNKNOWN.clone_into(kind));
+        }
+        Ok(answer)
     });
     match answer {
         Ok(answer) => show_answer(place, &answer, text),
@@ -132,12 +148,16 @@ fn text(answer: &Answer) -> Option<String> {
 }
 
 fn list(sinks: &[SinkStatus]) -> String {
+    let is_unknown = |one: &SinkStatus| one.kind == UNKNOWN;
     let row = |one: &SinkStatus| {
         let failing = one.alarm.failing.as_ref().or(one.bulk.failing.as_ref());
         vec![
             one.name.clone(),
             one.kind.clone(),
-            or_dash(one.utility.as_ref()),
+            match is_unknown(one) {
+                true => UNKNOWN.to_owned(),
+                false => or_dash(one.utility.as_ref()),
+            },
             one.reached.alarm.to_string(),
             one.reached.bulk.to_string(),
             one.lag_octets.to_string(),
@@ -153,5 +173,9 @@ fn list(sinks: &[SinkStatus]) -> String {
         "behind, octets",
         "failing",
     ];
-    table(&names, &sinks.iter().map(row).collect::<Vec<_>>())
+    let mut text = table(&names, &sinks.iter().map(row).collect::<Vec<_>>());
+    if sinks.iter().any(is_unknown) {
+        text.push_str("no server runs: --config with its configuration tells what is unknown\n");
+    }
+    text
 }

@@ -74,10 +74,12 @@ pub enum TerminalCommand {
     /// valves, and open alarms.
     #[command(after_long_help = AFTER_HELP)]
     Show(OneArgs),
-    /// Show the records of a terminal but alarms, the newest first.
+    /// Show the records of a terminal or the telegrams of an M-Bus meter but alarms, the newest
+    /// first.
     #[command(after_long_help = AFTER_HELP)]
     Readings(records::RecordsArgs),
-    /// Show the alarm notices of a terminal, the newest first.
+    /// Show the alarm notices of a terminal, or the telegrams of an M-Bus meter that say an alarm,
+    /// the newest first.
     #[command(after_long_help = AFTER_HELP)]
     Alarms(records::RecordsArgs),
     /// Have the server call a terminal that holds a connection or listens on UDP; it answers with

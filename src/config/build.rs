@@ -51,18 +51,19 @@ pub(super) fn build(
 fn sections(reader: &mut Reader<'_>, file: &mut Scope<'_, '_>) -> Config {
     let data_dir = reader.get(file, "data_dir", values::path);
     let mut names = Names::default();
+    let mut taken = Taken::default();
     let config = Config {
         data_dir: data_dir.unwrap_or_else(|| PathBuf::from("kenshin-data")),
-        listen: listen(reader, file),
+        listen: listen(reader, file, &mut taken),
         tcp: tcp(reader, file),
         admission: admission(reader, file),
-        mbus: mbus(reader, file),
+        mbus: mbus(reader, file, &mut taken),
         sessions: sessions(reader, file),
         store: store(reader, file),
         disk: disk(reader, file),
         keys: keys(reader, file),
         sinks: sinks(reader, file, &mut names),
-        api: api(reader, file),
+        api: api(reader, file, &mut taken),
         consumers: consumers(reader, file, &mut names),
         log: log(reader, file),
         admin: admin(reader, file),
@@ -76,7 +77,42 @@ fn sections(reader: &mut Reader<'_>, file: &mut Scope<'_, '_>) -> Config {
     config
 }
 
-fn listen(reader: &mut Reader<'_>, file: &mut Scope<'_, '_>) -> Listen {
+/// The transports of listeners.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Transport {
+    Datagrams,
+    Connections,
+}
+
+/// The addresses that are listened on, by transport, with the setting of each.
+#[derive(Default)]
+struct Taken(Vec<(Transport, SocketAddr, String)>);
+
+impl Taken {
+    /// Takes an address, if a listener has one. Of port 0 the system gives each another.
+    fn take(
+        &mut self,
+        reader: &mut Reader<'_>,
+        (scope, name): (&Scope<'_, '_>, &str),
+        transport: Transport,
+        address: Option<SocketAddr>,
+    ) {
+        let Some(address) = address.filter(|address| address.port() != 0) else {
+            return;
+        };
+        let key = scope.key(name);
+        let is_it = |of: &&(Transport, SocketAddr, String)| (of.0, of.1) == (transport, address);
+        if let Some((_, _, other)) = self.0.iter().find(is_it) {
+            let wrong = format!("it is the address of {other} too");
+            let wrong = Wrong::new(&wrong, "give another port");
+            reader.push(reader.place_of(scope, name), key, wrong);
+        } else {
+            self.0.push((transport, address, key));
+        }
+    }
+}
+
+fn listen(reader: &mut Reader<'_>, file: &mut Scope<'_, '_>, taken: &mut Taken) -> Listen {
     let mut scope = reader.section(file, "listen");
     let s = &mut scope;
     let default = Listen::default();
@@ -89,12 +125,14 @@ fn listen(reader: &mut Reader<'_>, file: &mut Scope<'_, '_>) -> Listen {
         tcp: reader.get(s, "tcp", values::address).unwrap_or(default.tcp),
         udp_workers: reader.get(s, "udp_workers", values::whole(workers)),
     };
-    let is_port = |address: &SocketAddr| address.port() != 0;
-    if listen.udp.filter(is_port).is_some() && listen.udp == listen.udp_alarm {
-        let wrong = Wrong::new("it is the address of listen.udp too", "give another port");
-        let place = reader.place_of(s, "udp_alarm");
-        reader.push(place, s.key("udp_alarm"), wrong);
-    }
+    taken.take(reader, (s, "udp"), Transport::Datagrams, listen.udp);
+    taken.take(
+        reader,
+        (s, "udp_alarm"),
+        Transport::Datagrams,
+        listen.udp_alarm,
+    );
+    taken.take(reader, (s, "tcp"), Transport::Connections, listen.tcp);
     reader.finish(s);
     listen
 }
@@ -121,7 +159,7 @@ fn tcp(reader: &mut Reader<'_>, file: &mut Scope<'_, '_>) -> Tcp {
     tcp
 }
 
-fn mbus(reader: &mut Reader<'_>, file: &mut Scope<'_, '_>) -> Mbus {
+fn mbus(reader: &mut Reader<'_>, file: &mut Scope<'_, '_>, taken: &mut Taken) -> Mbus {
     let mut scope = reader.section(file, "mbus");
     let s = &mut scope;
     let default = Mbus::default();
@@ -146,11 +184,9 @@ fn mbus(reader: &mut Reader<'_>, file: &mut Scope<'_, '_>) -> Mbus {
         meters_max,
     };
     check_tls(reader, s, &mbus);
-    let is_port = |address: &SocketAddr| address.port() != 0;
-    if mbus.tcp.filter(is_port).is_some() && mbus.tcp == mbus.tls {
-        let wrong = Wrong::new("it is the address of mbus.tcp too", "give another port");
-        reader.push(reader.place_of(s, "tls"), s.key("tls"), wrong);
-    }
+    taken.take(reader, (s, "udp"), Transport::Datagrams, mbus.udp);
+    taken.take(reader, (s, "tcp"), Transport::Connections, mbus.tcp);
+    taken.take(reader, (s, "tls"), Transport::Connections, mbus.tls);
     reader.finish(s);
     mbus
 }
@@ -355,15 +391,17 @@ fn consumer(reader: &mut Reader<'_>, s: &mut Scope<'_, '_>) -> Option<Consumer> 
     })
 }
 
-fn api(reader: &mut Reader<'_>, file: &mut Scope<'_, '_>) -> Api {
+fn api(reader: &mut Reader<'_>, file: &mut Scope<'_, '_>, taken: &mut Taken) -> Api {
     let mut scope = reader.section(file, "api");
     let s = &mut scope;
     let default = Api::default();
     let listen = reader.get(s, "listen", values::address);
+    let listen = listen.unwrap_or(default.listen);
     let max_connections = reader.get(s, "max_connections", values::whole(4..=65_535));
+    taken.take(reader, (s, "listen"), Transport::Connections, listen);
     reader.finish(s);
     Api {
-        listen: listen.unwrap_or(default.listen),
+        listen,
         max_connections: max_connections.unwrap_or(default.max_connections),
     }
 }

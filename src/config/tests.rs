@@ -308,3 +308,22 @@ fn tls_of_gateways_needs_its_files_and_an_address_of_its_own() {
     let secrets = config.secret_files();
     assert_eq!(secrets, [("mbus.tls_key_file".to_owned(), Path::new("k"))]);
 }
+
+#[test]
+fn two_listeners_of_one_transport_have_two_addresses() {
+    let text = "[listen]\nudp = \"127.0.0.1:9\"\nudp_alarm = \"127.0.0.1:9\"\n\
+                tcp = \"127.0.0.1:9\"\n[mbus]\nudp = \"127.0.0.1:9\"\n\
+                tcp = \"127.0.0.1:9\"\ntls = \"off\"\n[api]\nlisten = \"127.0.0.1:9\"\n";
+    let expected = [
+        "line 3: listen.udp_alarm: it is the address of listen.udp too; give another port",
+        "line 6: mbus.udp: it is the address of listen.udp too; give another port",
+        "line 7: mbus.tcp: it is the address of listen.tcp too; give another port",
+        "line 10: api.listen: it is the address of listen.tcp too; give another port",
+    ];
+    assert_eq!(mistakes(text), expected);
+    // Those of the defaults count, and of port 0 the system gives each listener another.
+    let found = mistakes("[mbus]\ntcp = \"127.0.0.1:7580\"\n");
+    let wanted = "configuration: api.listen: it is the address of mbus.tcp too; give another port";
+    assert_eq!(found, [wanted]);
+    assert!(parse(&text.replace(":9", ":0")).is_ok());
+}

@@ -80,7 +80,7 @@ impl Registry {
     // spec: ROT-7
     pub(super) fn readmit(&self, terminal: TerminalId, version: u8) -> Result<Reply, Refusal> {
         let entry = self.state.table.with(terminal, |entry| *entry.hot);
-        let hot = entry.ok_or(Refusal::UnknownTerminal(terminal))?;
+        let hot = entry.ok_or_else(|| self.unknown(terminal))?;
         if !hot.pinned.registered {
             return Err(Refusal::NotRegistered(terminal));
         }

@@ -21,7 +21,7 @@ mod utilities;
 pub use apply::{Policy, Registry};
 pub use command::{Command, GatewayChange, LIST_MAX, ROWS_PER_IMPORT, Row};
 pub use ident::{
-    NoTerminal, NoTerminalOrMeter, maker_and_serial, parse_terminal, parse_terminal_or_meter,
+    Named, NoTerminal, NoTerminalOrMeter, maker_and_serial, parse_terminal, parse_terminal_or_meter,
 };
 pub use refusal::{ROWS_NAMED_MAX, Refusal, RowProblem, RowRefusal};
 pub use reply::{

@@ -9,6 +9,7 @@ use crate::model::event::{ADDRESSES_PER_GATEWAY, EventError};
 use crate::model::{Cidr, TerminalId};
 use crate::store::log::AppendError;
 use crate::store::state::table::TableFull;
+use crate::wire::mbus::address::Address;
 
 use super::command::{CUSTOMER_MAX, LIST_MAX, ROWS_PER_IMPORT};
 use super::reply::ImportCounts;
@@ -32,6 +33,13 @@ pub enum Refusal {
     /// The terminal was never registered.
     #[error("no terminal {0} was ever registered: `kenshin terminal add` registers one")]
     UnknownTerminal(TerminalId),
+    /// It is an M-Bus meter that was heard, and no terminal.
+    #[error(
+        "{0} is the M-Bus meter {meter}, which is not registered and has telegrams alone: \
+         `kenshin terminal readings` shows them",
+        meter = Address::from_link_order(.0.octets())
+    )]
+    IsMeter(TerminalId),
     /// The terminal is registered otherwise.
     #[error("{0} is registered already, and otherwise: `kenshin terminal set` changes it")]
     Registered(TerminalId),

@@ -67,7 +67,7 @@ impl Registry {
         let utilities = self.utilities();
         let id = wanted.terminal;
         let known = self.known(&utilities, id);
-        let known = known.ok_or(Refusal::UnknownTerminal(id))?;
+        let known = known.ok_or_else(|| self.unknown(id))?;
         if !known.registered {
             return Err(Refusal::NotRegistered(id));
         }
@@ -374,12 +374,20 @@ impl Registry {
         })?
     }
 
+    /// Why there is no terminal of an id.
+    pub(super) fn unknown(&self, id: TerminalId) -> Refusal {
+        match self.state.meters.applied(id) {
+            Some(_) => Refusal::IsMeter(id),
+            None => Refusal::UnknownTerminal(id),
+        }
+    }
+
     fn view(&self, id: TerminalId) -> Result<TerminalView, Refusal> {
         let found = self.state.table.with(id, |entry| {
             let customer = entry.customer().map(str::to_owned);
             (*entry.hot, customer, entry.all_meters())
         });
-        let (hot, customer, meters) = found.ok_or(Refusal::UnknownTerminal(id))?;
+        let (hot, customer, meters) = found.ok_or_else(|| self.unknown(id))?;
         let directory = self.state.directory();
         let utility = directory.utility(hot.utility);
         let utility = utility.ok_or(Refusal::UnknownTerminal(id))?;

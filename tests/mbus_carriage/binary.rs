@@ -27,14 +27,21 @@ fn private(path: &Path, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-fn kenshin(config: &Path, arguments: &[&str]) {
+/// The exit code of a command and what it says.
+fn told_by(config: &Path, arguments: &[&str]) -> (i32, String) {
     let done = Command::new(env!("CARGO_BIN_EXE_kenshin"))
         .args(arguments)
         .arg("--config")
         .arg(config)
         .output()
         .unwrap();
-    assert!(done.status.success(), "{done:?}");
+    let text = [done.stdout, done.stderr].map(|text| String::from_utf8(text).unwrap());
+    (done.status.code().unwrap(), text.concat())
+}
+
+fn kenshin(config: &Path, arguments: &[&str]) {
+    let (code, text) = told_by(config, arguments);
+    assert_eq!(code, 0, "{text}");
 }
 
 /// Where the server's lines go.
@@ -234,6 +241,31 @@ fn the_published_telegram_of_a_gas_meter_reaches_the_sink_once_with_its_value() 
     assert_the_reading_was_delivered(&at("sink"));
 }
 
+#[test]
+fn what_is_set_up_in_part_is_told_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, tcp, http) = configure(dir.path(), "");
+    let told = |what: &str| {
+        let told = fs::read_to_string(told_in(&config)).unwrap();
+        told.lines().filter(|line| line.contains(what)).count()
+    };
+    let of_utility = format!("utility={GAS} meters=1");
+    assert_eq!(terminate(serve(&config, tcp)), Some(0));
+    assert_eq!(told(&of_utility), 1);
+    kenshin(&config, &["utility", "put", GAS, "--name", "Gas"]);
+    let put = ["gateway", "put", "roof", "--utility", GAS];
+    kenshin(&config, &[&put[..], &["--address", "192.0.2.1"]].concat());
+    assert_eq!(terminate(serve(&config, tcp)), Some(0));
+    assert_eq!((told(&of_utility), told("gateways=1")), (1, 0));
+    let text = fs::read_to_string(&config).unwrap();
+    let is_kept =
+        |line: &&str| !line.starts_with("tcp = \"127") && !line.starts_with("udp = \"127");
+    let lines: Vec<&str> = text.lines().filter(is_kept).collect();
+    fs::write(&config, lines.join("\n")).unwrap();
+    assert_eq!(terminate(serve(&config, http)), Some(0));
+    assert_eq!((told(&of_utility), told("gateways=1")), (1, 1));
+}
+
 fn template_says(line: &str) -> bool {
     let out = Command::new(env!("CARGO_BIN_EXE_kenshin"))
         .args(["config", "template"])
@@ -280,4 +312,18 @@ fn telegrams_that_differ_in_the_number_of_their_link_alone_are_two_and_a_copy_is
         heard,
         ["OK 0", "OK 1", "OK 2", "OK 3 duplicate", "OK 4 duplicate"]
     );
+    let (code, text) = told_by(&config, &["terminal", "readings", "SEN-33225544-68-07"]);
+    assert_eq!(
+        (code, text.matches("unauthenticated").count()),
+        (0, 2),
+        "{text}"
+    );
+    // No more is known of a meter than its telegrams, and that is said.
+    let (code, text) = told_by(&config, &["terminal", "show", "ae4c445522336807"]);
+    assert!(
+        code == 1 && text.contains("M-Bus meter SEN-33225544-68-07"),
+        "{text}"
+    );
+    let (code, text) = told_by(&config, &["terminal", "show", "SEN-33225544-68-07"]);
+    assert!(code == 2 && text.contains("M-Bus meter"), "{text}");
 }

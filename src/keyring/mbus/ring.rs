@@ -154,6 +154,17 @@ impl MeterKeyring {
         self.slots.len()
     }
 
+    /// How many meters of each utility have a key.
+    pub fn meters_by_utility(&self) -> impl Iterator<Item = (UtilityId, u64)> {
+        let mut counts = vec![0_u64; self.utilities.len()];
+        for slot in self.index.iter().filter_map(|first| self.slots.get(*first)) {
+            if let Some(count) = counts.get_mut(usize::from(slot.utility)) {
+                *count = count.saturating_add(1);
+            }
+        }
+        self.utilities.iter().copied().zip(counts)
+    }
+
     /// The utility of a meter; none if it has no key here.
     #[must_use]
     pub fn utility(&self, meter: Address) -> Option<UtilityId> {

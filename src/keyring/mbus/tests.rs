@@ -258,6 +258,9 @@ fn a_sealed_ring_opens_as_it_was() {
         (1, 2, 1, 1)
     );
     assert_eq!((water.meters, water.clear_allowed, water.keys()), (2, 1, 2));
+    let counts = opened.meters_by_utility();
+    let counts: BTreeMap<_, _> = counts.collect();
+    assert_eq!(counts, BTreeMap::from([(GAS, 1), (WATER, 2)]));
     for at in 0..file.len() - 8 {
         assert_ne!(file[at..at + 8], [0xA0; 8], "a key in clear");
     }

@@ -44,7 +44,12 @@ impl From<Refusal> for Failure {
                 Refusal::Octets(error) => Some(error.offset),
                 _ => None,
             },
-            message: refusal.to_string(),
+            message: match refusal {
+                Refusal::NoKey { .. } => format!(
+                    "{refusal}: put the key behind the telegram, or name a table with --keys"
+                ),
+                _ => refusal.to_string(),
+            },
         }
     }
 }

@@ -129,7 +129,7 @@ pub(super) fn write_refused(out: &mut String, telegram: &[u8], failure: &Failure
 pub(super) fn write_line_error(out: &mut String, error: &LineError) {
     let failure = Failure {
         kind: error.kind(),
-        offset: Some(error.offset()),
+        offset: error.offset(),
         message: error.to_string(),
     };
     begin(out, Some(&failure));

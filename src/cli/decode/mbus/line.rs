@@ -1,10 +1,11 @@
-//! A line: a telegram, and its key if it has one.
+//! A line: a telegram, as digits or as a gateway hands it on, and its key if it has one.
 
 use core::ops::RangeInclusive;
 
 use zeroize::Zeroizing;
 
 use crate::crypto::key::Key128;
+use crate::wire::mbus::lines::{self as gateways, LineForm};
 
 use super::super::lines::{self, LINE_MAX, from_hex};
 
@@ -31,6 +32,9 @@ pub(super) enum LineError {
     /// The telegram is no hexadecimal text.
     #[error(transparent)]
     Telegram(lines::LineError),
+    /// It is no line of a gateway, though it begins as one.
+    #[error(transparent)]
+    Gateway(gateways::LineError),
     /// What stands behind the telegram is no key. Nothing of it is repeated: it may be one with a
     /// slip of the pen.
     #[error("behind the telegram a key of {KEY_DIGITS} hexadecimal digits is wanted")]
@@ -46,16 +50,18 @@ impl LineError {
         match self {
             Self::TooLong => "oversize",
             Self::Telegram(error) => error.kind(),
+            Self::Gateway(error) => error.id(),
             Self::Key { .. } => "bad_key",
         }
     }
 
-    /// The first character that is wrong.
-    pub(super) const fn offset(&self) -> usize {
+    /// The first character that is wrong, where that is told.
+    pub(super) const fn offset(&self) -> Option<usize> {
         match self {
-            Self::TooLong => LINE_MAX,
-            Self::Telegram(error) => error.offset(),
-            Self::Key { offset } => *offset,
+            Self::TooLong => Some(LINE_MAX),
+            Self::Telegram(error) => Some(error.offset()),
+            Self::Gateway(_) => None,
+            Self::Key { offset } => Some(*offset),
         }
     }
 }
@@ -80,24 +86,41 @@ impl Telegram {
             let mut octets = Zeroizing::new([0; 16]);
             octets.copy_from_slice(key.get(..16).unwrap_or(&[0; 16]));
             return Ok(Self {
-                octets: from_hex(before).map_err(LineError::Telegram)?,
+                octets: octets_of(before)?,
                 key: Some(Key128::take(&mut octets)),
             });
         }
-        // Words of two digits are octets; one long word and another one are telegram and key. So is
-        // a word about as long as a key behind shorter ones.
-        let is_one_word = !before.iter().any(u8::is_ascii_whitespace);
-        let mut words = before.split(u8::is_ascii_whitespace);
-        let is_longest = words.all(|word| word.len() < last.len());
-        let is_slip = is_longest && KEY_SLIP_DIGITS.contains(&last.len());
-        if is_slip || (is_one_word && before.len() > KEY_DIGITS && last.len() > 2) {
+        if is_slip_of_a_key(before, last) {
             return Err(LineError::Key {
                 offset: line.len().saturating_sub(last.len()),
             });
         }
-        let octets = from_hex(line).map_err(LineError::Telegram)?;
+        let octets = octets_of(line)?;
         Ok(Self { octets, key: None })
     }
+}
+
+/// The octets of a telegram in whatever form.
+fn octets_of(text: &[u8]) -> Result<Vec<u8>, LineError> {
+    if LineForm::of(text) == LineForm::Digits {
+        return from_hex(text).map_err(LineError::Telegram);
+    }
+    let line = gateways::read_line(text).map_err(LineError::Gateway)?;
+    Ok(line.telegram)
+}
+
+/// Whether the last word is no part of the telegram before it, but a key with a slip of the pen.
+fn is_slip_of_a_key(before: &[u8], last: &[u8]) -> bool {
+    let is_about_as_long = KEY_SLIP_DIGITS.contains(&last.len());
+    if LineForm::of(before) != LineForm::Digits {
+        return is_about_as_long && last.iter().all(u8::is_ascii_hexdigit);
+    }
+    // Words of two digits are octets; one long word and another one are telegram and key. So is a
+    // word about as long as a key behind shorter ones.
+    let is_one_word = !before.iter().any(u8::is_ascii_whitespace);
+    let mut words = before.split(u8::is_ascii_whitespace);
+    let is_longest = words.all(|word| word.len() < last.len());
+    (is_longest && is_about_as_long) || (is_one_word && before.len() > KEY_DIGITS && last.len() > 2)
 }
 
 #[cfg(test)]
@@ -125,5 +148,32 @@ mod tests {
         let halves = Telegram::parse(b"1844AE4C4455223368077A55000000 041389E20100023B0000");
         assert_eq!(halves.unwrap().octets.len(), 25);
         assert_eq!(Telegram::parse(b"0y").unwrap_err().kind(), "bad_hex");
+    }
+
+    #[test]
+    fn a_telegram_may_stand_as_gateways_hand_it_on_with_its_key_behind() {
+        let key = "000102030405060708090a0b0c0d0e0f";
+        for line in [
+            "{\"telegram\": \"680303\", \"time\": \"2026-11-28T08:00:00Z\", \"rssi\": -87}",
+            "T1;1;1;2026-11-28 08:00:00.000;97;148;12345678;0x680303",
+            "telegram=|680303|+7",
+        ] {
+            let plain = Telegram::parse(line.as_bytes()).unwrap();
+            assert_eq!(
+                (plain.octets, plain.key),
+                (vec![0x68, 3, 3], None),
+                "{line}"
+            );
+            let keyed = Telegram::parse(format!("{line} {key}").as_bytes()).unwrap();
+            assert_eq!(keyed.octets, [0x68, 3, 3], "{line}");
+            assert!(keyed.key.is_some(), "{line}");
+            let slip = Telegram::parse(format!("{line} {}", &key[2..]).as_bytes()).unwrap_err();
+            assert!(matches!(slip, LineError::Key { .. }), "{line}");
+        }
+        let damaged = b"T1;0;1;2026-11-28 08:00:00.000;97;148;12345678;0x680303";
+        let refused = Telegram::parse(damaged).unwrap_err();
+        assert_eq!((refused.kind(), refused.offset()), ("crc_not_ok", None));
+        let refused = Telegram::parse(b"{\"telegram\":").unwrap_err();
+        assert_eq!(refused.kind(), "line_json");
     }
 }

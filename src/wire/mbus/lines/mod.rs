@@ -120,6 +120,26 @@ impl fmt::Display for LineError {
 
 impl core::error::Error for LineError {}
 
+/// What a line of wmbusmeters has before its digits.
+const WMBUSMETERS: &[u8] = b"telegram=|";
+
+impl LineForm {
+    /// The form that a line is to be read in; it may be wrong in that.
+    #[must_use]
+    pub fn of(line: &[u8]) -> Self {
+        let line = line.trim_ascii_start();
+        if line.starts_with(b"{") {
+            Self::Json
+        } else if line.starts_with(WMBUSMETERS) {
+            Self::Wmbusmeters
+        } else if line.contains(&b';') {
+            Self::RtlWmbus
+        } else {
+            Self::Digits
+        }
+    }
+}
+
 /// Reads a line, without its end.
 ///
 /// # Errors
@@ -130,17 +150,17 @@ pub fn read_line(line: &[u8]) -> Result<Line, LineError> {
         return Err(LineError::TooLong);
     }
     let line = line.trim_ascii();
-    if line.starts_with(b"{") {
-        return json::read(line);
+    let form = LineForm::of(line);
+    match form {
+        LineForm::Json => json::read(line),
+        LineForm::Wmbusmeters => {
+            let digits = line.strip_prefix(WMBUSMETERS).unwrap_or_default();
+            let digits = digits.split(|octet| *octet == b'|').next();
+            plain(form, digits.unwrap_or_default())
+        }
+        LineForm::RtlWmbus => rtl_wmbus(line),
+        LineForm::Digits => plain(form, line),
     }
-    if let Some(rest) = line.strip_prefix(b"telegram=|") {
-        let digits = rest.split(|octet| *octet == b'|').next();
-        return plain(LineForm::Wmbusmeters, digits.unwrap_or_default());
-    }
-    if line.contains(&b';') {
-        return rtl_wmbus(line);
-    }
-    plain(LineForm::Digits, line)
 }
 
 /// Whether octets are text as gateways send it: printable ASCII, white space, ends of lines.
