@@ -1,7 +1,7 @@
 //! The real binary under load, killed at random times: nothing that a terminal was told safe is
 //! lost, nothing is invented, nothing is there twice.
 //!
-//! Ten kills by default; `KENSHIN_CRASH_KILLS=200 cargo test --release --test crash -- --nocapture`
+//! Ten kills by default; `CRASH_KILLS=200 cargo test --release --test crash -- --nocapture`
 //! runs as many as it says. The fleet grows with the kills, so that terminals call some hundred
 //! times a second from the first kill to the last; segments and snapshots are small, so that kills
 //! meet the change of a segment, the writing of its index and of a snapshot; and each kill waits,
@@ -146,7 +146,7 @@ fn meet_a_frame(counters: &Counters) {
 
 #[test]
 fn a_server_that_is_killed_under_load_loses_nothing_and_invents_nothing() {
-    let kills = std::env::var_os("KENSHIN_CRASH_KILLS");
+    let kills = std::env::var_os("CRASH_KILLS");
     let kills = kills.and_then(|kills| kills.to_str()?.parse().ok());
     let kills: u64 = kills.unwrap_or(10);
     // In the second of its start a server answers nothing.

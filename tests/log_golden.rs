@@ -1,6 +1,6 @@
 //! The log's format stays what its golden files and `protocol-spec/log-format.md` say.
 //!
-//! With `KENSHIN_WRITE_GOLDEN` set, the files are written: for a new version of the format only.
+//! With `WRITE_GOLDEN` set, the files are written: for a new version of the format only.
 
 #![allow(
     clippy::unwrap_used,
@@ -133,7 +133,7 @@ fn stored() -> Vec<(String, Vec<u8>)> {
 #[test]
 fn todays_writer_makes_the_octets_of_the_golden_files() {
     let written = write();
-    if std::env::var_os("KENSHIN_WRITE_GOLDEN").is_some() {
+    if std::env::var_os("WRITE_GOLDEN").is_some() {
         std::fs::create_dir_all(golden()).unwrap();
         for (name, octets) in &written {
             std::fs::write(golden().join(name), octets).unwrap();

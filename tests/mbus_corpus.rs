@@ -1,5 +1,5 @@
 //! The development telegrams of public projects, whose licences keep them out of this repository:
-//! `KENSHIN_MBUS_DATA` names their directory. Without it these tests say so and do nothing.
+//! `MBUS_DATA` (a server takes every `KENSHIN_` variable for a setting) names their directory. Without it these tests say so and do nothing.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,9 +18,9 @@ use kenshin::wire::mbus::app::{Body, json};
 use serde_json::Value;
 
 fn data() -> Option<PathBuf> {
-    let dir = std::env::var_os("KENSHIN_MBUS_DATA").map(PathBuf::from);
+    let dir = std::env::var_os("MBUS_DATA").map(PathBuf::from);
     if dir.is_none() {
-        println!("KENSHIN_MBUS_DATA is not set: nothing was compared");
+        println!("MBUS_DATA is not set: nothing was compared");
     }
     dir
 }

@@ -1,5 +1,5 @@
 //! Telegrams in clear that both sides read: the published vectors as wired frames, and what a
-//! folder of captured telegrams adds (`KENSHIN_MBUS_DATA`, as in `tests/mbus_corpus.rs`).
+//! folder of captured telegrams adds (`MBUS_DATA`, as in `tests/mbus_corpus.rs`).
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ pub(crate) fn frames() -> Vec<Vec<u8>> {
         .filter(|payload| payload.len() < 200)
         .map(frame)
         .collect();
-    if let Some(dir) = std::env::var_os("KENSHIN_MBUS_DATA") {
+    if let Some(dir) = std::env::var_os("MBUS_DATA") {
         frames.extend(captured(&Path::new(&dir).join("wired")));
     }
     frames

@@ -2,7 +2,7 @@
 //! safe is lost, and all of it reaches a sink of files, whole and in order. Server, sink and
 //! terminals are real, the disk and the clock are not, and there are no sockets.
 //!
-//! `KENSHIN_DISK_SEEDS=10000 cargo test --release --test durability` runs as many seeds as it says.
+//! `DISK_SEEDS=10000 cargo test --release --test durability` runs as many seeds as it says.
 
 #![allow(
     clippy::unwrap_used,
@@ -33,7 +33,7 @@ const CHANGES: u32 = 150;
 
 #[test]
 fn nothing_that_was_told_safe_is_lost_when_the_power_goes_at_any_moment() {
-    let seeds = std::env::var_os("KENSHIN_DISK_SEEDS");
+    let seeds = std::env::var_os("DISK_SEEDS");
     let seeds = seeds.and_then(|seeds| seeds.to_str()?.parse().ok());
     let seeds: u64 = seeds.unwrap_or(300);
     let (mut told, mut cut) = (0, 0);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::world::{World, line};
 
-const DIR: &str = "KENSHIN_TEST_CARRIAGE_DIR";
+const DIR: &str = "TEST_CARRIAGE_DIR";
 const TELEGRAMS: u32 = 3_000;
 
 /// The server of the test below, in a process of its own.

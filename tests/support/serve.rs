@@ -133,10 +133,6 @@ impl Site {
 
     /// Starts a command that starts the server, and waits until its ports take connections.
     pub(crate) fn start_by(&self, command: &mut Command) -> Running {
-        // What these tests are told is no setting of the server.
-        for of_tests in ["KENSHIN_CRASH_KILLS", "KENSHIN_DISK_SEEDS"] {
-            command.env_remove(of_tests);
-        }
         let quiet = command.stdin(Stdio::null()).stdout(Stdio::null());
         let mut running = Running(quiet.spawn().unwrap());
         for _ in 0..3_000 {
