@@ -95,6 +95,23 @@ fn a_backlog_is_known_behind_more_segments_and_frames_than_one_turn_looks_at() {
 }
 
 #[test]
+fn a_copy_of_what_just_made_room_is_known_by_a_clock_that_is_ahead_within_the_hour() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path());
+    let at = now_s() - 60 * 1_200;
+    let said: Vec<_> = (0..60).map(|n| heard_at(1, n, at + 1_200 * n)).collect();
+    let mut roof = world.connect_as("roof-token");
+    assert!(are_new(&say_all(&mut roof, &said)));
+    let copies: Vec<_> = (0..60)
+        .map(|n| heard_at(1, n, (at + 1_200 * n + 1_300).min(now_s())))
+        .collect();
+    let mut hill = world.connect_as("hill-token");
+    let heard = say_all(&mut hill, &copies);
+    assert!(are_copies(&heard), "{heard:?}");
+    assert_eq!(world.kept().len(), 60);
+}
+
+#[test]
 fn what_another_utility_hears_of_a_meter_does_not_hide_what_this_one_has() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::new(dir.path());

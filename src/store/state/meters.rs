@@ -10,8 +10,9 @@
 //! digest: of each meter those of the last [`SPAN_S`] are kept, [`RECENT_MIN`] at least and
 //! [`RECENT_MAX`] at most. Under a key with counters a copy is a copy whenever it comes; without
 //! one, the same octets are the same telegram within [`SPAN_S`], and later the meter has said the
-//! same again. Of one that was heard before all of those, and of any while more came within
-//! [`SPAN_S`] than are kept, nothing is known here: whoever asks looks in the log.
+//! same again. Of one that was heard no later than [`SPAN_S`] after a digest that made room nothing
+//! is known here: whoever asks looks in the log. What a meter says now is that only if more comes
+//! within [`SPAN_S`] than is kept.
 //!
 //! # Utilities
 //!
@@ -106,7 +107,7 @@ pub enum Seen {
     Replay,
     /// Its counter is before the window.
     TooOld,
-    /// It was heard before all that is kept of the meter: the log knows.
+    /// It may be a copy of what made room: the log knows.
     Forgotten,
     /// It has no MAC, and others of the meter in its mode have.
     Unsigned,
@@ -127,6 +128,8 @@ pub(super) struct Meter {
     pub(super) signs_mode_5: bool,
     /// Digests and when each was heard, the one that was heard last at the end.
     pub(super) recent: VecDeque<(u64, u32)>,
+    /// When the latest of those that made room was heard; none if none did.
+    pub(super) lost_utc_s: Option<u32>,
 }
 
 impl Meter {
@@ -147,14 +150,9 @@ impl Meter {
             return Seen::Unsigned;
         }
         let Some((key, counter)) = mark.counter else {
-            // Either it was heard before all that is kept, or more came within the hour than can be
-            // kept.
-            let is_full = self.recent.len() >= RECENT_MIN;
-            let oldest = self.recent.front().filter(|_| is_full);
-            // Others of the oldest one's second may have made room.
-            let is_before = oldest.is_some_and(|(_, oldest)| mark.at_utc_s <= *oldest);
-            let is_crowded = self.recent.len() >= RECENT_MAX;
-            return match is_before || is_crowded {
+            let lost = self.lost_utc_s;
+            let may_be_lost = lost.is_some_and(|lost| mark.at_utc_s <= lost.saturating_add(SPAN_S));
+            return match may_be_lost {
                 true => Seen::Forgotten,
                 false => Seen::New,
             };
@@ -179,11 +177,12 @@ impl Meter {
         self.recent.insert(place, (mark.digest, mark.at_utc_s));
         let newest = self.recent.back().map_or(0, |(_, at)| *at);
         let is_past = |at: u32| at < newest.saturating_sub(SPAN_S);
-        while let Some((_, oldest)) = self.recent.front()
+        while let Some((_, oldest)) = self.recent.front().copied()
             && (self.recent.len() > RECENT_MAX
-                || (self.recent.len() > RECENT_MIN && is_past(*oldest)))
+                || (self.recent.len() > RECENT_MIN && is_past(oldest)))
         {
             self.recent.pop_front();
+            self.lost_utc_s = self.lost_utc_s.max(Some(oldest));
         }
         self.signs_mode_5 |= mark.mac_of_mode_5 == Some(true);
         let Some((key, counter)) = mark.counter else {

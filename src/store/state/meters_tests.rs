@@ -170,6 +170,39 @@ fn a_copy_of_the_oldest_digest_s_second_is_looked_for() {
 }
 
 #[test]
+fn a_copy_of_what_made_room_is_looked_for_whatever_time_within_the_span_it_claims() {
+    for every_s in [10, 16, 112, 1_200, 86_400] {
+        let mut meter = Meter::default();
+        let at = |number: u32| 100_000 + number * every_s;
+        (0..600).for_each(|number| meter.note(&heard(number, at(number))));
+        let lost = 600 - u32::try_from(meter.recent.len()).unwrap();
+        for number in [0, lost / 2, lost - 1] {
+            for claimed in at(number) - SPAN_S..=at(number) + SPAN_S {
+                let seen = meter.judge(&heard(number, claimed));
+                assert_eq!(seen, Seen::Forgotten, "{every_s}: {number} at {claimed}");
+            }
+        }
+        let later = at(lost - 1) + SPAN_S + 1;
+        assert_eq!(meter.judge(&heard(600, later)), Seen::New, "{every_s}");
+    }
+}
+
+#[test]
+fn what_a_meter_says_now_is_new_without_a_look_at_the_log() {
+    for every_s in [16, 40, 112, 113, 1_200, 86_400] {
+        let mut meter = Meter::default();
+        for number in 0..1_000 {
+            // Once it was silent for days, and it is never quite in time.
+            let pause = if number < 500 { 0 } else { 300_000 };
+            let at = 100_000 + pause + number * every_s + number * 7 % (every_s / 4);
+            let mark = heard(number, at);
+            assert_eq!(meter.judge(&mark), Seen::New, "{every_s}: {number}");
+            meter.note(&mark);
+        }
+    }
+}
+
+#[test]
 fn the_latest_keys_and_digests_of_a_meter_are_kept_and_no_more() {
     let mut meter = Meter::default();
     for version in 0..9 {

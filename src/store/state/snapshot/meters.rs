@@ -9,10 +9,12 @@
 //! u8   digests, at most 240              floors, each: u8 key number, u8 key version,
 //! u8   floors, at most 64 (since 4)             u32 highest counter
 //! u8   1 if it signs mode 5, else 0 (since 4)
+//! u32  when the latest digest that made room was heard, UTC seconds, 0 if none did (since 5)
 //! ```
 //!
 //! Windows stand in the order in which they were used last, digests in that in which they were
 //! heard. A block holds whole meters. Files of version 3 have no floors and no octet after them.
+//! Of older files than those of version 5 what made room is taken to be as late as it can be.
 
 use nom::Parser as _;
 use nom::bytes::complete::take;
@@ -20,8 +22,10 @@ use nom::combinator::{cond, map_opt, verify};
 use nom::multi::count;
 use nom::number::complete::{le_u8, le_u32, le_u64};
 
-use super::super::meters::{FLOORS_MAX, Meter, MeterKey, MeterTable, RECENT_MAX, WINDOWS_MAX};
-use super::MBUS_VERSION;
+use super::super::meters::{
+    FLOORS_MAX, Meter, MeterKey, MeterTable, RECENT_MAX, RECENT_MIN, WINDOWS_MAX,
+};
+use super::{MBUS_VERSION, METERS_VERSION};
 use crate::keyring::UtilityId;
 use crate::model::Lsn;
 use crate::session::mbus::{KeyId, KeyName, KeyVersion, ReplayWindow};
@@ -31,7 +35,7 @@ const DIGEST_LEN: usize = 12;
 const FLOOR_LEN: usize = 6;
 /// Octets of a meter at most.
 pub(super) const METER_LEN_MAX: usize =
-    32 + WINDOW_LEN * WINDOWS_MAX + DIGEST_LEN * RECENT_MAX + FLOOR_LEN * FLOORS_MAX;
+    36 + WINDOW_LEN * WINDOWS_MAX + DIGEST_LEN * RECENT_MAX + FLOOR_LEN * FLOORS_MAX;
 
 /// Appends a meter.
 pub(super) fn put(out: &mut Vec<u8>, (address, utility): MeterKey, meter: &Meter) {
@@ -47,6 +51,7 @@ pub(super) fn put(out: &mut Vec<u8>, (address, utility): MeterKey, meter: &Meter
     ];
     out.extend(counts.map(|len| short(*len)));
     out.push(u8::from(meter.signs_mode_5));
+    out.extend_from_slice(&meter.lost_utc_s.unwrap_or(0).to_le_bytes());
     for (key, window) in &meter.windows {
         out.extend_from_slice(&[key.id.0, key.version.0]);
         out.extend_from_slice(&window.encode());
@@ -84,13 +89,17 @@ fn meter(version: u16, input: &[u8]) -> Read<'_, (MeterKey, Meter)> {
     let of_floors = (at_most(FLOORS_MAX), verify(le_u8, |flag| *flag <= 1));
     let (input, of_floors) = cond(has_floors, of_floors).parse(input)?;
     let (floors, signs_mode_5) = of_floors.unwrap_or_default();
+    let (input, lost_utc_s) = cond(version >= METERS_VERSION, le_u32).parse(input)?;
     let (input, windows) = count(window, usize::from(windows)).parse(input)?;
     let (input, recent) = count((le_u64, le_u32), usize::from(recent)).parse(input)?;
     let (input, floors) = count(floor, usize::from(floors)).parse(input)?;
+    let is_full = recent.len() >= RECENT_MIN;
+    let oldest = recent.first().filter(|_| is_full).map(|(_, at)| *at);
     let meter = Meter {
         applied: Lsn::new(applied),
         last_contact_utc_s,
         windows,
+        lost_utc_s: lost_utc_s.map_or(oldest, |lost| Some(lost).filter(|lost| *lost > 0)),
         recent: recent.into(),
         floors,
         signs_mode_5: signs_mode_5 == 1,

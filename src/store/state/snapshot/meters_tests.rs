@@ -8,7 +8,7 @@ use crate::keyring::LinkKeyring;
 use crate::store::fs::SimFs;
 use crate::store::state::State;
 use crate::store::state::meters::tests::{fold_at, telegram};
-use crate::store::state::snapshot::{load_latest, write};
+use crate::store::state::snapshot::{VERSION, load_latest, write};
 
 type Content = Vec<(MeterKey, Meter)>;
 
@@ -41,13 +41,14 @@ fn the_octets_of_a_meter_stay_as_they_are() {
     let window = [hex!("0000 07000000 03").as_slice(), &[0; 15], &digests].concat();
     let expected = [
         hex!("9315010000003303 676173776F726B73 1000000000000000 10000000 01 02 00 00").as_slice(),
+        &[0; 4],
         &window,
         &hex!("0900000000000000 08000000"),
         &hex!("0A00000000000000 10000000"),
     ];
     assert_eq!(octets, expected.concat());
     let table = MeterTable::default();
-    assert_eq!(read(MBUS_VERSION, &octets, &table), Some(()));
+    assert_eq!(read(VERSION, &octets, &table), Some(()));
     assert_eq!(content(&table), all);
 }
 
@@ -63,13 +64,13 @@ fn octets_that_were_cut_are_no_meters_and_changed_ones_are_read_or_refused() {
     }
     for end in 1..octets.len() {
         let table = MeterTable::default();
-        assert_eq!(read(MBUS_VERSION, &octets[..end], &table), None, "{end}");
+        assert_eq!(read(VERSION, &octets[..end], &table), None, "{end}");
     }
     for place in 0..octets.len() {
         for octet in [0, 1, 31, 33, 0xFF] {
             let mut changed = octets.clone();
             changed[place] = octet;
-            let _read = read(MBUS_VERSION, &changed, &MeterTable::default());
+            let _read = read(VERSION, &changed, &MeterTable::default());
         }
     }
 }
@@ -95,9 +96,13 @@ fn floors_of_counters_are_kept_and_a_file_of_version_3_has_none() {
     let mut octets = Vec::new();
     put(&mut octets, *address, meter);
     let table = MeterTable::default();
-    assert_eq!(read(MBUS_VERSION, &octets, &table), Some(()));
+    assert_eq!(read(VERSION, &octets, &table), Some(()));
     assert_eq!(content(&table), all);
-    // Without the two octets and the floors it is what version 3 has.
+    // Without the time it is what version 4 has, without the two octets and the floors version 3.
+    octets.drain(32..36);
+    let table = MeterTable::default();
+    assert_eq!(read(4, &octets, &table), Some(()));
+    assert_eq!(content(&table), all);
     octets.truncate(octets.len() - FLOOR_LEN * 5);
     octets.drain(30..32);
     let table = MeterTable::default();
@@ -105,6 +110,26 @@ fn floors_of_counters_are_kept_and_a_file_of_version_3_has_none() {
     let (_, old) = &content(&table)[0];
     assert_eq!((old.floors.len(), old.signs_mode_5), (0, false));
     assert_eq!((&old.windows, &old.recent), (&meter.windows, &meter.recent));
+}
+
+#[test]
+fn of_older_files_digests_that_made_room_are_taken_to_be_as_late_as_the_oldest_that_is_kept() {
+    for (count, lost) in [(31, None), (32, Some(1)), (60, Some(29))] {
+        let state = State::default();
+        for number in 1..=count {
+            let told = telegram(1, 7, number, number * 3_601_000);
+            state.meters.fold(Lsn::new(8 * number), &told);
+        }
+        let (address, meter) = &content(&state.meters)[0];
+        let mut octets = Vec::new();
+        put(&mut octets, *address, meter);
+        octets.drain(32..36);
+        let table = MeterTable::default();
+        assert_eq!(read(4, &octets, &table), Some(()));
+        let read = content(&table)[0].1.lost_utc_s;
+        assert_eq!(read, lost.map(|number| number * 3_601), "{count}");
+        assert!(read >= meter.lost_utc_s);
+    }
 }
 
 proptest! {
