@@ -2,7 +2,7 @@
 
 use kenshin::wire::hex::Hex;
 
-use super::world::{Line, Settings, World, octets};
+use super::world::{Line, Settings, World, line, octets};
 
 fn now_s() -> u64 {
     let now = std::time::SystemTime::now();
@@ -12,7 +12,11 @@ fn now_s() -> u64 {
 
 /// A line in clear without a counter, of what a meter says, heard at a time.
 fn heard_at(meter: u8, number: u64, time: u64) -> String {
-    let telegram = Hex(&octets(0, meter, 0, &number.to_be_bytes())).to_string();
+    timed(&octets(0, meter, 0, &number.to_be_bytes()), time)
+}
+
+fn timed(telegram: &[u8], time: u64) -> String {
+    let telegram = Hex(telegram).to_string();
     format!("{{\"telegram\":\"{telegram}\",\"time\":{time}}}\n")
 }
 
@@ -169,4 +173,39 @@ fn a_stop_amid_searches_leaves_no_answer_ok_without_its_telegram() {
         "{heard:?}"
     );
     assert!(world.kept().len() >= 1_500 + durable);
+}
+
+#[test]
+fn of_a_meter_that_has_come_to_sign_what_is_durable_is_a_copy_and_all_else_without_a_mac_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path());
+    let unsigned = |mode: u8, number: u64| {
+        let at = now_s() - 200_000 + 3_600 * number;
+        timed(&octets(mode, 1, 0, &number.to_be_bytes()), at)
+    };
+    let old: Vec<_> = (0..40).map(|number| unsigned(5, number)).collect();
+    let mut roof = world.connect_as("roof-token");
+    assert!(are_new(&say_all(&mut roof, &old)));
+    roof.say(&line(0xD0, 1, 1));
+    assert_eq!(roof.hear(), "OK 41");
+    let mut hill = world.connect_as("hill-token");
+    let heard = say_all(&mut hill, &old);
+    assert!(are_copies(&heard), "{heard:?}");
+    hill.say(&(unsigned(5, 45) + &unsigned(5, 5_000)));
+    for number in [41, 42] {
+        let heard = hill.hear();
+        assert!(
+            heard.starts_with(&format!("ERR {number} mac_missing ")),
+            "{heard}"
+        );
+    }
+    // A new key starts anew, until it signs.
+    hill.say(&unsigned(0x51, 46));
+    assert_eq!(hill.hear(), "OK 43");
+    hill.say(&line(0xD1, 1, 1));
+    assert_eq!(hill.hear(), "OK 44");
+    hill.say(&(unsigned(0x51, 46) + &unsigned(0x51, 47)));
+    assert_eq!(hill.hear(), "OK 45 duplicate");
+    assert!(hill.hear().starts_with("ERR 46 mac_missing "));
+    assert_eq!(world.kept().len(), 43);
 }

@@ -1,5 +1,6 @@
-//! Looking in the log for a telegram whose counter was used, or that was heard before all that is
-//! kept of its meter.
+//! Looking in the log for a telegram that may be a copy of what the table of meters has forgotten:
+//! its counter was used, or it lacks the MAC that its meter's others have, or it was heard too long
+//! ago.
 //!
 //! A gateway that was away for days sends again what others have sent meanwhile: more than the
 //! table of meters has digests for. Whether such a telegram is durable, the log alone knows. One

@@ -30,7 +30,10 @@
 //! # MACs of mode 5
 //!
 //! Without a MAC a telegram of mode 5 has no counter, and one that had both can be stripped of them
-//! by whoever hears it. Of a meter that has sent MACs in mode 5, none without is taken.
+//! by whoever hears it. Under a version of a key under which a meter has sent MACs in mode 5, none
+//! without is taken: whoever asks looks in the log whether it is a copy of what came before, and
+//! refuses it if it is none. A MAC under another key than the one that encrypts counts for all
+//! versions.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,13 +43,15 @@ use parking_lot::RwLock;
 use crate::keyring::UtilityId;
 use crate::model::telegram::Telegram;
 use crate::model::{Lsn, TerminalId};
-use crate::session::mbus::{KeyName, ReplayWindow, Verdict, Verified};
+use crate::session::mbus::{KeyId, KeyName, ReplayWindow, Verdict, Verified};
 
 /// Windows of a meter at most; the one that was used longest ago makes room.
 pub const WINDOWS_MAX: usize = 4;
 /// Windows that made room, of whose keys the highest counter is kept, at most: more than a ring can
 /// have keys of a meter.
 pub const FLOORS_MAX: usize = 64;
+/// Keys under which a meter signs in mode 5, at most: as many.
+pub const SIGNING_MAX: usize = FLOORS_MAX;
 /// Digests of a meter that are kept however old they are.
 pub const RECENT_MIN: usize = 32;
 /// Digests of a meter at most: all of the last [`SPAN_S`] of one that sends every 16 seconds.
@@ -69,8 +74,10 @@ pub struct Mark {
     pub at_utc_s: u32,
     /// Its key and counter, if a MAC under that key holds.
     pub counter: Option<(KeyName, u32)>,
-    /// Of a telegram of mode 5 whether it has a MAC.
-    pub mac_of_mode_5: Option<bool>,
+    /// The key that verified it, in whatever way.
+    pub key: Option<KeyName>,
+    /// Whether its mode is 5.
+    pub is_mode_5: bool,
 }
 
 impl Mark {
@@ -84,15 +91,20 @@ impl Mark {
             digest: telegram.digest,
             at_utc_s: u32::try_from(telegram.at_utc_ms() / 1_000).unwrap_or(u32::MAX),
             counter: counter.filter(|_| is_counted),
-            mac_of_mode_5: (security.mode == 5).then_some(is_counted),
+            key: security.key,
+            is_mode_5: security.mode == 5,
         }
     }
 
     /// Whether `other` is the same telegram.
     #[must_use]
     pub fn is_copy_of(&self, other: &Self) -> bool {
-        let is_near = self.at_utc_s.abs_diff(other.at_utc_s) <= SPAN_S;
-        self.digest == other.digest && (self.counter.is_some() || is_near)
+        self.is_copy(other.digest, other.at_utc_s)
+    }
+
+    fn is_copy(&self, digest: u64, at_utc_s: u32) -> bool {
+        let is_near = self.at_utc_s.abs_diff(at_utc_s) <= SPAN_S;
+        self.digest == digest && (self.counter.is_some() || is_near)
     }
 }
 
@@ -109,7 +121,8 @@ pub enum Seen {
     TooOld,
     /// It may be a copy of what made room: the log knows.
     Forgotten,
-    /// It has no MAC, and others of the meter in its mode have.
+    /// It has no MAC, and others of the meter in its mode under its key have: the log knows whether
+    /// it is a copy.
     Unsigned,
 }
 
@@ -124,8 +137,8 @@ pub(super) struct Meter {
     pub(super) windows: Vec<(KeyName, ReplayWindow)>,
     /// The highest counters of windows that made room, the one that did last at the end.
     pub(super) floors: Vec<(KeyName, u32)>,
-    /// Whether it has sent a MAC in mode 5.
-    pub(super) signs_mode_5: bool,
+    /// The keys under which it has sent MACs in mode 5.
+    pub(super) signing: Vec<KeyName>,
     /// Digests and when each was heard, the one that was heard last at the end.
     pub(super) recent: VecDeque<(u64, u32)>,
     /// When the latest of those that made room was heard; none if none did.
@@ -134,19 +147,11 @@ pub(super) struct Meter {
 
 impl Meter {
     fn judge(&self, mark: &Mark) -> Seen {
-        let is_copy = |(digest, at_utc_s): &(u64, u32)| {
-            let known = Mark {
-                digest: *digest,
-                at_utc_s: *at_utc_s,
-                counter: None,
-                mac_of_mode_5: None,
-            };
-            mark.is_copy_of(&known)
-        };
-        if self.recent.iter().any(is_copy) {
+        let mut recent = self.recent.iter();
+        if recent.any(|(digest, at_utc_s)| mark.is_copy(*digest, *at_utc_s)) {
             return Seen::Copy;
         }
-        if self.signs_mode_5 && mark.mac_of_mode_5 == Some(false) {
+        if mark.is_mode_5 && mark.counter.is_none() && self.signs_like(mark.key) {
             return Seen::Unsigned;
         }
         let Some((key, counter)) = mark.counter else {
@@ -169,6 +174,14 @@ impl Meter {
         }
     }
 
+    /// Whether what `key` encrypts in mode 5 is signed.
+    fn signs_like(&self, key: Option<KeyName>) -> bool {
+        let signs = |signing: &KeyName| {
+            signing.id != KeyId::PERSISTENT || key.is_none_or(|key| key.version == signing.version)
+        };
+        self.signing.iter().any(signs)
+    }
+
     fn note(&mut self, mark: &Mark) {
         // A backlog that comes late does not push out what was heard since.
         let later = self.recent.iter().rev();
@@ -184,10 +197,15 @@ impl Meter {
             self.recent.pop_front();
             self.lost_utc_s = self.lost_utc_s.max(Some(oldest));
         }
-        self.signs_mode_5 |= mark.mac_of_mode_5 == Some(true);
         let Some((key, counter)) = mark.counter else {
             return;
         };
+        if mark.is_mode_5 && !self.signing.contains(&key) {
+            if self.signing.len() >= SIGNING_MAX {
+                self.signing.remove(0);
+            }
+            self.signing.push(key);
+        }
         let known = self.windows.iter().position(|(of, _)| *of == key);
         let known = known.map(|place| self.windows.remove(place).1);
         let mut window = known.unwrap_or_default();

@@ -21,7 +21,8 @@ fn counted(digest: u64, counter: u32) -> Mark {
         digest,
         at_utc_s: 0,
         counter: Some((key(0), counter)),
-        mac_of_mode_5: None,
+        key: None,
+        is_mode_5: false,
     }
 }
 
@@ -31,7 +32,8 @@ fn heard(number: u32, at_utc_s: u32) -> Mark {
         digest: u64::from(number),
         at_utc_s,
         counter: None,
-        mac_of_mode_5: None,
+        key: None,
+        is_mode_5: false,
     }
 }
 
@@ -136,25 +138,48 @@ fn counters_of_a_key_whose_window_made_room_are_looked_for_up_to_the_highest() {
 }
 
 #[test]
-fn of_a_meter_that_signs_in_mode_5_nothing_unsigned_in_that_mode_is_taken() {
+fn of_a_meter_that_signs_in_mode_5_nothing_unsigned_under_that_key_is_taken() {
     let mut meter = Meter::default();
-    let signed = Mark {
-        mac_of_mode_5: Some(true),
+    let signed = |of: KeyName| Mark {
+        is_mode_5: true,
+        key: Some(of),
+        counter: Some((of, 1)),
         ..counted(1, 1)
     };
-    let stripped = Mark {
-        mac_of_mode_5: Some(false),
+    let stripped = |of: Option<KeyName>| Mark {
+        is_mode_5: true,
+        key: of,
         ..heard(2, 0)
     };
-    assert_eq!(meter.judge(&stripped), Seen::New);
-    meter.note(&signed);
-    assert_eq!(meter.judge(&stripped), Seen::Unsigned);
+    let before = stripped(Some(key(1)));
+    assert_eq!(meter.judge(&before), Seen::New);
+    meter.note(&before);
+    meter.note(&signed(key(1)));
+    assert_eq!(meter.judge(&before), Seen::Copy);
+    let another = |mark: Mark| Mark { digest: 3, ..mark };
+    assert_eq!(meter.judge(&another(before)), Seen::Unsigned);
+    // Nor what shows no key at all.
+    assert_eq!(meter.judge(&another(stripped(None))), Seen::Unsigned);
+    // A new key starts anew, and the old one does not.
+    let after = another(stripped(Some(key(2))));
+    assert_eq!(meter.judge(&after), Seen::New);
+    meter.note(&signed(key(2)));
+    assert_eq!(meter.judge(&after), Seen::Unsigned);
+    assert_eq!(meter.judge(&another(before)), Seen::Unsigned);
     // In another mode it may go without.
     let other = Mark {
-        mac_of_mode_5: None,
-        ..stripped
+        is_mode_5: false,
+        ..after
     };
     assert_eq!(meter.judge(&other), Seen::New);
+    // A key that only signs says nothing of which one encrypts.
+    let new = another(stripped(Some(key(3))));
+    assert_eq!(meter.judge(&new), Seen::New);
+    meter.note(&signed(KeyName {
+        id: KeyId(2),
+        ..key(7)
+    }));
+    assert_eq!(meter.judge(&new), Seen::Unsigned);
 }
 
 #[test]

@@ -38,7 +38,7 @@ const VERSION: u16 = 5;
 /// The oldest version whose formats of compact frames are each utility's own, and whose meters have
 /// floors of counters.
 const MBUS_VERSION: u16 = 4;
-/// The oldest version whose meters say what made room.
+/// The oldest version whose meters say what made room, and under which keys they sign.
 const METERS_VERSION: u16 = 5;
 /// The oldest version of files that are read: it knows no customer numbers.
 const OLDEST_VERSION: u16 = 1;

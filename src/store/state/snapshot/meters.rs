@@ -8,13 +8,15 @@
 //! u8   windows, at most 4
 //! u8   digests, at most 240              floors, each: u8 key number, u8 key version,
 //! u8   floors, at most 64 (since 4)             u32 highest counter
-//! u8   1 if it signs mode 5, else 0 (since 4)
+//! u8   keys that sign mode 5, at most 64   keys that sign mode 5, each: u8 key number,
+//!      (since 5; in 4 it is 1 or 0)              u8 key version
 //! u32  when the latest digest that made room was heard, UTC seconds, 0 if none did (since 5)
 //! ```
 //!
 //! Windows stand in the order in which they were used last, digests in that in which they were
 //! heard. A block holds whole meters. Files of version 3 have no floors and no octet after them.
-//! Of older files than those of version 5 what made room is taken to be as late as it can be.
+//! Of older files than those of version 5 what made room is taken to be as late as it can be, and
+//! a meter that signs to do so under each key that it has counters of.
 
 use nom::Parser as _;
 use nom::bytes::complete::take;
@@ -23,7 +25,7 @@ use nom::multi::count;
 use nom::number::complete::{le_u8, le_u32, le_u64};
 
 use super::super::meters::{
-    FLOORS_MAX, Meter, MeterKey, MeterTable, RECENT_MAX, RECENT_MIN, WINDOWS_MAX,
+    FLOORS_MAX, Meter, MeterKey, MeterTable, RECENT_MAX, RECENT_MIN, SIGNING_MAX, WINDOWS_MAX,
 };
 use super::{MBUS_VERSION, METERS_VERSION};
 use crate::keyring::UtilityId;
@@ -33,9 +35,13 @@ use crate::session::mbus::{KeyId, KeyName, KeyVersion, ReplayWindow};
 const WINDOW_LEN: usize = 2 + ReplayWindow::OCTETS;
 const DIGEST_LEN: usize = 12;
 const FLOOR_LEN: usize = 6;
+const KEY_LEN: usize = 2;
 /// Octets of a meter at most.
-pub(super) const METER_LEN_MAX: usize =
-    36 + WINDOW_LEN * WINDOWS_MAX + DIGEST_LEN * RECENT_MAX + FLOOR_LEN * FLOORS_MAX;
+pub(super) const METER_LEN_MAX: usize = 36
+    + WINDOW_LEN * WINDOWS_MAX
+    + DIGEST_LEN * RECENT_MAX
+    + FLOOR_LEN * FLOORS_MAX
+    + KEY_LEN * SIGNING_MAX;
 
 /// Appends a meter.
 pub(super) fn put(out: &mut Vec<u8>, (address, utility): MeterKey, meter: &Meter) {
@@ -48,9 +54,9 @@ pub(super) fn put(out: &mut Vec<u8>, (address, utility): MeterKey, meter: &Meter
         &meter.windows.len(),
         &meter.recent.len(),
         &meter.floors.len(),
+        &meter.signing.len(),
     ];
     out.extend(counts.map(|len| short(*len)));
-    out.push(u8::from(meter.signs_mode_5));
     out.extend_from_slice(&meter.lost_utc_s.unwrap_or(0).to_le_bytes());
     for (key, window) in &meter.windows {
         out.extend_from_slice(&[key.id.0, key.version.0]);
@@ -63,6 +69,9 @@ pub(super) fn put(out: &mut Vec<u8>, (address, utility): MeterKey, meter: &Meter
     for (key, highest) in &meter.floors {
         out.extend_from_slice(&[key.id.0, key.version.0]);
         out.extend_from_slice(&highest.to_le_bytes());
+    }
+    for key in &meter.signing {
+        out.extend_from_slice(&[key.id.0, key.version.0]);
     }
 }
 
@@ -86,13 +95,22 @@ fn meter(version: u16, input: &[u8]) -> Read<'_, (MeterKey, Meter)> {
     let at_most = |most: usize| verify(le_u8, move |count: &u8| usize::from(*count) <= most);
     let (input, (windows, recent)) = (at_most(WINDOWS_MAX), at_most(RECENT_MAX)).parse(input)?;
     let has_floors = version >= MBUS_VERSION;
-    let of_floors = (at_most(FLOORS_MAX), verify(le_u8, |flag| *flag <= 1));
+    let says_keys = version >= METERS_VERSION;
+    let signing_max = if says_keys { SIGNING_MAX } else { 1 };
+    let of_floors = (at_most(FLOORS_MAX), at_most(signing_max));
     let (input, of_floors) = cond(has_floors, of_floors).parse(input)?;
-    let (floors, signs_mode_5) = of_floors.unwrap_or_default();
-    let (input, lost_utc_s) = cond(version >= METERS_VERSION, le_u32).parse(input)?;
+    let (floors, signing) = of_floors.unwrap_or_default();
+    let (input, lost_utc_s) = cond(says_keys, le_u32).parse(input)?;
     let (input, windows) = count(window, usize::from(windows)).parse(input)?;
     let (input, recent) = count((le_u64, le_u32), usize::from(recent)).parse(input)?;
     let (input, floors) = count(floor, usize::from(floors)).parse(input)?;
+    let told = if says_keys { signing } else { 0 };
+    let (input, mut keys) = count(key, usize::from(told)).parse(input)?;
+    if signing > told {
+        let of_windows = windows.iter().map(|(key, _)| *key);
+        keys.extend(of_windows.chain(floors.iter().map(|(key, _)| *key)));
+        keys.truncate(SIGNING_MAX);
+    }
     let is_full = recent.len() >= RECENT_MIN;
     let oldest = recent.first().filter(|_| is_full).map(|(_, at)| *at);
     let meter = Meter {
@@ -102,29 +120,27 @@ fn meter(version: u16, input: &[u8]) -> Read<'_, (MeterKey, Meter)> {
         lost_utc_s: lost_utc_s.map_or(oldest, |lost| Some(lost).filter(|lost| *lost > 0)),
         recent: recent.into(),
         floors,
-        signs_mode_5: signs_mode_5 == 1,
+        signing: keys,
     };
     Ok((input, ((address, UtilityId::new(utility)), meter)))
 }
 
-fn floor(input: &[u8]) -> Read<'_, (KeyName, u32)> {
-    let (input, (id, version, highest)) = (le_u8, le_u8, le_u32).parse(input)?;
+fn key(input: &[u8]) -> Read<'_, KeyName> {
+    let (input, (id, version)) = (le_u8, le_u8).parse(input)?;
     let key = KeyName {
         id: KeyId(id),
         version: KeyVersion(version),
     };
-    Ok((input, (key, highest)))
+    Ok((input, key))
+}
+
+fn floor(input: &[u8]) -> Read<'_, (KeyName, u32)> {
+    (key, le_u32).parse(input)
 }
 
 fn window(input: &[u8]) -> Read<'_, (KeyName, ReplayWindow)> {
-    let (input, (id, version)) = (le_u8, le_u8).parse(input)?;
     let whole = |octets: &[u8]| ReplayWindow::decode(octets.first_chunk()?);
-    let (input, window) = map_opt(take(ReplayWindow::OCTETS), whole).parse(input)?;
-    let key = KeyName {
-        id: KeyId(id),
-        version: KeyVersion(version),
-    };
-    Ok((input, (key, window)))
+    (key, map_opt(take(ReplayWindow::OCTETS), whole)).parse(input)
 }
 
 #[cfg(test)]

@@ -92,23 +92,34 @@ fn floors_of_counters_are_kept_and_a_file_of_version_3_has_none() {
     let [(address, meter)] = all.as_slice() else {
         panic!("{all:?}")
     };
-    assert_eq!((meter.floors.len(), meter.signs_mode_5), (5, true));
+    assert_eq!((meter.floors.len(), meter.signing.len()), (5, 9));
     let mut octets = Vec::new();
     put(&mut octets, *address, meter);
     let table = MeterTable::default();
     assert_eq!(read(VERSION, &octets, &table), Some(()));
     assert_eq!(content(&table), all);
-    // Without the time it is what version 4 has, without the two octets and the floors version 3.
+    // Version 4 has neither the time nor the keys, but whether there are any.
+    octets.truncate(octets.len() - KEY_LEN * 9);
+    octets[31] = 1;
     octets.drain(32..36);
     let table = MeterTable::default();
     assert_eq!(read(4, &octets, &table), Some(()));
-    assert_eq!(content(&table), all);
+    let mut old = content(&table);
+    old[0].1.signing.sort_by_key(|key| key.id);
+    assert_eq!(old, all);
+    octets[31] = 0;
+    let table = MeterTable::default();
+    assert_eq!(read(4, &octets, &table), Some(()));
+    assert_eq!(content(&table)[0].1.signing, []);
+    octets[31] = 2;
+    assert_eq!(read(4, &octets, &table), None);
+    // Version 3 has no floors and neither of their octets.
     octets.truncate(octets.len() - FLOOR_LEN * 5);
     octets.drain(30..32);
     let table = MeterTable::default();
     assert_eq!(read(3, &octets, &table), Some(()));
     let (_, old) = &content(&table)[0];
-    assert_eq!((old.floors.len(), old.signs_mode_5), (0, false));
+    assert_eq!((old.floors.len(), old.signing.len()), (0, 0));
     assert_eq!((&old.windows, &old.recent), (&meter.windows, &meter.recent));
 }
 
