@@ -209,3 +209,41 @@ fn of_a_meter_that_has_come_to_sign_what_is_durable_is_a_copy_and_all_else_witho
     assert!(hill.hear().starts_with("ERR 46 mac_missing "));
     assert_eq!(world.kept().len(), 43);
 }
+
+#[test]
+fn a_counter_that_only_dropped_segments_can_know_is_refused_and_what_has_none_taken_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        segment_bytes: 16_384,
+        ..Settings::default()
+    };
+    let world = World::with(dir.path(), settings);
+    let day_old = now_s() - 90_000;
+    let counted = |mode: u8, counter: u32| timed(&octets(mode, 1, counter, b"x"), day_old);
+    let mut roof = world.connect_as("roof-token");
+    let old: Vec<_> = (0..40).map(|n| heard_at(3, n, day_old + 20 * n)).collect();
+    assert!(are_new(&say_all(&mut roof, &old)));
+    assert!(are_new(&say_all(&mut roof, &history(3, 100..140))));
+    // The fifth key takes the place of the first.
+    let keys = [(0x70, 700), (0x71, 1), (0x72, 1), (0x73, 1), (0x74, 1)];
+    let keys = keys.map(|(mode, counter)| counted(mode, counter));
+    assert!(are_new(&say_all(&mut roof, &keys)));
+    let since: Vec<_> = (2..42).map(|counter| line(0x74, 1, counter)).collect();
+    assert!(are_new(&say_all(&mut roof, &since)));
+    let others: Vec<_> = (0..900).map(|counter| line(7, 2, counter)).collect();
+    assert!(are_new(&say_all(&mut roof, &others)));
+    let mut hill = world.connect_as("hill-token");
+    hill.say(&counted(0x70, 700));
+    assert_eq!(hill.hear(), "OK 1 duplicate");
+    hill.say(&counted(0x70, 698));
+    assert_eq!(hill.hear(), "OK 2", "late, and new");
+    let last = *world.booted.log.sealed_ends().last().unwrap();
+    assert!(world.booted.log.retain_from(last).unwrap().segments > 2);
+    hill.say(&(counted(0x70, 700) + &counted(0x70, 699)));
+    assert!(hill.hear().starts_with("ERR 3 too_old "));
+    assert!(hill.hear().starts_with("ERR 4 too_old "));
+    hill.say(&(line(0x70, 1, 701) + &line(0x74, 1, 42) + &old[0]));
+    assert_eq!(hill.hear(), "OK 5");
+    assert_eq!(hill.hear(), "OK 6");
+    assert_eq!(hill.hear(), "OK 7");
+}

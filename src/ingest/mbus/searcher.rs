@@ -72,7 +72,7 @@ pub(super) enum Found {
     Durable,
     /// It has none.
     Absent,
-    /// It has none among as many as are looked at.
+    /// It has none among as many as are looked at, or as are kept.
     Beyond,
     /// It cannot be read now.
     Unknown,
@@ -225,6 +225,8 @@ pub(super) fn look_in(log: &CommitLog, newest: Option<Lsn>, wanted: &mut Wanted)
             wanted.before = Some(at);
             None
         }
+        // What retention has dropped may have been a copy. Without a counter it is taken again.
+        None if mark.counter.is_some() && log.first() > Lsn::ZERO => Some(Found::Beyond),
         None => Some(Found::Absent),
     }
 }

@@ -25,7 +25,7 @@
 //! not seen is new, however late it comes. One that was seen in a telegram whose digest is not kept
 //! any more, and one before the window, is not: whoever asks then looks in the log whether it is a
 //! copy, and refuses it if it is none. A window that made room for another key's leaves its highest
-//! counter behind: up to there the log knows.
+//! counter behind: up to there the log knows, as far back as it is kept.
 //!
 //! # MACs of mode 5
 //!
