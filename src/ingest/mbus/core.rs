@@ -114,7 +114,9 @@ impl Core {
             (Found::Durable, _) => self.end_with(meter, &mark, &Answer::Durable { is_copy: true }),
             (Found::Unknown, _) => self.end_with(meter, &mark, &Answer::Busy),
             (Found::Beyond, Seen::Forgotten) => self.end_refused(meter, &mark, Seen::TooOld),
-            (Found::Absent, Seen::Forgotten) => self.append_what_is_absent(committer, fresh),
+            (Found::Absent, Seen::Forgotten) | (Found::Absent | Found::Beyond, Seen::Unsure) => {
+                self.append_what_is_absent(committer, fresh);
+            }
             (Found::Absent | Found::Beyond, otherwise) => self.end_refused(meter, &mark, otherwise),
         }
         Turn::Over
@@ -126,7 +128,7 @@ impl Core {
         let shard = self.underway.shard(meter);
         let seen = self.parts.state.meters.judge(fresh.utility, meter, &mark);
         let appended = match seen {
-            Seen::New | Seen::Forgotten => self.give_to_log(fresh),
+            Seen::New | Seen::Forgotten | Seen::Unsure => self.give_to_log(fresh),
             Seen::Copy => Err(Answer::Durable { is_copy: true }),
             Seen::Replay | Seen::TooOld | Seen::Unsigned => {
                 drop(shard);
@@ -205,7 +207,7 @@ const fn refusal_of(seen: Seen) -> Refusal {
     match seen {
         Seen::TooOld => Refusal::TooOld,
         Seen::Unsigned => Refusal::MacMissing,
-        Seen::New | Seen::Copy | Seen::Replay | Seen::Forgotten => Refusal::Replay,
+        Seen::New | Seen::Copy | Seen::Replay | Seen::Forgotten | Seen::Unsure => Refusal::Replay,
     }
 }
 

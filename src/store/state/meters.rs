@@ -25,7 +25,9 @@
 //! not seen is new, however late it comes. One that was seen in a telegram whose digest is not kept
 //! any more, and one before the window, is not: whoever asks then looks in the log whether it is a
 //! copy, and refuses it if it is none. A window that made room for another key's leaves its highest
-//! counter behind: up to there the log knows, as far back as it is kept.
+//! counter behind: up to there the log knows, as far back as it is kept. Old snapshots have no such
+//! floors. Where one may be missing, the first counter of a key that is not known any more is looked
+//! for, and is the key's floor from then on.
 //!
 //! # MACs of mode 5
 //!
@@ -121,6 +123,9 @@ pub enum Seen {
     TooOld,
     /// It may be a copy of what made room: the log knows.
     Forgotten,
+    /// Nothing says that its counter was used, and the floor that may have said it is not known: it
+    /// is new unless the log has a copy.
+    Unsure,
     /// It has no MAC, and others of the meter in its mode under its key have: the log knows whether
     /// it is a copy.
     Unsigned,
@@ -137,6 +142,8 @@ pub(super) struct Meter {
     pub(super) windows: Vec<(KeyName, ReplayWindow)>,
     /// The highest counters of windows that made room, the one that did last at the end.
     pub(super) floors: Vec<(KeyName, u32)>,
+    /// Whether windows may have made room that left no floor behind.
+    pub(super) lacks_floors: bool,
     /// The keys under which it has sent MACs in mode 5.
     pub(super) signing: Vec<KeyName>,
     /// Digests and when each was heard, the one that was heard last at the end.
@@ -168,6 +175,7 @@ impl Meter {
         let is_below = floor.is_some_and(|(_, highest)| counter <= *highest);
         match verdict {
             None | Some(Verdict::Fresh) if is_below => Seen::Forgotten,
+            None if self.lacks_floors => Seen::Unsure,
             None | Some(Verdict::Fresh) => Seen::New,
             Some(Verdict::Copy | Verdict::Replay) => Seen::Replay,
             Some(Verdict::TooOld) => Seen::TooOld,
@@ -208,6 +216,9 @@ impl Meter {
         }
         let known = self.windows.iter().position(|(of, _)| *of == key);
         let known = known.map(|place| self.windows.remove(place).1);
+        if known.is_none() && self.lacks_floors {
+            self.note_floor(key, counter);
+        }
         let mut window = known.unwrap_or_default();
         // One before the window was new when it was judged, and moves nothing.
         window.accept(counter, short(mark.digest));
@@ -219,7 +230,7 @@ impl Meter {
     }
 
     /// Notes up to where the counters of a key are not known one by one any more.
-    fn note_floor(&mut self, key: KeyName, highest: u32) {
+    pub(super) fn note_floor(&mut self, key: KeyName, highest: u32) {
         let known = self.floors.iter().position(|(of, _)| *of == key);
         let known = known.map(|place| self.floors.remove(place).1);
         if self.floors.len() >= FLOORS_MAX {

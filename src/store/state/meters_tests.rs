@@ -138,6 +138,22 @@ fn counters_of_a_key_whose_window_made_room_are_looked_for_up_to_the_highest() {
 }
 
 #[test]
+fn where_floors_are_missing_the_first_counter_of_an_unknown_key_is_looked_for_and_is_its_floor() {
+    let mut meter = Meter {
+        lacks_floors: true,
+        ..Meter::default()
+    };
+    assert_eq!(meter.judge(&counted(1, 700)), Seen::Unsure);
+    meter.note(&counted(1, 700));
+    assert_eq!(meter.judge(&counted(1, 700)), Seen::Copy);
+    assert_eq!(meter.judge(&counted(2, 699)), Seen::Forgotten);
+    assert_eq!(meter.judge(&counted(2, 701)), Seen::New);
+    meter.note(&counted(2, 705));
+    assert_eq!(meter.judge(&counted(3, 701)), Seen::New);
+    assert_eq!(meter.judge(&counted(3, 699)), Seen::Forgotten);
+}
+
+#[test]
 fn of_a_meter_that_signs_in_mode_5_nothing_unsigned_under_that_key_is_taken() {
     let mut meter = Meter::default();
     let signed = |of: KeyName| Mark {

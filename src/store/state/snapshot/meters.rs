@@ -11,10 +11,13 @@
 //! u8   keys that sign mode 5, at most 64   keys that sign mode 5, each: u8 key number,
 //!      (since 5; in 4 it is 1 or 0)              u8 key version
 //! u32  when the latest digest that made room was heard, UTC seconds, 0 if none did (since 5)
+//! u8   1 if floors may be missing, else 0 (since 5)
 //! ```
 //!
 //! Windows stand in the order in which they were used last, digests in that in which they were
-//! heard. A block holds whole meters. Files of version 3 have no floors and no octet after them.
+//! heard. A block holds whole meters. Files of version 3 have no floors and no octet after them: where
+//! all windows are in use, others may have made room, also earlier ones of the same keys, and each
+//! leaves its highest counter as a floor.
 //! Of older files than those of version 5 what made room is taken to be as late as it can be, and
 //! a meter that signs to do so under each key that it has counters of.
 
@@ -37,7 +40,7 @@ const DIGEST_LEN: usize = 12;
 const FLOOR_LEN: usize = 6;
 const KEY_LEN: usize = 2;
 /// Octets of a meter at most.
-pub(super) const METER_LEN_MAX: usize = 36
+pub(super) const METER_LEN_MAX: usize = 37
     + WINDOW_LEN * WINDOWS_MAX
     + DIGEST_LEN * RECENT_MAX
     + FLOOR_LEN * FLOORS_MAX
@@ -58,6 +61,7 @@ pub(super) fn put(out: &mut Vec<u8>, (address, utility): MeterKey, meter: &Meter
     ];
     out.extend(counts.map(|len| short(*len)));
     out.extend_from_slice(&meter.lost_utc_s.unwrap_or(0).to_le_bytes());
+    out.push(u8::from(meter.lacks_floors));
     for (key, window) in &meter.windows {
         out.extend_from_slice(&[key.id.0, key.version.0]);
         out.extend_from_slice(&window.encode());
@@ -100,7 +104,8 @@ fn meter(version: u16, input: &[u8]) -> Read<'_, (MeterKey, Meter)> {
     let of_floors = (at_most(FLOORS_MAX), at_most(signing_max));
     let (input, of_floors) = cond(has_floors, of_floors).parse(input)?;
     let (floors, signing) = of_floors.unwrap_or_default();
-    let (input, lost_utc_s) = cond(says_keys, le_u32).parse(input)?;
+    let of_made_room = (le_u32, at_most(1));
+    let (input, of_made_room) = cond(says_keys, of_made_room).parse(input)?;
     let (input, windows) = count(window, usize::from(windows)).parse(input)?;
     let (input, recent) = count((le_u64, le_u32), usize::from(recent)).parse(input)?;
     let (input, floors) = count(floor, usize::from(floors)).parse(input)?;
@@ -111,18 +116,36 @@ fn meter(version: u16, input: &[u8]) -> Read<'_, (MeterKey, Meter)> {
         keys.extend(of_windows.chain(floors.iter().map(|(key, _)| *key)));
         keys.truncate(SIGNING_MAX);
     }
-    let is_full = recent.len() >= RECENT_MIN;
-    let oldest = recent.first().filter(|_| is_full).map(|(_, at)| *at);
-    let meter = Meter {
+    let mut meter = Meter {
         applied: Lsn::new(applied),
         last_contact_utc_s,
         windows,
-        lost_utc_s: lost_utc_s.map_or(oldest, |lost| Some(lost).filter(|lost| *lost > 0)),
         recent: recent.into(),
         floors,
         signing: keys,
+        ..Meter::default()
     };
+    match of_made_room {
+        Some((lost_utc_s, lacks_floors)) => {
+            meter.lost_utc_s = Some(lost_utc_s).filter(|lost| *lost > 0);
+            meter.lacks_floors = lacks_floors == 1;
+        }
+        None => take_what_may_be(&mut meter, has_floors),
+    }
     Ok((input, ((address, UtilityId::new(utility)), meter)))
+}
+
+/// Fills in what an older file does not say, as what asks the log most.
+fn take_what_may_be(meter: &mut Meter, has_floors: bool) {
+    if meter.recent.len() >= RECENT_MIN {
+        meter.lost_utc_s = meter.recent.front().map(|(_, at)| *at);
+    }
+    if !has_floors && meter.windows.len() >= WINDOWS_MAX {
+        meter.lacks_floors = true;
+        for (key, window) in meter.windows.clone() {
+            meter.note_floor(key, window.highest().unwrap_or_default());
+        }
+    }
 }
 
 fn key(input: &[u8]) -> Read<'_, KeyName> {

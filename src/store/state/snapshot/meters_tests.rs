@@ -5,9 +5,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::keyring::LinkKeyring;
+use crate::model::TerminalId;
 use crate::store::fs::SimFs;
 use crate::store::state::State;
 use crate::store::state::meters::tests::{fold_at, telegram};
+use crate::store::state::meters::{Mark, Seen};
 use crate::store::state::snapshot::{VERSION, load_latest, write};
 
 type Content = Vec<(MeterKey, Meter)>;
@@ -41,7 +43,7 @@ fn the_octets_of_a_meter_stay_as_they_are() {
     let window = [hex!("0000 07000000 03").as_slice(), &[0; 15], &digests].concat();
     let expected = [
         hex!("9315010000003303 676173776F726B73 1000000000000000 10000000 01 02 00 00").as_slice(),
-        &[0; 4],
+        &[0; 5],
         &window,
         &hex!("0900000000000000 08000000"),
         &hex!("0A00000000000000 10000000"),
@@ -76,7 +78,7 @@ fn octets_that_were_cut_are_no_meters_and_changed_ones_are_read_or_refused() {
 }
 
 #[test]
-fn floors_of_counters_are_kept_and_a_file_of_version_3_has_none() {
+fn floors_of_counters_are_kept_and_where_a_file_of_version_3_may_lack_some_the_log_is_asked() {
     let state = State::default();
     for key in 0..9 {
         let lsn = 8 * (u64::from(key) + 1);
@@ -101,7 +103,7 @@ fn floors_of_counters_are_kept_and_a_file_of_version_3_has_none() {
     // Version 4 has neither the time nor the keys, but whether there are any.
     octets.truncate(octets.len() - KEY_LEN * 9);
     octets[31] = 1;
-    octets.drain(32..36);
+    octets.drain(32..37);
     let table = MeterTable::default();
     assert_eq!(read(4, &octets, &table), Some(()));
     let mut old = content(&table);
@@ -119,8 +121,34 @@ fn floors_of_counters_are_kept_and_a_file_of_version_3_has_none() {
     let table = MeterTable::default();
     assert_eq!(read(3, &octets, &table), Some(()));
     let (_, old) = &content(&table)[0];
-    assert_eq!((old.floors.len(), old.signing.len()), (0, 0));
+    let highest: Vec<_> = meter.windows.iter().map(|(key, _)| (*key, 7)).collect();
+    assert_eq!((&old.floors, old.signing.len()), (&highest, 0));
     assert_eq!((&old.windows, &old.recent), (&meter.windows, &meter.recent));
+    assert!(old.lacks_floors && !meter.lacks_floors);
+    let (utility, id) = (address.1, TerminalId::new(address.0));
+    for number in 0..9 {
+        let key = KeyName {
+            id: KeyId(number),
+            version: KeyVersion(0),
+        };
+        let forged = Mark {
+            digest: 999,
+            at_utc_s: 0,
+            counter: Some((key, 7)),
+            key: Some(key),
+            is_mode_5: false,
+        };
+        let is_kept = old.windows.iter().any(|(one, _)| *one == key);
+        let expected = if is_kept { Seen::Replay } else { Seen::Unsure };
+        let seen = table.judge(utility, id, &forged);
+        assert_eq!(seen, expected, "{number}");
+    }
+    // That some may be missing is not forgotten.
+    let mut octets = Vec::new();
+    put(&mut octets, *address, old);
+    let again = MeterTable::default();
+    assert_eq!(read(VERSION, &octets, &again), Some(()));
+    assert_eq!(content(&again), content(&table));
 }
 
 #[test]
@@ -134,7 +162,7 @@ fn of_older_files_digests_that_made_room_are_taken_to_be_as_late_as_the_oldest_t
         let (address, meter) = &content(&state.meters)[0];
         let mut octets = Vec::new();
         put(&mut octets, *address, meter);
-        octets.drain(32..36);
+        octets.drain(32..37);
         let table = MeterTable::default();
         assert_eq!(read(4, &octets, &table), Some(()));
         let read = content(&table)[0].1.lost_utc_s;
