@@ -1,5 +1,10 @@
 //! What gateways bring late, of which only the log knows whether it is durable.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use kenshin::model::Lsn;
 use kenshin::wire::hex::Hex;
 
 use super::world::{Line, Settings, World, line, octets};
@@ -18,6 +23,16 @@ fn heard_at(meter: u8, number: u64, time: u64) -> String {
 fn timed(telegram: &[u8], time: u64) -> String {
     let telegram = Hex(telegram).to_string();
     format!("{{\"telegram\":\"{telegram}\",\"time\":{time}}}\n")
+}
+
+/// Flips a bit of a frame in the log's first segment.
+fn damage(dir: &Path, lsn: Lsn) {
+    let path = dir.join("log/00000000000000000000.klog");
+    let file = File::options().read(true).write(true).open(path).unwrap();
+    let mut octet = [0];
+    file.read_exact_at(&mut octet, lsn.get() + 60).unwrap();
+    octet[0] ^= 1;
+    file.write_all_at(&octet, lsn.get() + 60).unwrap();
 }
 
 /// What is heard of lines that are said at once.
@@ -246,4 +261,52 @@ fn a_counter_that_only_dropped_segments_can_know_is_refused_and_what_has_none_ta
     assert_eq!(hill.hear(), "OK 5");
     assert_eq!(hill.hear(), "OK 6");
     assert_eq!(hill.hear(), "OK 7");
+}
+
+#[test]
+fn damage_in_the_log_hides_only_what_it_may_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        segment_bytes: 32_768,
+        ..Settings::default()
+    };
+    let world = World::with(dir.path(), settings);
+    let day_old = now_s() - 90_000;
+    let counted = |counter: u32, payload: &[u8]| timed(&octets(7, 1, counter, payload), day_old);
+    let clear = |number: u64| heard_at(3, number, day_old + 20 * number);
+    let mut roof = world.connect_as("roof-token");
+    let old: Vec<_> = (0..40)
+        .map(|n| counted(n, b"x") + &clear(n.into()))
+        .collect();
+    for pair in &old {
+        roof.say(pair);
+        assert!(are_new(&[roof.hear(), roof.hear()]));
+    }
+    let since: Vec<_> = (40..80).map(|counter| line(7, 1, counter)).collect();
+    assert!(are_new(&say_all(&mut roof, &since)));
+    assert!(are_new(&say_all(&mut roof, &history(3, 100..140))));
+    let others: Vec<_> = (0..900).map(|counter| line(7, 2, counter)).collect();
+    assert!(are_new(&say_all(&mut roof, &others)));
+    let kept = world.kept();
+    assert!(world.booted.log.sealed_ends()[0] > kept[80].lsn);
+    damage(dir.path(), kept[2 * 20].lsn);
+    damage(dir.path(), kept[2 * 20 + 1].lsn);
+    let mut hill = world.connect_as("hill-token");
+    let mut hear = |line: &str| {
+        hill.say(line);
+        let heard = hill.hear();
+        let mut words = heard.split(' ').map(str::to_owned);
+        let verdict = words.next().unwrap();
+        (verdict, words.nth(1).unwrap_or_default())
+    };
+    let expect = |verdict: &str, word: &str| (verdict.to_owned(), word.to_owned());
+    assert_eq!(hear(&counted(30, b"x")), expect("OK", "duplicate"));
+    assert_eq!(hear(&counted(10, b"x")), expect("OK", "duplicate"));
+    for forged in [counted(20, b"x"), counted(10, b"y")] {
+        assert_eq!(hear(&forged), expect("ERR", "replay"));
+    }
+    assert_eq!(world.counts.of("log", "unreadable"), 3);
+    assert_eq!(hear(&clear(30)), expect("OK", "duplicate"));
+    assert_eq!(hear(&clear(10)), expect("BUSY", ""));
+    assert_eq!(world.counts.of("log", "unreadable"), 4);
 }

@@ -23,7 +23,7 @@ use kenshin::net::mbus::counters::MbusTotals;
 use kenshin::net::mbus::{MbusBound, MbusListeners, MbusNetOptions};
 use kenshin::session::mbus::{KeyId, KeyName, KeyVersion, Refusal, Security, Verified};
 use kenshin::store::fs::RealFs;
-use kenshin::store::log::LogOptions;
+use kenshin::store::log::{LogOptions, ReadError};
 use kenshin::store::state::fold::KIND_TELEGRAM;
 use kenshin::time::{Clock, SystemClock};
 use kenshin::wire::hex::Hex;
@@ -169,6 +169,11 @@ impl Verdicts for Counts {
 
     fn unknown_gateway(&self, carriage: Carriage) {
         self.add(carriage, "unknown_gateway");
+    }
+
+    fn unreadable(&self, error: &ReadError) {
+        assert!(matches!(error, ReadError::Damage { .. }), "{error}");
+        *self.0.lock().entry(("log", "unreadable")).or_default() += 1;
     }
 }
 

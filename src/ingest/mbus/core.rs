@@ -13,7 +13,7 @@ use crate::model::telegram::Carriage;
 use crate::model::{Lane, TerminalId};
 use crate::net::mbus::contract::{Answer, Gateway};
 use crate::session::mbus::Refusal;
-use crate::store::log::{Append, SubmitRefusal};
+use crate::store::log::{Append, ReadError, SubmitRefusal};
 use crate::store::state::fold::KIND_TELEGRAM;
 use crate::store::state::meters::{Mark, Seen};
 use crate::wire::mbus::address::Address;
@@ -103,7 +103,8 @@ impl Core {
     /// brought it is told, or it is appended.
     pub(super) fn search(&self, committer: &Committer, mut wanted: Wanted) -> Turn {
         let newest = self.parts.state.meters.applied(wanted.fresh.meter);
-        let Some(found) = look_in(&self.parts.log, newest, &mut wanted) else {
+        let tell = |error: &ReadError| self.parts.verdicts.unreadable(error);
+        let Some(found) = look_in(&self.parts.log, newest, &mut wanted, tell) else {
             return Turn::GoesOn(wanted);
         };
         let Wanted {

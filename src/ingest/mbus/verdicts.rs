@@ -3,6 +3,7 @@
 use crate::model::telegram::Carriage;
 use crate::net::mbus::contract::{Answer, Gateway};
 use crate::session::mbus::Refusal;
+use crate::store::log::ReadError;
 use crate::wire::mbus::address::Address;
 
 /// What became of a telegram, in a word.
@@ -57,6 +58,9 @@ pub trait Verdicts: Send + Sync {
 
     /// Somebody showed what no gateway is known by.
     fn unknown_gateway(&self, carriage: Carriage);
+
+    /// A part of the log cannot be read in which a telegram was looked for. Told for each.
+    fn unreadable(&self, error: &ReadError);
 }
 
 /// Counts nothing.
@@ -69,4 +73,6 @@ impl Verdicts for NoVerdicts {
     fn refused(&self, _: &Gateway, _: Option<Address>, _: &Refusal) {}
 
     fn unknown_gateway(&self, _: Carriage) {}
+
+    fn unreadable(&self, _: &ReadError) {}
 }
