@@ -20,8 +20,9 @@ use crate::net::mbus::contract::Gateway;
 use crate::net::mbus::counters::MbusCounters;
 use crate::net::mbus::tls::{self, TlsError, TlsFiles};
 use crate::net::mbus::{MbusBindError, MbusBound, MbusListeners, MbusLocalAddrs};
+use crate::store::log::ReadError;
 use crate::store::secret;
-use crate::telemetry::{Metrics, RefusedMeters, events};
+use crate::telemetry::{Metrics, RefusedMeters, UnreadableFiles, events};
 use crate::time::Clock;
 
 use super::boot::Booted;
@@ -173,6 +174,7 @@ impl Gateways {
                 metrics: Arc::clone(metrics),
                 clock: Arc::clone(clock),
                 told: RefusedMeters::default(),
+                unreadable: UnreadableFiles::default(),
                 meter_keys: Arc::clone(&booted.meter_keys),
             }),
             meters_max: usize::try_from(config.mbus.meters_max).unwrap_or(usize::MAX),
@@ -216,6 +218,7 @@ struct Counted {
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
     told: RefusedMeters,
+    unreadable: UnreadableFiles,
     meter_keys: Arc<MeterKeyring>,
 }
 
@@ -238,5 +241,13 @@ impl Verdicts for Counted {
 
     fn unknown_gateway(&self, carriage: Carriage) {
         self.metrics.unknown_gateway(carriage);
+    }
+
+    fn unreadable(&self, error: &ReadError) {
+        let now_ms = self.clock.monotonic_ms();
+        let is_news = error
+            .path()
+            .is_some_and(|path| self.unreadable.is_news(path, now_ms));
+        events::search_met_damage(error, is_news);
     }
 }

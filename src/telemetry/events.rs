@@ -49,6 +49,21 @@ pub fn telegram_refused(gateway: &str, meter: Option<Address>, refusal: &Refused
     }
 }
 
+/// A part of the log cannot be read in which a telegram was looked for.
+pub fn search_met_damage(error: &dyn Display, is_news: bool) {
+    if is_news {
+        tracing::warn!(
+            %error,
+            "A telegram was looked for in what cannot be read of the log. Until the file is \
+             restored from a copy, gateways hear BUSY for those that it may hold; `kenshin log \
+             verify` lists all damage. What else is met in this file within an hour is told at \
+             debug."
+        );
+    } else {
+        tracing::debug!(%error, "A telegram was looked for in what cannot be read of the log.");
+    }
+}
+
 /// A counter came with two tags: a copy of the terminal, or its memory was set back.
 pub fn clone_suspected(metrics: &Metrics, terminal: TerminalId) {
     metrics.refused(Reason::CounterClone);

@@ -18,8 +18,10 @@ mod net;
 mod refused_meters;
 #[cfg(test)]
 mod tests;
+mod unreadable_files;
 
 pub use levels::{DiskLevel, FollowerLevels, Levels};
 pub use logs::{InitLogsError, chain, init_logs};
 pub use metrics::Metrics;
 pub use refused_meters::RefusedMeters;
+pub use unreadable_files::UnreadableFiles;

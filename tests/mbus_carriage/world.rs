@@ -23,7 +23,7 @@ use kenshin::net::mbus::counters::MbusTotals;
 use kenshin::net::mbus::{MbusBound, MbusListeners, MbusNetOptions};
 use kenshin::session::mbus::{KeyId, KeyName, KeyVersion, Refusal, Security, Verified};
 use kenshin::store::fs::RealFs;
-use kenshin::store::log::LogOptions;
+use kenshin::store::log::{LogOptions, ReadError};
 use kenshin::store::state::fold::KIND_TELEGRAM;
 use kenshin::time::{Clock, SystemClock};
 use kenshin::wire::hex::Hex;
@@ -45,7 +45,8 @@ pub(crate) fn line(mode: u8, meter: u8, counter: u32) -> String {
     format!("{}\n", Hex(&octets(mode, meter, counter, b"x")))
 }
 
-/// Opens octets that begin with A0h, a security mode, a meter and a counter.
+/// Opens octets that begin with A0h, a security mode, a meter and a counter. A mode in the upper
+/// four bits has the version of its key in the lower ones; Dh is mode 5 with a MAC.
 #[derive(Debug)]
 struct Opener;
 
@@ -56,11 +57,12 @@ impl TelegramOpener for Opener {
             let (id, version) = (KeyId(0), None);
             return refused(Refusal::NoKey { id, version });
         };
-        let verified = match mode {
-            0 => Verified::None,
-            5 => Verified::CheckBytes,
-            7 => Verified::Mac,
+        let (security_mode, verified) = match mode {
+            0 => (0, Verified::None),
+            5 | 0x50..=0x5F => (5, Verified::CheckBytes),
+            7 | 0x70..=0x7F => (7, Verified::Mac),
             9 => return Ok(Opening::Part),
+            0xD0..=0xDF => (5, Verified::Mac),
             0xFD => return refused(Refusal::ClearNotAllowed),
             0xFE => return refused(Refusal::WrongMac),
             _ => return refused(Refusal::WrongKey),
@@ -68,21 +70,21 @@ impl TelegramOpener for Opener {
         let counter = u32::from_be_bytes([*a, *b, *c, *d]);
         let key = KeyName {
             id: KeyId(0),
-            version: KeyVersion(0),
+            version: KeyVersion(if *mode < 0x50 { 0 } else { mode & 0x0F }),
         };
         let meter = Address::from_link_order([0x93, 0x15, *meter, 0, 0, 0, 0x33, 3]);
         Ok(Opening::Whole(Box::new(OwnedOpened {
             meter: (payload != b"nobody").then_some(meter),
             sender: None,
             security: Security {
-                mode: *mode,
+                mode: security_mode,
                 link_encrypted: false,
                 clear_tail_octets: 0,
                 withheld_octets: 0,
                 cut_octets: 0,
                 verified,
                 key: (*mode != 0).then_some(key),
-                counter: (*mode == 7).then_some(counter),
+                counter: (verified == Verified::Mac).then_some(counter),
             },
             access_number: Some(*d),
             status: Some(if payload == b"alarm" { 3 } else { 0 }),
@@ -168,6 +170,11 @@ impl Verdicts for Counts {
 
     fn unknown_gateway(&self, carriage: Carriage) {
         self.add(carriage, "unknown_gateway");
+    }
+
+    fn unreadable(&self, error: &ReadError) {
+        assert!(matches!(error, ReadError::Damage { .. }), "{error}");
+        *self.0.lock().entry(("log", "unreadable")).or_default() += 1;
     }
 }
 

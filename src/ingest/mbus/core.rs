@@ -14,7 +14,7 @@ use crate::model::telegram::Carriage;
 use crate::model::{Lane, TerminalId};
 use crate::net::mbus::contract::{Answer, Gateway};
 use crate::session::mbus::Refusal;
-use crate::store::log::{Append, SubmitRefusal};
+use crate::store::log::{Append, ReadError, SubmitRefusal};
 use crate::store::state::fold::KIND_TELEGRAM;
 use crate::store::state::meters::{Mark, Seen};
 use crate::wire::mbus::address::Address;
@@ -104,7 +104,8 @@ impl Core {
     /// brought it is told, or it is appended.
     pub(super) fn search(&self, committer: &Committer, mut wanted: Wanted) -> Turn {
         let newest = self.parts.state.meters.applied(wanted.fresh.meter);
-        let Some(found) = look_in(&self.parts.log, newest, &mut wanted) else {
+        let tell = |error: &ReadError| self.parts.verdicts.unreadable(error);
+        let Some(found) = look_in(&self.parts.log, newest, &mut wanted, tell) else {
             return Turn::GoesOn(wanted);
         };
         let Wanted {
@@ -115,7 +116,9 @@ impl Core {
             (Found::Durable, _) => self.end_with(meter, &mark, &Answer::Durable { is_copy: true }),
             (Found::Unknown, _) => self.end_with(meter, &mark, &Answer::Busy),
             (Found::Beyond, Seen::Forgotten) => self.end_refused(meter, &mark, Seen::TooOld),
-            (Found::Absent, Seen::Forgotten) => self.append_what_is_absent(committer, fresh),
+            (Found::Absent, Seen::Forgotten) | (Found::Absent | Found::Beyond, Seen::Unsure) => {
+                self.append_what_is_absent(committer, fresh);
+            }
             (Found::Absent | Found::Beyond, otherwise) => self.end_refused(meter, &mark, otherwise),
         }
         Turn::Over
@@ -127,7 +130,7 @@ impl Core {
         let shard = self.underway.shard(meter);
         let seen = self.parts.state.meters.judge(fresh.utility, meter, &mark);
         let appended = match seen {
-            Seen::New | Seen::Forgotten => self.give_to_log(fresh),
+            Seen::New | Seen::Forgotten | Seen::Unsure => self.give_to_log(fresh),
             Seen::Copy => Err(Answer::Durable { is_copy: true }),
             Seen::Replay | Seen::TooOld | Seen::Unsigned => {
                 drop(shard);
@@ -206,7 +209,7 @@ const fn refusal_of(seen: Seen) -> Refusal {
     match seen {
         Seen::TooOld => Refusal::TooOld,
         Seen::Unsigned => Refusal::MacMissing,
-        Seen::New | Seen::Copy | Seen::Replay | Seen::Forgotten => Refusal::Replay,
+        Seen::New | Seen::Copy | Seen::Replay | Seen::Forgotten | Seen::Unsure => Refusal::Replay,
     }
 }
 

@@ -204,12 +204,6 @@ impl MbusIntake {
                 Err(answer) => asker.answer(core, answer),
             },
             Seen::Copy => asker.answer(core, Answer::Durable { is_copy: true }),
-            Seen::Unsigned => {
-                asker.refuse(
-                    core,
-                    &RefusedTelegram::of(telegram.meter, Refusal::MacMissing),
-                );
-            }
             otherwise => {
                 // Copies that come meanwhile wait for the same search.
                 let wanted = Wanted::new(asker.gateway.clone(), fresh, otherwise);

@@ -1,10 +1,14 @@
-//! Looking in the log for a telegram whose counter was used, or that was heard before all that is
-//! kept of its meter.
+//! Looking in the log for a telegram that may be a copy of what the table of meters has forgotten:
+//! its counter was used, or it lacks the MAC that its meter's others have, or it was heard too long
+//! ago.
 //!
 //! A gateway that was away for days sends again what others have sent meanwhile: more than the
 //! table of meters has digests for. Whether such a telegram is durable, the log alone knows. One
 //! thread looks for them, a part of the log at a time, and turns to the next utility and gateway
 //! after each part: a long search delays nobody but whoever asked for it.
+//!
+//! What is damaged may be the copy, or not: what would be refused without one is looked for behind
+//! it, and whoever brought anything else is told to come back.
 
 use std::io;
 use std::sync::Arc;
@@ -16,7 +20,7 @@ use super::core::Fresh;
 use super::turns::Turns;
 use crate::model::{Lsn, Telegram};
 use crate::net::mbus::contract::Gateway;
-use crate::store::log::{CommitLog, Walk};
+use crate::store::log::{CommitLog, ReadError, Walk};
 use crate::store::state::fold::KIND_TELEGRAM;
 use crate::store::state::meters::{Mark, SPAN_S, Seen};
 
@@ -71,7 +75,7 @@ pub(super) enum Found {
     Durable,
     /// It has none.
     Absent,
-    /// It has none among as many as are looked at.
+    /// It has none among as many as are looked at, or as are kept.
     Beyond,
     /// It cannot be read now.
     Unknown,
@@ -177,8 +181,13 @@ fn next(shared: &Shared) -> Option<Wanted> {
 }
 
 /// Looks for a copy of a telegram in a part of the log. `newest` is its meter's last frame, if it
-/// is known. None if more of the log has to be looked through.
-pub(super) fn look_in(log: &CommitLog, newest: Option<Lsn>, wanted: &mut Wanted) -> Option<Found> {
+/// is known. None if more of the log has to be looked through. `tell` hears what cannot be read.
+pub(super) fn look_in(
+    log: &CommitLog,
+    newest: Option<Lsn>,
+    wanted: &mut Wanted,
+    tell: impl FnOnce(&ReadError),
+) -> Option<Found> {
     let walk = Walk {
         newest: newest.filter(|_| wanted.before.is_none()),
         segments_max: SEGMENTS_A_TURN,
@@ -195,9 +204,19 @@ pub(super) fn look_in(log: &CommitLog, newest: Option<Lsn>, wanted: &mut Wanted)
     if let Some(before) = wanted.before {
         frames = frames.before(before);
     }
-    for frame in &mut frames {
-        let Ok(frame) = frame else {
-            return Some(Found::Unknown);
+    while let Some(frame) = frames.next() {
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(error) => {
+                tell(&error);
+                let is_damage = matches!(error, ReadError::Damage { .. });
+                let is_refused = matches!(
+                    wanted.otherwise,
+                    Seen::Replay | Seen::TooOld | Seen::Unsigned
+                );
+                wanted.before = Some(frames.reached());
+                return (!is_damage || !is_refused).then_some(Found::Unknown);
+            }
         };
         let telegram = Telegram::decode(&frame.payload).ok();
         let Some(known) = telegram.filter(|_| frame.kind == KIND_TELEGRAM) else {
@@ -224,6 +243,8 @@ pub(super) fn look_in(log: &CommitLog, newest: Option<Lsn>, wanted: &mut Wanted)
             wanted.before = Some(at);
             None
         }
+        // What retention has dropped may have been a copy. Without a counter it is taken again.
+        None if mark.counter.is_some() && log.first() > Lsn::ZERO => Some(Found::Beyond),
         None => Some(Found::Absent),
     }
 }

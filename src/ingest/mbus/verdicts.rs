@@ -3,6 +3,7 @@
 use super::seams::RefusedTelegram;
 use crate::model::telegram::Carriage;
 use crate::net::mbus::contract::{Answer, Gateway};
+use crate::store::log::ReadError;
 
 /// What became of a telegram, in a word.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -55,6 +56,9 @@ pub trait Verdicts: Send + Sync {
 
     /// Somebody showed what no gateway is known by.
     fn unknown_gateway(&self, carriage: Carriage);
+
+    /// A part of the log cannot be read in which a telegram was looked for. Told for each.
+    fn unreadable(&self, error: &ReadError);
 }
 
 /// Counts nothing.
@@ -67,4 +71,6 @@ impl Verdicts for NoVerdicts {
     fn refused(&self, _: &Gateway, _: &RefusedTelegram) {}
 
     fn unknown_gateway(&self, _: Carriage) {}
+
+    fn unreadable(&self, _: &ReadError) {}
 }

@@ -71,7 +71,11 @@ impl Refusal {
     pub const fn contradicts_key_file(self) -> bool {
         matches!(
             self,
-            Self::WrongMac | Self::WrongTag | Self::WrongKey | Self::ClearNotAllowed
+            Self::WrongMac
+                | Self::WrongTag
+                | Self::WrongKey
+                | Self::ClearNotAllowed
+                | Self::MacMissing
         )
     }
 

@@ -1,7 +1,7 @@
 //! Why something was not done, an enum an operation.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::append::{Append, PoisonReason};
 use super::frame::PAYLOAD_MAX;
@@ -177,6 +177,17 @@ pub enum ReadError {
         #[source]
         cause: io::Error,
     },
+}
+
+impl ReadError {
+    /// The file that cannot be read; none for what is gone.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Gone { .. } => None,
+            Self::Damage { path, .. } | Self::Io { path, .. } => Some(path),
+        }
+    }
 }
 
 /// Why old segments were not dropped.

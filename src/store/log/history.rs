@@ -84,7 +84,7 @@ struct Current {
 pub struct History {
     shared: Arc<Shared>,
     terminal: TerminalId,
-    /// Frames from here on came later.
+    /// Frames from here on came later, or were looked at.
     end: u64,
     /// Oldest first.
     segments: Vec<Arc<Segment>>,
@@ -131,6 +131,12 @@ impl History {
     #[must_use]
     pub const fn cut_at(&self) -> Option<Lsn> {
         self.cut_at
+    }
+
+    /// After an error: where a walk goes on behind what cannot be read, by [`Self::before`].
+    #[must_use]
+    pub const fn reached(&self) -> Lsn {
+        Lsn::new(self.end)
     }
 
     fn end_here(&mut self) {
@@ -193,6 +199,7 @@ impl History {
                     self.cut(lsn.saturating_add(1));
                     return Ok(None);
                 }
+                self.end = lsn;
                 let (segment, file) = (&current.segment, &current.file);
                 return reader::read_frame(&self.shared, segment, file, lsn).map(Some);
             }
@@ -237,13 +244,31 @@ impl History {
                     });
                 }
                 Err(cause) if self.is_dropped(&segment, &cause) => self.segments.clear(),
-                Err(cause) => return Err(segment.io(cause)),
+                Err(cause) => {
+                    let end = std::mem::replace(&mut self.end, segment.base);
+                    return Err(unreadable(&segment, end, cause));
+                }
             }
         }
     }
 
     fn is_dropped(&self, segment: &Segment, cause: &io::Error) -> bool {
         cause.kind() == io::ErrorKind::NotFound && segment.base < self.shared.segments.first().get()
+    }
+}
+
+/// Why nothing of a segment can be read, of which what stands before `end` was wanted.
+fn unreadable(segment: &Segment, end: u64, cause: io::Error) -> ReadError {
+    // Without an index it is read whole, and its octets are not what was written.
+    if cause.kind() == io::ErrorKind::InvalidData {
+        let sealed_end = segment.sealed_end.get().copied();
+        ReadError::Damage {
+            path: segment.path.clone(),
+            from: Lsn::new(segment.base),
+            to: Lsn::new(sealed_end.unwrap_or(end)),
+        }
+    } else {
+        segment.io(cause)
     }
 }
 

@@ -283,32 +283,37 @@ impl Segment {
         in_memory: impl FnOnce(&Entries) -> Vec<u32>,
         on_disk: impl FnOnce(&IndexFile) -> io::Result<Vec<u32>>,
     ) -> io::Result<Vec<u32>> {
-        if !self.has_index_at_hand() {
-            // Not under the lock of the state, which whoever only asks whether it is at hand takes.
-            let _one_at_a_time = self.index_making.lock();
-            if !self.has_index_at_hand() {
-                let found = self.find_index(fs)?;
-                *self.index.lock() = found;
+        loop {
+            // Copied: the commit thread may want the lock.
+            let (entries, index) = match &*self.index.lock() {
+                IndexState::Memory(entries) => (Some(entries.clone()), None),
+                IndexState::Disk(index) => (None, Some(index.clone())),
+                IndexState::Unknown => (None, None),
+            };
+            match (entries, index) {
+                (Some(entries), _) => return Ok(in_memory(&entries)),
+                (None, Some(index)) => return on_disk(&index),
+                // The commit thread may drop what it has no room for at any time.
+                (None, None) => self.make_index(fs)?,
             }
         }
-        let state = self.index.lock();
-        let (entries, file) = match &*state {
-            IndexState::Memory(entries) => (entries.clone(), None),
-            IndexState::Disk(index) => (Entries::default(), Some(index.clone())),
-            IndexState::Unknown => (Entries::default(), None),
-        };
-        // The commit thread may want the lock.
-        drop(state);
-        match file {
-            None => Ok(in_memory(&entries)),
-            Some(index) => on_disk(&index),
+    }
+
+    fn make_index(&self, fs: &dyn Fs) -> io::Result<()> {
+        // Not under the lock of the state, which whoever only asks whether it is at hand takes.
+        let _one_at_a_time = self.index_making.lock();
+        if !self.has_index_at_hand() {
+            let found = self.find_index(fs)?;
+            *self.index.lock() = found;
         }
+        Ok(())
     }
 
     /// The index on disk if it is good, else one made from the segment and left on disk.
     fn find_index(&self, fs: &dyn Fs) -> io::Result<IndexState> {
         let Some(end) = self.sealed_end.get() else {
-            return Ok(IndexState::Unknown);
+            // By a bug: while a segment is active its index is in memory.
+            return Err(io::Error::other("an active segment without its index"));
         };
         let len = end.saturating_sub(self.base);
         if let Some(index) = IndexFile::check(fs, &self.index_path, self.base, len)? {
@@ -374,5 +379,68 @@ impl Segment {
         fs.rename(&unfinished, &self.index_path)?;
         let index = IndexFile::parse(&self.index_path, &octets, self.base, len);
         index.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::model::Lane;
+    use crate::store::fs::SimFs;
+    use crate::store::log::{
+        Append, CommitLog, CommitObserver, DurableFrame, LogOptions, Refused, Ticket,
+    };
+
+    const TERMINAL: TerminalId = TerminalId::new([7; 8]);
+
+    struct Nobody;
+
+    impl CommitObserver for Nobody {
+        fn durable(&mut self, _: &[DurableFrame<'_>]) {}
+
+        fn refused(&mut self, _: &Ticket, _: Refused) {}
+    }
+
+    #[test]
+    fn an_index_that_is_dropped_while_it_is_asked_for_is_made_again_and_never_empty() {
+        let options = LogOptions {
+            floor_bytes: 0,
+            urgent_floor_bytes: 0,
+            segment_bytes: 16_384,
+            ..LogOptions::default()
+        };
+        let (fs, dir) = (Arc::new(SimFs::new()), Path::new("/log"));
+        let log = CommitLog::open(fs.clone(), dir, options, Box::new(Nobody)).unwrap();
+        for _ in 0..200 {
+            let append = Append {
+                kind: 1,
+                lanes: Lane::Bulk.into(),
+                urgent: false,
+                terminal: Some(TERMINAL),
+                payload: vec![0; 200],
+                guard: None,
+                ticket: None,
+            };
+            log.append_and_wait(append).unwrap();
+        }
+        let segment = Arc::clone(&log.shared.segments.snapshot()[0]);
+        let all = segment.places_of(&*fs, TERMINAL).unwrap();
+        assert!(all.len() > 10, "{}", all.len());
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    *segment.index.lock() = IndexState::Unknown;
+                    std::thread::yield_now();
+                }
+            });
+            let places = (0..2_000).map(|_| segment.places_of(&*fs, TERMINAL).ok());
+            let differ = places.filter(|places| places.as_ref() != Some(&all));
+            let differ = differ.count();
+            is_over.store(true, Ordering::Relaxed);
+            assert_eq!(differ, 0);
+        });
     }
 }

@@ -10,8 +10,9 @@
 //! digest: of each meter those of the last [`SPAN_S`] are kept, [`RECENT_MIN`] at least and
 //! [`RECENT_MAX`] at most. Under a key with counters a copy is a copy whenever it comes; without
 //! one, the same octets are the same telegram within [`SPAN_S`], and later the meter has said the
-//! same again. Of one that was heard before all of those, and of any while more came within
-//! [`SPAN_S`] than are kept, nothing is known here: whoever asks looks in the log.
+//! same again. Of one that was heard no later than [`SPAN_S`] after a digest that made room nothing
+//! is known here: whoever asks looks in the log. What a meter says now is that only if more comes
+//! within [`SPAN_S`] than is kept.
 //!
 //! # Utilities
 //!
@@ -24,12 +25,17 @@
 //! not seen is new, however late it comes. One that was seen in a telegram whose digest is not kept
 //! any more, and one before the window, is not: whoever asks then looks in the log whether it is a
 //! copy, and refuses it if it is none. A window that made room for another key's leaves its highest
-//! counter behind: up to there the log knows.
+//! counter behind: up to there the log knows, as far back as it is kept. Old snapshots have no such
+//! floors. Where one may be missing, the first counter of a key that is not known any more is looked
+//! for, and is the key's floor from then on.
 //!
 //! # MACs of mode 5
 //!
 //! Without a MAC a telegram of mode 5 has no counter, and one that had both can be stripped of them
-//! by whoever hears it. Of a meter that has sent MACs in mode 5, none without is taken.
+//! by whoever hears it. Under a version of a key under which a meter has sent MACs in mode 5, none
+//! without is taken: whoever asks looks in the log whether it is a copy of what came before, and
+//! refuses it if it is none. A MAC under another key than the one that encrypts counts for all
+//! versions.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -39,13 +45,15 @@ use parking_lot::RwLock;
 use crate::keyring::UtilityId;
 use crate::model::telegram::Telegram;
 use crate::model::{Lsn, TerminalId};
-use crate::session::mbus::{KeyName, ReplayWindow, Verdict, Verified};
+use crate::session::mbus::{KeyId, KeyName, ReplayWindow, Verdict, Verified};
 
 /// Windows of a meter at most; the one that was used longest ago makes room.
 pub const WINDOWS_MAX: usize = 4;
 /// Windows that made room, of whose keys the highest counter is kept, at most: more than a ring can
 /// have keys of a meter.
 pub const FLOORS_MAX: usize = 64;
+/// Keys under which a meter signs in mode 5, at most: as many.
+pub const SIGNING_MAX: usize = FLOORS_MAX;
 /// Digests of a meter that are kept however old they are.
 pub const RECENT_MIN: usize = 32;
 /// Digests of a meter at most: all of the last [`SPAN_S`] of one that sends every 16 seconds.
@@ -68,8 +76,10 @@ pub struct Mark {
     pub at_utc_s: u32,
     /// Its key and counter, if a MAC under that key holds.
     pub counter: Option<(KeyName, u32)>,
-    /// Of a telegram of mode 5 whether it has a MAC.
-    pub mac_of_mode_5: Option<bool>,
+    /// The key that verified it, in whatever way.
+    pub key: Option<KeyName>,
+    /// Whether its mode is 5.
+    pub is_mode_5: bool,
 }
 
 impl Mark {
@@ -83,15 +93,20 @@ impl Mark {
             digest: telegram.digest,
             at_utc_s: u32::try_from(telegram.at_utc_ms() / 1_000).unwrap_or(u32::MAX),
             counter: counter.filter(|_| is_counted),
-            mac_of_mode_5: (security.mode == 5).then_some(is_counted),
+            key: security.key,
+            is_mode_5: security.mode == 5,
         }
     }
 
     /// Whether `other` is the same telegram.
     #[must_use]
     pub fn is_copy_of(&self, other: &Self) -> bool {
-        let is_near = self.at_utc_s.abs_diff(other.at_utc_s) <= SPAN_S;
-        self.digest == other.digest && (self.counter.is_some() || is_near)
+        self.is_copy(other.digest, other.at_utc_s)
+    }
+
+    fn is_copy(&self, digest: u64, at_utc_s: u32) -> bool {
+        let is_near = self.at_utc_s.abs_diff(at_utc_s) <= SPAN_S;
+        self.digest == digest && (self.counter.is_some() || is_near)
     }
 }
 
@@ -106,9 +121,13 @@ pub enum Seen {
     Replay,
     /// Its counter is before the window.
     TooOld,
-    /// It was heard before all that is kept of the meter: the log knows.
+    /// It may be a copy of what made room: the log knows.
     Forgotten,
-    /// It has no MAC, and others of the meter in its mode have.
+    /// Nothing says that its counter was used, and the floor that may have said it is not known: it
+    /// is new unless the log has a copy.
+    Unsure,
+    /// It has no MAC, and others of the meter in its mode under its key have: the log knows whether
+    /// it is a copy.
     Unsigned,
 }
 
@@ -123,38 +142,29 @@ pub(super) struct Meter {
     pub(super) windows: Vec<(KeyName, ReplayWindow)>,
     /// The highest counters of windows that made room, the one that did last at the end.
     pub(super) floors: Vec<(KeyName, u32)>,
-    /// Whether it has sent a MAC in mode 5.
-    pub(super) signs_mode_5: bool,
+    /// Whether windows may have made room that left no floor behind.
+    pub(super) lacks_floors: bool,
+    /// The keys under which it has sent MACs in mode 5.
+    pub(super) signing: Vec<KeyName>,
     /// Digests and when each was heard, the one that was heard last at the end.
     pub(super) recent: VecDeque<(u64, u32)>,
+    /// When the latest of those that made room was heard; none if none did.
+    pub(super) lost_utc_s: Option<u32>,
 }
 
 impl Meter {
     fn judge(&self, mark: &Mark) -> Seen {
-        let is_copy = |(digest, at_utc_s): &(u64, u32)| {
-            let known = Mark {
-                digest: *digest,
-                at_utc_s: *at_utc_s,
-                counter: None,
-                mac_of_mode_5: None,
-            };
-            mark.is_copy_of(&known)
-        };
-        if self.recent.iter().any(is_copy) {
+        let mut recent = self.recent.iter();
+        if recent.any(|(digest, at_utc_s)| mark.is_copy(*digest, *at_utc_s)) {
             return Seen::Copy;
         }
-        if self.signs_mode_5 && mark.mac_of_mode_5 == Some(false) {
+        if mark.is_mode_5 && mark.counter.is_none() && self.signs_like(mark.key) {
             return Seen::Unsigned;
         }
         let Some((key, counter)) = mark.counter else {
-            // Either it was heard before all that is kept, or more came within the hour than can be
-            // kept.
-            let is_full = self.recent.len() >= RECENT_MIN;
-            let oldest = self.recent.front().filter(|_| is_full);
-            // Others of the oldest one's second may have made room.
-            let is_before = oldest.is_some_and(|(_, oldest)| mark.at_utc_s <= *oldest);
-            let is_crowded = self.recent.len() >= RECENT_MAX;
-            return match is_before || is_crowded {
+            let lost = self.lost_utc_s;
+            let may_be_lost = lost.is_some_and(|lost| mark.at_utc_s <= lost.saturating_add(SPAN_S));
+            return match may_be_lost {
                 true => Seen::Forgotten,
                 false => Seen::New,
             };
@@ -165,10 +175,19 @@ impl Meter {
         let is_below = floor.is_some_and(|(_, highest)| counter <= *highest);
         match verdict {
             None | Some(Verdict::Fresh) if is_below => Seen::Forgotten,
+            None if self.lacks_floors => Seen::Unsure,
             None | Some(Verdict::Fresh) => Seen::New,
             Some(Verdict::Copy | Verdict::Replay) => Seen::Replay,
             Some(Verdict::TooOld) => Seen::TooOld,
         }
+    }
+
+    /// Whether what `key` encrypts in mode 5 is signed.
+    fn signs_like(&self, key: Option<KeyName>) -> bool {
+        let signs = |signing: &KeyName| {
+            signing.id != KeyId::PERSISTENT || key.is_none_or(|key| key.version == signing.version)
+        };
+        self.signing.iter().any(signs)
     }
 
     fn note(&mut self, mark: &Mark) {
@@ -179,18 +198,27 @@ impl Meter {
         self.recent.insert(place, (mark.digest, mark.at_utc_s));
         let newest = self.recent.back().map_or(0, |(_, at)| *at);
         let is_past = |at: u32| at < newest.saturating_sub(SPAN_S);
-        while let Some((_, oldest)) = self.recent.front()
+        while let Some((_, oldest)) = self.recent.front().copied()
             && (self.recent.len() > RECENT_MAX
-                || (self.recent.len() > RECENT_MIN && is_past(*oldest)))
+                || (self.recent.len() > RECENT_MIN && is_past(oldest)))
         {
             self.recent.pop_front();
+            self.lost_utc_s = self.lost_utc_s.max(Some(oldest));
         }
-        self.signs_mode_5 |= mark.mac_of_mode_5 == Some(true);
         let Some((key, counter)) = mark.counter else {
             return;
         };
+        if mark.is_mode_5 && !self.signing.contains(&key) {
+            if self.signing.len() >= SIGNING_MAX {
+                self.signing.remove(0);
+            }
+            self.signing.push(key);
+        }
         let known = self.windows.iter().position(|(of, _)| *of == key);
         let known = known.map(|place| self.windows.remove(place).1);
+        if known.is_none() && self.lacks_floors {
+            self.note_floor(key, counter);
+        }
         let mut window = known.unwrap_or_default();
         // One before the window was new when it was judged, and moves nothing.
         window.accept(counter, short(mark.digest));
@@ -202,7 +230,7 @@ impl Meter {
     }
 
     /// Notes up to where the counters of a key are not known one by one any more.
-    fn note_floor(&mut self, key: KeyName, highest: u32) {
+    pub(super) fn note_floor(&mut self, key: KeyName, highest: u32) {
         let known = self.floors.iter().position(|(of, _)| *of == key);
         let known = known.map(|place| self.floors.remove(place).1);
         if self.floors.len() >= FLOORS_MAX {

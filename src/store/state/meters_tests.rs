@@ -21,7 +21,8 @@ fn counted(digest: u64, counter: u32) -> Mark {
         digest,
         at_utc_s: 0,
         counter: Some((key(0), counter)),
-        mac_of_mode_5: None,
+        key: None,
+        is_mode_5: false,
     }
 }
 
@@ -31,7 +32,8 @@ fn heard(number: u32, at_utc_s: u32) -> Mark {
         digest: u64::from(number),
         at_utc_s,
         counter: None,
-        mac_of_mode_5: None,
+        key: None,
+        is_mode_5: false,
     }
 }
 
@@ -136,25 +138,64 @@ fn counters_of_a_key_whose_window_made_room_are_looked_for_up_to_the_highest() {
 }
 
 #[test]
-fn of_a_meter_that_signs_in_mode_5_nothing_unsigned_in_that_mode_is_taken() {
+fn where_floors_are_missing_the_first_counter_of_an_unknown_key_is_looked_for_and_is_its_floor() {
+    let mut meter = Meter {
+        lacks_floors: true,
+        ..Meter::default()
+    };
+    assert_eq!(meter.judge(&counted(1, 700)), Seen::Unsure);
+    meter.note(&counted(1, 700));
+    assert_eq!(meter.judge(&counted(1, 700)), Seen::Copy);
+    assert_eq!(meter.judge(&counted(2, 699)), Seen::Forgotten);
+    assert_eq!(meter.judge(&counted(2, 701)), Seen::New);
+    meter.note(&counted(2, 705));
+    assert_eq!(meter.judge(&counted(3, 701)), Seen::New);
+    assert_eq!(meter.judge(&counted(3, 699)), Seen::Forgotten);
+}
+
+#[test]
+fn of_a_meter_that_signs_in_mode_5_nothing_unsigned_under_that_key_is_taken() {
     let mut meter = Meter::default();
-    let signed = Mark {
-        mac_of_mode_5: Some(true),
+    let signed = |of: KeyName| Mark {
+        is_mode_5: true,
+        key: Some(of),
+        counter: Some((of, 1)),
         ..counted(1, 1)
     };
-    let stripped = Mark {
-        mac_of_mode_5: Some(false),
+    let stripped = |of: Option<KeyName>| Mark {
+        is_mode_5: true,
+        key: of,
         ..heard(2, 0)
     };
-    assert_eq!(meter.judge(&stripped), Seen::New);
-    meter.note(&signed);
-    assert_eq!(meter.judge(&stripped), Seen::Unsigned);
+    let before = stripped(Some(key(1)));
+    assert_eq!(meter.judge(&before), Seen::New);
+    meter.note(&before);
+    meter.note(&signed(key(1)));
+    assert_eq!(meter.judge(&before), Seen::Copy);
+    let another = |mark: Mark| Mark { digest: 3, ..mark };
+    assert_eq!(meter.judge(&another(before)), Seen::Unsigned);
+    // Nor what shows no key at all.
+    assert_eq!(meter.judge(&another(stripped(None))), Seen::Unsigned);
+    // A new key starts anew, and the old one does not.
+    let after = another(stripped(Some(key(2))));
+    assert_eq!(meter.judge(&after), Seen::New);
+    meter.note(&signed(key(2)));
+    assert_eq!(meter.judge(&after), Seen::Unsigned);
+    assert_eq!(meter.judge(&another(before)), Seen::Unsigned);
     // In another mode it may go without.
     let other = Mark {
-        mac_of_mode_5: None,
-        ..stripped
+        is_mode_5: false,
+        ..after
     };
     assert_eq!(meter.judge(&other), Seen::New);
+    // A key that only signs says nothing of which one encrypts.
+    let new = another(stripped(Some(key(3))));
+    assert_eq!(meter.judge(&new), Seen::New);
+    meter.note(&signed(KeyName {
+        id: KeyId(2),
+        ..key(7)
+    }));
+    assert_eq!(meter.judge(&new), Seen::Unsigned);
 }
 
 #[test]
@@ -166,6 +207,39 @@ fn a_copy_of_the_oldest_digest_s_second_is_looked_for() {
     for number in 0..60 {
         let seen = meter.judge(&heard(number, number / 3 * 7_200));
         assert_ne!(seen, Seen::New, "{number}");
+    }
+}
+
+#[test]
+fn a_copy_of_what_made_room_is_looked_for_whatever_time_within_the_span_it_claims() {
+    for every_s in [10, 16, 112, 1_200, 86_400] {
+        let mut meter = Meter::default();
+        let at = |number: u32| 100_000 + number * every_s;
+        (0..600).for_each(|number| meter.note(&heard(number, at(number))));
+        let lost = 600 - u32::try_from(meter.recent.len()).unwrap();
+        for number in [0, lost / 2, lost - 1] {
+            for claimed in at(number) - SPAN_S..=at(number) + SPAN_S {
+                let seen = meter.judge(&heard(number, claimed));
+                assert_eq!(seen, Seen::Forgotten, "{every_s}: {number} at {claimed}");
+            }
+        }
+        let later = at(lost - 1) + SPAN_S + 1;
+        assert_eq!(meter.judge(&heard(600, later)), Seen::New, "{every_s}");
+    }
+}
+
+#[test]
+fn what_a_meter_says_now_is_new_without_a_look_at_the_log() {
+    for every_s in [16, 40, 112, 113, 1_200, 86_400] {
+        let mut meter = Meter::default();
+        for number in 0..1_000 {
+            // Once it was silent for days, and it is never quite in time.
+            let pause = if number < 500 { 0 } else { 300_000 };
+            let at = 100_000 + pause + number * every_s + number * 7 % (every_s / 4);
+            let mark = heard(number, at);
+            assert_eq!(meter.judge(&mark), Seen::New, "{every_s}: {number}");
+            meter.note(&mark);
+        }
     }
 }
 

@@ -34,10 +34,12 @@ mod tests;
 use block::{BLOCK_MAX, BlockReader, BlockWriter, Counts, Kind};
 
 /// The version of the files that are written.
-const VERSION: u16 = 4;
+const VERSION: u16 = 5;
 /// The oldest version whose formats of compact frames are each utility's own, and whose meters have
 /// floors of counters.
 const MBUS_VERSION: u16 = 4;
+/// The oldest version whose meters say what made room, and under which keys they sign.
+const METERS_VERSION: u16 = 5;
 /// The oldest version of files that are read: it knows no customer numbers.
 const OLDEST_VERSION: u16 = 1;
 /// What a file that could not be used is called from then on, so that it counts no more.

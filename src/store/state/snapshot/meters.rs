@@ -8,11 +8,18 @@
 //! u8   windows, at most 4
 //! u8   digests, at most 240              floors, each: u8 key number, u8 key version,
 //! u8   floors, at most 64 (since 4)             u32 highest counter
-//! u8   1 if it signs mode 5, else 0 (since 4)
+//! u8   keys that sign mode 5, at most 64   keys that sign mode 5, each: u8 key number,
+//!      (since 5; in 4 it is 1 or 0)              u8 key version
+//! u32  when the latest digest that made room was heard, UTC seconds, 0 if none did (since 5)
+//! u8   1 if floors may be missing, else 0 (since 5)
 //! ```
 //!
 //! Windows stand in the order in which they were used last, digests in that in which they were
-//! heard. A block holds whole meters. Files of version 3 have no floors and no octet after them.
+//! heard. A block holds whole meters. Files of version 3 have no floors and no octet after them: where
+//! all windows are in use, others may have made room, also earlier ones of the same keys, and each
+//! leaves its highest counter as a floor.
+//! Of older files than those of version 5 what made room is taken to be as late as it can be, and
+//! a meter that signs to do so under each key that it has counters of.
 
 use nom::Parser as _;
 use nom::bytes::complete::take;
@@ -20,8 +27,10 @@ use nom::combinator::{cond, map_opt, verify};
 use nom::multi::count;
 use nom::number::complete::{le_u8, le_u32, le_u64};
 
-use super::super::meters::{FLOORS_MAX, Meter, MeterKey, MeterTable, RECENT_MAX, WINDOWS_MAX};
-use super::MBUS_VERSION;
+use super::super::meters::{
+    FLOORS_MAX, Meter, MeterKey, MeterTable, RECENT_MAX, RECENT_MIN, SIGNING_MAX, WINDOWS_MAX,
+};
+use super::{MBUS_VERSION, METERS_VERSION};
 use crate::keyring::UtilityId;
 use crate::model::Lsn;
 use crate::session::mbus::{KeyId, KeyName, KeyVersion, ReplayWindow};
@@ -29,9 +38,13 @@ use crate::session::mbus::{KeyId, KeyName, KeyVersion, ReplayWindow};
 const WINDOW_LEN: usize = 2 + ReplayWindow::OCTETS;
 const DIGEST_LEN: usize = 12;
 const FLOOR_LEN: usize = 6;
+const KEY_LEN: usize = 2;
 /// Octets of a meter at most.
-pub(super) const METER_LEN_MAX: usize =
-    32 + WINDOW_LEN * WINDOWS_MAX + DIGEST_LEN * RECENT_MAX + FLOOR_LEN * FLOORS_MAX;
+pub(super) const METER_LEN_MAX: usize = 37
+    + WINDOW_LEN * WINDOWS_MAX
+    + DIGEST_LEN * RECENT_MAX
+    + FLOOR_LEN * FLOORS_MAX
+    + KEY_LEN * SIGNING_MAX;
 
 /// Appends a meter.
 pub(super) fn put(out: &mut Vec<u8>, (address, utility): MeterKey, meter: &Meter) {
@@ -44,9 +57,11 @@ pub(super) fn put(out: &mut Vec<u8>, (address, utility): MeterKey, meter: &Meter
         &meter.windows.len(),
         &meter.recent.len(),
         &meter.floors.len(),
+        &meter.signing.len(),
     ];
     out.extend(counts.map(|len| short(*len)));
-    out.push(u8::from(meter.signs_mode_5));
+    out.extend_from_slice(&meter.lost_utc_s.unwrap_or(0).to_le_bytes());
+    out.push(u8::from(meter.lacks_floors));
     for (key, window) in &meter.windows {
         out.extend_from_slice(&[key.id.0, key.version.0]);
         out.extend_from_slice(&window.encode());
@@ -58,6 +73,9 @@ pub(super) fn put(out: &mut Vec<u8>, (address, utility): MeterKey, meter: &Meter
     for (key, highest) in &meter.floors {
         out.extend_from_slice(&[key.id.0, key.version.0]);
         out.extend_from_slice(&highest.to_le_bytes());
+    }
+    for key in &meter.signing {
+        out.extend_from_slice(&[key.id.0, key.version.0]);
     }
 }
 
@@ -81,41 +99,71 @@ fn meter(version: u16, input: &[u8]) -> Read<'_, (MeterKey, Meter)> {
     let at_most = |most: usize| verify(le_u8, move |count: &u8| usize::from(*count) <= most);
     let (input, (windows, recent)) = (at_most(WINDOWS_MAX), at_most(RECENT_MAX)).parse(input)?;
     let has_floors = version >= MBUS_VERSION;
-    let of_floors = (at_most(FLOORS_MAX), verify(le_u8, |flag| *flag <= 1));
+    let says_keys = version >= METERS_VERSION;
+    let signing_max = if says_keys { SIGNING_MAX } else { 1 };
+    let of_floors = (at_most(FLOORS_MAX), at_most(signing_max));
     let (input, of_floors) = cond(has_floors, of_floors).parse(input)?;
-    let (floors, signs_mode_5) = of_floors.unwrap_or_default();
+    let (floors, signing) = of_floors.unwrap_or_default();
+    let of_made_room = (le_u32, at_most(1));
+    let (input, of_made_room) = cond(says_keys, of_made_room).parse(input)?;
     let (input, windows) = count(window, usize::from(windows)).parse(input)?;
     let (input, recent) = count((le_u64, le_u32), usize::from(recent)).parse(input)?;
     let (input, floors) = count(floor, usize::from(floors)).parse(input)?;
-    let meter = Meter {
+    let told = if says_keys { signing } else { 0 };
+    let (input, mut keys) = count(key, usize::from(told)).parse(input)?;
+    if signing > told {
+        let of_windows = windows.iter().map(|(key, _)| *key);
+        keys.extend(of_windows.chain(floors.iter().map(|(key, _)| *key)));
+        keys.truncate(SIGNING_MAX);
+    }
+    let mut meter = Meter {
         applied: Lsn::new(applied),
         last_contact_utc_s,
         windows,
         recent: recent.into(),
         floors,
-        signs_mode_5: signs_mode_5 == 1,
+        signing: keys,
+        ..Meter::default()
     };
+    match of_made_room {
+        Some((lost_utc_s, lacks_floors)) => {
+            meter.lost_utc_s = Some(lost_utc_s).filter(|lost| *lost > 0);
+            meter.lacks_floors = lacks_floors == 1;
+        }
+        None => take_what_may_be(&mut meter, has_floors),
+    }
     Ok((input, ((address, UtilityId::new(utility)), meter)))
 }
 
-fn floor(input: &[u8]) -> Read<'_, (KeyName, u32)> {
-    let (input, (id, version, highest)) = (le_u8, le_u8, le_u32).parse(input)?;
+/// Fills in what an older file does not say, as what asks the log most.
+fn take_what_may_be(meter: &mut Meter, has_floors: bool) {
+    if meter.recent.len() >= RECENT_MIN {
+        meter.lost_utc_s = meter.recent.front().map(|(_, at)| *at);
+    }
+    if !has_floors && meter.windows.len() >= WINDOWS_MAX {
+        meter.lacks_floors = true;
+        for (key, window) in meter.windows.clone() {
+            meter.note_floor(key, window.highest().unwrap_or_default());
+        }
+    }
+}
+
+fn key(input: &[u8]) -> Read<'_, KeyName> {
+    let (input, (id, version)) = (le_u8, le_u8).parse(input)?;
     let key = KeyName {
         id: KeyId(id),
         version: KeyVersion(version),
     };
-    Ok((input, (key, highest)))
+    Ok((input, key))
+}
+
+fn floor(input: &[u8]) -> Read<'_, (KeyName, u32)> {
+    (key, le_u32).parse(input)
 }
 
 fn window(input: &[u8]) -> Read<'_, (KeyName, ReplayWindow)> {
-    let (input, (id, version)) = (le_u8, le_u8).parse(input)?;
     let whole = |octets: &[u8]| ReplayWindow::decode(octets.first_chunk()?);
-    let (input, window) = map_opt(take(ReplayWindow::OCTETS), whole).parse(input)?;
-    let key = KeyName {
-        id: KeyId(id),
-        version: KeyVersion(version),
-    };
-    Ok((input, (key, window)))
+    (key, map_opt(take(ReplayWindow::OCTETS), whole)).parse(input)
 }
 
 #[cfg(test)]

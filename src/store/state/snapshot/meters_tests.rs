@@ -5,10 +5,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::keyring::LinkKeyring;
+use crate::model::TerminalId;
 use crate::store::fs::SimFs;
 use crate::store::state::State;
 use crate::store::state::meters::tests::{fold_at, telegram};
-use crate::store::state::snapshot::{load_latest, write};
+use crate::store::state::meters::{Mark, Seen};
+use crate::store::state::snapshot::{VERSION, load_latest, write};
 
 type Content = Vec<(MeterKey, Meter)>;
 
@@ -41,13 +43,14 @@ fn the_octets_of_a_meter_stay_as_they_are() {
     let window = [hex!("0000 07000000 03").as_slice(), &[0; 15], &digests].concat();
     let expected = [
         hex!("9315010000003303 676173776F726B73 1000000000000000 10000000 01 02 00 00").as_slice(),
+        &[0; 5],
         &window,
         &hex!("0900000000000000 08000000"),
         &hex!("0A00000000000000 10000000"),
     ];
     assert_eq!(octets, expected.concat());
     let table = MeterTable::default();
-    assert_eq!(read(MBUS_VERSION, &octets, &table), Some(()));
+    assert_eq!(read(VERSION, &octets, &table), Some(()));
     assert_eq!(content(&table), all);
 }
 
@@ -63,19 +66,19 @@ fn octets_that_were_cut_are_no_meters_and_changed_ones_are_read_or_refused() {
     }
     for end in 1..octets.len() {
         let table = MeterTable::default();
-        assert_eq!(read(MBUS_VERSION, &octets[..end], &table), None, "{end}");
+        assert_eq!(read(VERSION, &octets[..end], &table), None, "{end}");
     }
     for place in 0..octets.len() {
         for octet in [0, 1, 31, 33, 0xFF] {
             let mut changed = octets.clone();
             changed[place] = octet;
-            let _read = read(MBUS_VERSION, &changed, &MeterTable::default());
+            let _read = read(VERSION, &changed, &MeterTable::default());
         }
     }
 }
 
 #[test]
-fn floors_of_counters_are_kept_and_a_file_of_version_3_has_none() {
+fn floors_of_counters_are_kept_and_where_a_file_of_version_3_may_lack_some_the_log_is_asked() {
     let state = State::default();
     for key in 0..9 {
         let lsn = 8 * (u64::from(key) + 1);
@@ -91,20 +94,81 @@ fn floors_of_counters_are_kept_and_a_file_of_version_3_has_none() {
     let [(address, meter)] = all.as_slice() else {
         panic!("{all:?}")
     };
-    assert_eq!((meter.floors.len(), meter.signs_mode_5), (5, true));
+    assert_eq!((meter.floors.len(), meter.signing.len()), (5, 9));
     let mut octets = Vec::new();
     put(&mut octets, *address, meter);
     let table = MeterTable::default();
-    assert_eq!(read(MBUS_VERSION, &octets, &table), Some(()));
+    assert_eq!(read(VERSION, &octets, &table), Some(()));
     assert_eq!(content(&table), all);
-    // Without the two octets and the floors it is what version 3 has.
+    // Version 4 has neither the time nor the keys, but whether there are any.
+    octets.truncate(octets.len() - KEY_LEN * 9);
+    octets[31] = 1;
+    octets.drain(32..37);
+    let table = MeterTable::default();
+    assert_eq!(read(4, &octets, &table), Some(()));
+    let mut old = content(&table);
+    old[0].1.signing.sort_by_key(|key| key.id);
+    assert_eq!(old, all);
+    octets[31] = 0;
+    let table = MeterTable::default();
+    assert_eq!(read(4, &octets, &table), Some(()));
+    assert_eq!(content(&table)[0].1.signing, []);
+    octets[31] = 2;
+    assert_eq!(read(4, &octets, &table), None);
+    // Version 3 has no floors and neither of their octets.
     octets.truncate(octets.len() - FLOOR_LEN * 5);
     octets.drain(30..32);
     let table = MeterTable::default();
     assert_eq!(read(3, &octets, &table), Some(()));
     let (_, old) = &content(&table)[0];
-    assert_eq!((old.floors.len(), old.signs_mode_5), (0, false));
+    let highest: Vec<_> = meter.windows.iter().map(|(key, _)| (*key, 7)).collect();
+    assert_eq!((&old.floors, old.signing.len()), (&highest, 0));
     assert_eq!((&old.windows, &old.recent), (&meter.windows, &meter.recent));
+    assert!(old.lacks_floors && !meter.lacks_floors);
+    let (utility, id) = (address.1, TerminalId::new(address.0));
+    for number in 0..9 {
+        let key = KeyName {
+            id: KeyId(number),
+            version: KeyVersion(0),
+        };
+        let forged = Mark {
+            digest: 999,
+            at_utc_s: 0,
+            counter: Some((key, 7)),
+            key: Some(key),
+            is_mode_5: false,
+        };
+        let is_kept = old.windows.iter().any(|(one, _)| *one == key);
+        let expected = if is_kept { Seen::Replay } else { Seen::Unsure };
+        let seen = table.judge(utility, id, &forged);
+        assert_eq!(seen, expected, "{number}");
+    }
+    // That some may be missing is not forgotten.
+    let mut octets = Vec::new();
+    put(&mut octets, *address, old);
+    let again = MeterTable::default();
+    assert_eq!(read(VERSION, &octets, &again), Some(()));
+    assert_eq!(content(&again), content(&table));
+}
+
+#[test]
+fn of_older_files_digests_that_made_room_are_taken_to_be_as_late_as_the_oldest_that_is_kept() {
+    for (count, lost) in [(31, None), (32, Some(1)), (60, Some(29))] {
+        let state = State::default();
+        for number in 1..=count {
+            let told = telegram(1, 7, number, number * 3_601_000);
+            state.meters.fold(Lsn::new(8 * number), &told);
+        }
+        let (address, meter) = &content(&state.meters)[0];
+        let mut octets = Vec::new();
+        put(&mut octets, *address, meter);
+        octets.drain(32..37);
+        let table = MeterTable::default();
+        assert_eq!(read(4, &octets, &table), Some(()));
+        let read = content(&table)[0].1.lost_utc_s;
+        assert_eq!(read, lost.map(|number| number * 3_601), "{count}");
+        assert!(read >= meter.lost_utc_s);
+    }
 }
 
 proptest! {
