@@ -199,11 +199,12 @@ impl Gateways {
 
 impl Gateways {
     /// Reads nothing more, and waits until what was begun is answered: at the latest after
-    /// `deadline`.
+    /// `deadline`. What is looked for in the log is told to come again.
     pub(super) async fn drain(gateways: Option<Self>, deadline: Duration) {
         let Some(Self { intake, listeners }) = gateways else {
             return;
         };
+        intake.end_searches();
         let complete = listeners.drain(deadline).await;
         let pending = intake.pending();
         tracing::info!(complete, pending, "Gateways were answered.");
@@ -234,7 +235,8 @@ impl Verdicts for Counted {
                 // By radio anybody can name any meter.
                 let of = self.meter_keys.utility(meter);
                 let now_ms = self.clock.monotonic_ms();
-                of == Some(gateway.utility) && self.told.is_news(gateway.utility, meter, now_ms)
+                let of_utility = (gateway.utility, why.id());
+                of == Some(gateway.utility) && self.told.is_news(of_utility, meter, now_ms)
             });
         events::telegram_refused(&gateway.name, *meter, why, is_news);
     }

@@ -177,7 +177,7 @@ fn a_stop_amid_searches_leaves_no_answer_ok_without_its_telegram() {
     let backlog: Vec<_> = (0..60).map(line).collect();
     roof.say(&backlog.concat());
     let first = roof.hear();
-    world.drain();
+    assert!(world.drain(), "all are answered in time");
     let mut heard = vec![first];
     heard.extend(std::iter::from_fn(|| {
         Some(roof.hear()).filter(|one| !one.is_empty())
@@ -188,6 +188,8 @@ fn a_stop_amid_searches_leaves_no_answer_ok_without_its_telegram() {
         "{heard:?}"
     );
     assert!(world.kept().len() >= 1_500 + durable);
+    let said = backlog.len();
+    assert_eq!(heard.len(), said, "whatever was not looked for is BUSY");
 }
 
 #[test]

@@ -215,6 +215,7 @@ pub(crate) struct World {
     pub(crate) tcp: SocketAddr,
     pub(crate) tls: Option<SocketAddr>,
     udp: SocketAddr,
+    intake: Option<Arc<MbusIntake>>,
     listeners: Option<MbusListeners>,
     runtime: Runtime,
 }
@@ -279,7 +280,8 @@ impl World {
         });
         let bound = bound.unwrap();
         let addresses = bound.local_addrs();
-        let handler = Arc::new(intake.unwrap());
+        let intake = Arc::new(intake.unwrap());
+        let handler = Arc::<MbusIntake>::clone(&intake);
         let listeners = bound.start(handler, clock, runtime.handle()).unwrap();
         Self {
             registry,
@@ -289,6 +291,7 @@ impl World {
             tcp: addresses.tcp.unwrap(),
             tls: addresses.tls,
             udp: addresses.udp.unwrap(),
+            intake: Some(intake),
             listeners: Some(listeners),
             runtime,
         }
@@ -343,6 +346,7 @@ impl World {
 
     /// Stops as on TERM.
     pub(crate) fn drain(&mut self) -> bool {
+        self.intake.take().unwrap().end_searches();
         let listeners = self.listeners.take().unwrap();
         let drain = listeners.drain(Duration::from_secs(5));
         self.runtime.block_on(drain)

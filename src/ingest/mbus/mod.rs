@@ -105,7 +105,13 @@ impl MbusIntake {
             let (core, committer) = (Arc::clone(&core), Arc::clone(&committer));
             move |wanted: Wanted| core.search(&committer, wanted)
         };
-        let searcher = Searcher::start(search)?;
+        let give_up = {
+            let core = Arc::clone(&core);
+            move |wanted: Wanted| {
+                core.end_with(wanted.fresh.meter, &wanted.fresh.mark, &Answer::Busy);
+            }
+        };
+        let searcher = Searcher::start(search, give_up)?;
         Ok(Self {
             core,
             searcher,
@@ -117,6 +123,11 @@ impl MbusIntake {
     #[must_use]
     pub fn pending(&self) -> usize {
         self.core.pending.load(Ordering::Acquire)
+    }
+
+    /// Looks for nothing more in the log: whoever waits for that hears that there is no room now.
+    pub fn end_searches(&self) {
+        self.searcher.end();
     }
 
     /// Takes a telegram that was opened.

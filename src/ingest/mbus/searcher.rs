@@ -5,7 +5,8 @@
 //! A gateway that was away for days sends again what others have sent meanwhile: more than the
 //! table of meters has digests for. Whether such a telegram is durable, the log alone knows. One
 //! thread looks for them, a part of the log at a time, and turns to the next utility and gateway
-//! after each part: a long search delays nobody but whoever asked for it.
+//! after each part: a long search delays nobody but whoever waits for that telegram, and those whose
+//! lines came behind it over the same connection. What is urgent has every other turn.
 //!
 //! What is damaged may be the copy, or not: what would be refused without one is looked for behind
 //! it, and whoever brought anything else is told to come back.
@@ -93,8 +94,32 @@ pub(super) enum Turn {
 /// What waits, and whether the thread is to end.
 #[derive(Debug)]
 struct Queue {
-    turns: Turns<Wanted>,
+    /// What has a claim on the room for alarms.
+    urgent: Turns<Wanted>,
+    other: Turns<Wanted>,
+    /// Whether the last turn was an urgent one's: each waits for one of the others at most, and
+    /// whoever sends recorded alarms again holds up nobody else for good.
+    was_urgent: bool,
     is_ending: bool,
+}
+
+impl Queue {
+    fn turns(&mut self, urgent: bool) -> &mut Turns<Wanted> {
+        match urgent {
+            true => &mut self.urgent,
+            false => &mut self.other,
+        }
+    }
+
+    fn pop(&mut self) -> Option<Wanted> {
+        let first = !self.was_urgent;
+        let (urgent, found) = match self.turns(first).pop() {
+            Some(wanted) => (first, Some(wanted)),
+            None => (!first, self.turns(!first).pop()),
+        };
+        self.was_urgent = urgent;
+        found
+    }
 }
 
 #[derive(Debug)]
@@ -111,18 +136,23 @@ pub(super) struct Searcher {
 }
 
 impl Searcher {
-    /// `search` is given one after the other.
-    pub(super) fn start(search: impl FnMut(Wanted) -> Turn + Send + 'static) -> io::Result<Self> {
+    /// `search` is given one after the other, and `give_up` what still waits at the end.
+    pub(super) fn start(
+        search: impl FnMut(Wanted) -> Turn + Send + 'static,
+        give_up: impl FnMut(Wanted) + Send + 'static,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue {
-                turns: Turns::new(WAITING_MAX),
+                urgent: Turns::new(WAITING_MAX),
+                other: Turns::new(WAITING_MAX),
+                was_urgent: false,
                 is_ending: false,
             }),
             changed: Condvar::new(),
         });
         let with_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("mbus-search".to_owned());
-        let thread = thread.spawn(move || search_all(&with_thread, search))?;
+        let thread = thread.spawn(move || search_all(&with_thread, search, give_up))?;
         Ok(Self {
             shared,
             thread: Some(thread),
@@ -138,17 +168,26 @@ impl Searcher {
         }
         let name = Arc::clone(&wanted.gateway.name);
         let of = (wanted.gateway.utility, &name);
-        let pushed = self.shared.queue.lock().turns.push(of, wanted);
+        let mut queue = self.shared.queue.lock();
+        if queue.is_ending {
+            return Err(Box::new(wanted));
+        }
+        let pushed = queue.turns(wanted.fresh.urgent).push(of, wanted);
+        drop(queue);
         self.shared.changed.notify_one();
         pushed.map_err(Box::new)
+    }
+
+    /// Ends all searches: what waits is given up, and nothing more is taken.
+    pub(super) fn end(&self) {
+        self.shared.queue.lock().is_ending = true;
+        self.shared.changed.notify_all();
     }
 }
 
 impl Drop for Searcher {
-    /// What still waits is not looked for: whoever asked hears that there is no room now.
     fn drop(&mut self) {
-        self.shared.queue.lock().is_ending = true;
-        self.shared.changed.notify_all();
+        self.end();
         if let Some(thread) = self.thread.take() {
             // A panic was told when it happened.
             thread.join().ok();
@@ -156,13 +195,24 @@ impl Drop for Searcher {
     }
 }
 
-fn search_all(shared: &Shared, mut search: impl FnMut(Wanted) -> Turn) {
+fn search_all(
+    shared: &Shared,
+    mut search: impl FnMut(Wanted) -> Turn,
+    mut give_up: impl FnMut(Wanted),
+) {
     while let Some(wanted) = next(shared) {
         if let Turn::GoesOn(wanted) = search(wanted) {
             let name = Arc::clone(&wanted.gateway.name);
             let of = (wanted.gateway.utility, &name);
-            shared.queue.lock().turns.push_begun(of, wanted);
+            let mut queue = shared.queue.lock();
+            queue.turns(wanted.fresh.urgent).push_begun(of, wanted);
         }
+    }
+    loop {
+        // Not while the queue is locked.
+        let left = shared.queue.lock().pop();
+        let Some(wanted) = left else { return };
+        give_up(wanted);
     }
 }
 
@@ -173,7 +223,7 @@ fn next(shared: &Shared) -> Option<Wanted> {
         if queue.is_ending {
             return None;
         }
-        if let Some(wanted) = queue.turns.pop() {
+        if let Some(wanted) = queue.pop() {
             return Some(wanted);
         }
         shared.changed.wait(&mut queue);
