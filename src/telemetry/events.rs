@@ -2,8 +2,9 @@
 //!
 //! What anybody can cause without authenticating is not told above `debug`, but for each 1,024th
 //! frame that fails under one key of a registered terminal, and for the first refusal an hour of an
-//! M-Bus meter that its key file contradicts, for a number of meters: a flood of frames must not
-//! become a flood of lines. No event holds a key, a token or the content of a record.
+//! M-Bus meter that its key file contradicts, for a number of meters, and for the first search an
+//! hour that meets damage in a file of the log: a flood of frames must not become a flood of lines.
+//! No event holds a key, a token or the content of a record.
 
 use std::fmt::Display;
 use std::net::SocketAddr;

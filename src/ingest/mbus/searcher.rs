@@ -259,13 +259,15 @@ pub(super) fn look_in(
             Ok(frame) => frame,
             Err(error) => {
                 tell(&error);
-                let is_damage = matches!(error, ReadError::Damage { .. });
                 let is_refused = matches!(
                     wanted.otherwise,
                     Seen::Replay | Seen::TooOld | Seen::Unsigned
                 );
                 wanted.before = Some(frames.reached());
-                return (!is_damage || !is_refused).then_some(Found::Unknown);
+                return match error {
+                    ReadError::Damage { .. } if is_refused => None,
+                    _ => Some(Found::Unknown),
+                };
             }
         };
         let telegram = Telegram::decode(&frame.payload).ok();

@@ -26,8 +26,8 @@
 //! any more, and one before the window, is not: whoever asks then looks in the log whether it is a
 //! copy, and refuses it if it is none. A window that made room for another key's leaves its highest
 //! counter behind: up to there the log knows, as far back as it is kept. Old snapshots have no such
-//! floors. Where one may be missing, the first counter of a key that is not known any more is looked
-//! for, and is the key's floor from then on.
+//! floors. Where one may be missing, the first counter of a key that is not known is looked for,
+//! and is the key's floor from then on.
 //!
 //! # MACs of mode 5
 //!

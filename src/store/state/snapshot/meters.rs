@@ -15,11 +15,12 @@
 //! ```
 //!
 //! Windows stand in the order in which they were used last, digests in that in which they were
-//! heard. A block holds whole meters. Files of version 3 have no floors and no octet after them: where
-//! all windows are in use, others may have made room, also earlier ones of the same keys, and each
-//! leaves its highest counter as a floor.
-//! Of older files than those of version 5 what made room is taken to be as late as it can be, and
-//! a meter that signs to do so under each key that it has counters of.
+//! heard. A block holds whole meters.
+//!
+//! Files of version 3 have no floors and no octet after them: where all windows are in use, others
+//! may have made room, also earlier ones of the same keys, and each leaves its highest counter as a
+//! floor. Of older files than those of version 5 what made room is taken to be as late as it can
+//! be, and a meter that signs to do so under each key that it has counters of.
 
 use nom::Parser as _;
 use nom::bytes::complete::take;

@@ -77,8 +77,8 @@ fn octets_that_were_cut_are_no_meters_and_changed_ones_are_read_or_refused() {
     }
 }
 
-#[test]
-fn floors_of_counters_are_kept_and_where_a_file_of_version_3_may_lack_some_the_log_is_asked() {
+/// One that signs mode 5 under nine keys, of which five have made room.
+fn meter_of_nine_keys() -> (MeterKey, Meter) {
     let state = State::default();
     for key in 0..9 {
         let lsn = 8 * (u64::from(key) + 1);
@@ -90,42 +90,58 @@ fn floors_of_counters_are_kept_and_where_a_file_of_version_3_may_lack_some_the_l
         });
         state.meters.fold(Lsn::new(lsn), &told);
     }
-    let all = content(&state.meters);
-    let [(address, meter)] = all.as_slice() else {
-        panic!("{all:?}")
-    };
-    assert_eq!((meter.floors.len(), meter.signing.len()), (5, 9));
+    content(&state.meters).remove(0)
+}
+
+fn octets_of((address, meter): &(MeterKey, Meter)) -> Vec<u8> {
     let mut octets = Vec::new();
     put(&mut octets, *address, meter);
+    octets
+}
+
+fn read_one(version: u16, octets: &[u8]) -> Option<(MeterKey, Meter)> {
     let table = MeterTable::default();
-    assert_eq!(read(VERSION, &octets, &table), Some(()));
-    assert_eq!(content(&table), all);
-    // Version 4 has neither the time nor the keys, but whether there are any.
+    read(version, octets, &table)?;
+    Some(content(&table).remove(0))
+}
+
+#[test]
+fn floors_and_signing_keys_are_kept_and_of_version_4_all_keys_sign_if_any_does() {
+    let known = meter_of_nine_keys();
+    let meter = &known.1;
+    assert_eq!((meter.floors.len(), meter.signing.len()), (5, 9));
+    let mut octets = octets_of(&known);
+    assert_eq!(read_one(VERSION, &octets), Some(known.clone()));
+    // Version 4 has neither what made room nor the keys, but whether there are any.
     octets.truncate(octets.len() - KEY_LEN * 9);
-    octets[31] = 1;
     octets.drain(32..37);
-    let table = MeterTable::default();
-    assert_eq!(read(4, &octets, &table), Some(()));
-    let mut old = content(&table);
-    old[0].1.signing.sort_by_key(|key| key.id);
-    assert_eq!(old, all);
+    octets[31] = 1;
+    let mut old = read_one(4, &octets).unwrap();
+    old.1.signing.sort_by_key(|key| key.id);
+    assert_eq!(old, known);
     octets[31] = 0;
-    let table = MeterTable::default();
-    assert_eq!(read(4, &octets, &table), Some(()));
-    assert_eq!(content(&table)[0].1.signing, []);
+    assert_eq!(read_one(4, &octets).unwrap().1.signing, []);
     octets[31] = 2;
-    assert_eq!(read(4, &octets, &table), None);
-    // Version 3 has no floors and neither of their octets.
-    octets.truncate(octets.len() - FLOOR_LEN * 5);
-    octets.drain(30..32);
+    assert_eq!(read_one(4, &octets), None);
+}
+
+#[test]
+fn where_a_file_of_version_3_may_lack_floors_the_log_is_asked() {
+    let known = meter_of_nine_keys();
+    let mut octets = octets_of(&known);
+    octets.truncate(octets.len() - KEY_LEN * 9 - FLOOR_LEN * 5);
+    octets.drain(30..37);
     let table = MeterTable::default();
     assert_eq!(read(3, &octets, &table), Some(()));
-    let (_, old) = &content(&table)[0];
-    let highest: Vec<_> = meter.windows.iter().map(|(key, _)| (*key, 7)).collect();
+    let all = content(&table);
+    let [(address, old)] = all.as_slice() else {
+        panic!("{all:?}")
+    };
+    let (windows, recent) = (&known.1.windows, &known.1.recent);
+    assert_eq!((&old.windows, &old.recent), (windows, recent));
+    let highest: Vec<_> = windows.iter().map(|(key, _)| (*key, 7)).collect();
     assert_eq!((&old.floors, old.signing.len()), (&highest, 0));
-    assert_eq!((&old.windows, &old.recent), (&meter.windows, &meter.recent));
-    assert!(old.lacks_floors && !meter.lacks_floors);
-    let (utility, id) = (address.1, TerminalId::new(address.0));
+    assert!(old.lacks_floors && !known.1.lacks_floors);
     for number in 0..9 {
         let key = KeyName {
             id: KeyId(number),
@@ -138,17 +154,13 @@ fn floors_of_counters_are_kept_and_where_a_file_of_version_3_may_lack_some_the_l
             key: Some(key),
             is_mode_5: false,
         };
-        let is_kept = old.windows.iter().any(|(one, _)| *one == key);
+        let is_kept = windows.iter().any(|(one, _)| *one == key);
         let expected = if is_kept { Seen::Replay } else { Seen::Unsure };
-        let seen = table.judge(utility, id, &forged);
+        let seen = table.judge(address.1, TerminalId::new(address.0), &forged);
         assert_eq!(seen, expected, "{number}");
     }
     // That some may be missing is not forgotten.
-    let mut octets = Vec::new();
-    put(&mut octets, *address, old);
-    let again = MeterTable::default();
-    assert_eq!(read(VERSION, &octets, &again), Some(()));
-    assert_eq!(content(&again), content(&table));
+    assert_eq!(read_one(VERSION, &octets_of(&all[0])), Some(all[0].clone()));
 }
 
 #[test]
@@ -159,15 +171,12 @@ fn of_older_files_digests_that_made_room_are_taken_to_be_as_late_as_the_oldest_t
             let told = telegram(1, 7, number, number * 3_601_000);
             state.meters.fold(Lsn::new(8 * number), &told);
         }
-        let (address, meter) = &content(&state.meters)[0];
-        let mut octets = Vec::new();
-        put(&mut octets, *address, meter);
+        let known = content(&state.meters).remove(0);
+        let mut octets = octets_of(&known);
         octets.drain(32..37);
-        let table = MeterTable::default();
-        assert_eq!(read(4, &octets, &table), Some(()));
-        let read = content(&table)[0].1.lost_utc_s;
+        let read = read_one(4, &octets).unwrap().1.lost_utc_s;
         assert_eq!(read, lost.map(|number| number * 3_601), "{count}");
-        assert!(read >= meter.lost_utc_s);
+        assert!(read >= known.1.lost_utc_s);
     }
 }
 
