@@ -1,5 +1,6 @@
 //! The development telegrams of public projects, whose licences keep them out of this repository:
-//! `MBUS_DATA` (a server takes every `KENSHIN_` variable for a setting) names their directory. Without it these tests say so and do nothing.
+//! `MBUS_DATA` (a server takes every `KENSHIN_` variable for a setting) names their directory.
+//! Without it these tests say so and do nothing.
 
 #![allow(
     clippy::unwrap_used,

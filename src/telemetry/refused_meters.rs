@@ -8,8 +8,8 @@ use crate::keyring::UtilityId;
 use crate::wire::mbus::address::Address;
 
 const HOUR_MS: u64 = 3_600_000;
-/// Meters of one utility that are told of in an hour for one reason: a ring with wrong keys must not
-/// become a flood of lines, and what a radio makes up must not hide what is wrong with another
+/// Meters of one utility that are told of in an hour for one reason: a ring with wrong keys must
+/// not become a flood of lines, and what a radio makes up must not hide what is wrong with another
 /// utility's, or for another reason.
 const MAX_AN_HOUR: usize = 64;
 
@@ -27,8 +27,8 @@ struct Hour {
 }
 
 impl RefusedMeters {
-    /// Whether a refusal of this meter for this reason is the hour's first, and the hour has told of
-    /// few others.
+    /// Whether a refusal of this meter for this reason is the hour's first, and the hour has told
+    /// of few others.
     /// `now_ms` is a clock that goes forward.
     #[must_use]
     pub fn is_news(&self, of: Of, meter: Address, now_ms: u64) -> bool {

@@ -73,7 +73,8 @@ impl RingOpener {
 }
 
 impl RingOpener {
-    /// Whether anybody may have made a telegram up, of a meter that the utility has said nothing of.
+    /// Whether anybody may have made a telegram up, of a meter that the utility has said nothing
+    /// of.
     fn is_made_up(&self, utility: UtilityId, opened: &Opened<'_>) -> bool {
         !self.allow_clear_meters
             && opened.security.verified == Verified::None

@@ -5,8 +5,8 @@
 //! A gateway that was away for days sends again what others have sent meanwhile: more than the
 //! table of meters has digests for. Whether such a telegram is durable, the log alone knows. One
 //! thread looks for them, a part of the log at a time, and turns to the next utility and gateway
-//! after each part: a long search delays nobody but whoever waits for that telegram, and those whose
-//! lines came behind it over the same connection. What is urgent has every other turn.
+//! after each part: a long search delays nobody but whoever waits for that telegram, and those
+//! whose lines came behind it over the same connection. What is urgent has every other turn.
 //!
 //! What is damaged may be the copy, or not: what would be refused without one is looked for behind
 //! it, and whoever brought anything else is told to come back.

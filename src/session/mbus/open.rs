@@ -1,9 +1,9 @@
 //! From a telegram to what may be read of it, by the reading of its octets that is believed.
 //!
 //! Some octets can be read in two ways, of which [`link`] cannot tell which is right: as a telegram
-//! without CRCs, or as one whose CRCs are there, hold by chance, or are damaged. What lies above the
-//! link tells: keys that fit, and else contents that a telegram can have. Where both readings have
-//! such, the one that makes data of CRCs is not believed.
+//! without CRCs, or as one whose CRCs are there, hold by chance, or are damaged. What lies above
+//! the link tells: keys that fit, and else contents that a telegram can have. Where both readings
+//! have such, the one that makes data of CRCs is not believed.
 
 use crate::crypto::key::Key128;
 use crate::wire::mbus::address::Address;

@@ -16,9 +16,9 @@
 //!
 //! Octets alone do not always tell. A CRC of 16 bits holds by chance in one place of 65536: so one
 //! telegram without CRCs in as many passes for format B and loses its end, and of those that have
-//! several blocks, or octets behind their end, more look damaged. [`unchecked`] reads such a telegram
-//! as what it may be, for whoever can tell by its content; a check over zeros alone counts for
-//! nothing. On the other hand a telegram without CRCs that has as many octets behind its end as
+//! several blocks, or octets behind their end, more look damaged. [`unchecked`] reads such a
+//! telegram as what it may be, for whoever can tell by its content; a check over zeros alone counts
+//! for nothing. On the other hand a telegram without CRCs that has as many octets behind its end as
 //! format A has CRCs, or more, may be one of format A that is damaged in every block:
 //! [`damaged_format_a`] is that reading. One of format B with a single block that is damaged passes
 //! for one without CRCs.
