@@ -237,9 +237,9 @@ fn a_status_without_records_raises_no_alarm() {
 #[test]
 fn the_time_of_measurement_is_what_the_meter_s_clock_says_and_no_other_time() {
     let measured = |records: &str| {
-        let octets = (0..records.len()).step_by(2);
-        let payload: Vec<u8> = octets
-            .map(|at| u8::from_str_radix(&records[at..at + 2], 16).unwrap())
+        let digits = records.as_bytes().chunks(2);
+        let payload: Vec<u8> = digits
+            .map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap())
             .collect();
         let telegram = Telegram {
             expanded: None,

@@ -142,7 +142,7 @@ mod tests {
 
     use super::*;
     use crate::crypto::key::Key128;
-    use crate::keyring::mbus::{KeyId, KeyVersion, NewMeterKey, VersionState};
+    use crate::keyring::mbus::{KeyId, KeyVersion, NewMeterKey, Policy, VersionState};
     use crate::wire::mbus::address::Address;
 
     const GAS: UtilityId = UtilityId::new(*b"gasworks");
@@ -159,11 +159,15 @@ mod tests {
     );
 
     fn opener() -> RingOpener {
+        opener_with(None)
+    }
+
+    fn opener_with(policy: Option<Policy>) -> RingOpener {
         let mut ring = MeterKeyring::new();
         let new = NewMeterKey {
             meter: Address::from_link_order(hex!("9315785634123303")),
             utility: GAS,
-            policy: None,
+            policy,
             id: KeyId::PERSISTENT,
             version: KeyVersion(0),
             state: VersionState::Current,
@@ -209,6 +213,34 @@ mod tests {
         keyed[4] = 0x78;
         let opened = word(opener.open(GAS, &keyed, 0));
         assert_eq!(opened, "clear_not_allowed");
+    }
+
+    #[test]
+    fn what_another_utility_says_of_a_meter_opens_nothing() {
+        // In clear, of a meter that the other utility's key file has.
+        let clear = hex!("1644931578563412330378041327000000041327000000");
+        let opener = opener_with(Some(Policy::ClearAllowed));
+        assert_eq!(word(opener.open(GAS, &clear, 0)), "whole");
+        assert_eq!(word(opener.open(CITY, &clear, 0)), CLEAR_WITHOUT_KEY);
+    }
+
+    #[test]
+    fn a_refusal_names_the_meter_behind_an_adapter_and_in_a_wired_frame() {
+        let meter = Address::from_link_order(hex!("9315785634123303"));
+        let body = hex!("72 78563412 9315 33 03 2A 00 00 00 0C1427048502");
+        let adapter = hex!("1C44 AE4C 11111111 0137");
+        let by_radio = [&adapter[..], &body].concat();
+        let sum = body
+            .iter()
+            .fold(0x09_u8, |sum, octet| sum.wrapping_add(*octet));
+        let wired = [&hex!("6815156808 01")[..], &body, &[sum, 0x16]].concat();
+        for telegram in [by_radio, wired] {
+            let refused = opener().open(GAS, &telegram, 0).unwrap_err();
+            assert_eq!(
+                refused,
+                RefusedTelegram::of(meter, Refusal::ClearNotAllowed)
+            );
+        }
     }
 
     #[test]

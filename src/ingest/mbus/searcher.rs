@@ -18,7 +18,7 @@ use std::thread::JoinHandle;
 use parking_lot::{Condvar, Mutex};
 
 use super::core::Fresh;
-use super::turns::Turns;
+use super::turns::Lanes;
 use crate::model::{Lsn, Telegram};
 use crate::net::mbus::contract::Gateway;
 use crate::store::log::{CommitLog, ReadError, Walk};
@@ -94,32 +94,8 @@ pub(super) enum Turn {
 /// What waits, and whether the thread is to end.
 #[derive(Debug)]
 struct Queue {
-    /// What has a claim on the room for alarms.
-    urgent: Turns<Wanted>,
-    other: Turns<Wanted>,
-    /// Whether the last turn was an urgent one's: each waits for one of the others at most, and
-    /// whoever sends recorded alarms again holds up nobody else for good.
-    was_urgent: bool,
+    lanes: Lanes<Wanted>,
     is_ending: bool,
-}
-
-impl Queue {
-    fn turns(&mut self, urgent: bool) -> &mut Turns<Wanted> {
-        match urgent {
-            true => &mut self.urgent,
-            false => &mut self.other,
-        }
-    }
-
-    fn pop(&mut self) -> Option<Wanted> {
-        let first = !self.was_urgent;
-        let (urgent, found) = match self.turns(first).pop() {
-            Some(wanted) => (first, Some(wanted)),
-            None => (!first, self.turns(!first).pop()),
-        };
-        self.was_urgent = urgent;
-        found
-    }
 }
 
 #[derive(Debug)]
@@ -143,9 +119,7 @@ impl Searcher {
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue {
-                urgent: Turns::new(WAITING_MAX),
-                other: Turns::new(WAITING_MAX),
-                was_urgent: false,
+                lanes: Lanes::new(WAITING_MAX),
                 is_ending: false,
             }),
             changed: Condvar::new(),
@@ -172,7 +146,7 @@ impl Searcher {
         if queue.is_ending {
             return Err(Box::new(wanted));
         }
-        let pushed = queue.turns(wanted.fresh.urgent).push(of, wanted);
+        let pushed = queue.lanes.turns(wanted.fresh.urgent).push(of, wanted);
         drop(queue);
         self.shared.changed.notify_one();
         pushed.map_err(Box::new)
@@ -205,12 +179,15 @@ fn search_all(
             let name = Arc::clone(&wanted.gateway.name);
             let of = (wanted.gateway.utility, &name);
             let mut queue = shared.queue.lock();
-            queue.turns(wanted.fresh.urgent).push_begun(of, wanted);
+            queue
+                .lanes
+                .turns(wanted.fresh.urgent)
+                .push_begun(of, wanted);
         }
     }
     loop {
         // Not while the queue is locked.
-        let left = shared.queue.lock().pop();
+        let left = shared.queue.lock().lanes.pop();
         let Some(wanted) = left else { return };
         give_up(wanted);
     }
@@ -223,7 +200,7 @@ fn next(shared: &Shared) -> Option<Wanted> {
         if queue.is_ending {
             return None;
         }
-        if let Some(wanted) = queue.pop() {
+        if let Some(wanted) = queue.lanes.pop() {
             return Some(wanted);
         }
         shared.changed.wait(&mut queue);

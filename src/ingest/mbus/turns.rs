@@ -63,6 +63,44 @@ impl<T> Turns<T> {
     }
 }
 
+/// What waits, what is urgent apart.
+#[derive(Debug)]
+pub(super) struct Lanes<T> {
+    urgent: Turns<T>,
+    other: Turns<T>,
+    was_urgent: bool,
+}
+
+impl<T> Lanes<T> {
+    /// `most` of a gateway, each.
+    pub(super) const fn new(most: usize) -> Self {
+        Self {
+            urgent: Turns::new(most),
+            other: Turns::new(most),
+            was_urgent: false,
+        }
+    }
+
+    pub(super) const fn turns(&mut self, urgent: bool) -> &mut Turns<T> {
+        match urgent {
+            true => &mut self.urgent,
+            false => &mut self.other,
+        }
+    }
+
+    /// The next one. What is urgent waits for one of the others at most, and these for one of it:
+    /// whoever sends recorded alarms again holds nobody up for good.
+    pub(super) fn pop(&mut self) -> Option<T> {
+        let first = !self.was_urgent;
+        let (urgent, found) = match self.turns(first).pop() {
+            Some(one) => (first, Some(one)),
+            None => (!first, self.turns(!first).pop()),
+        };
+        self.was_urgent = urgent;
+        found
+    }
+}
+
 /// What belongs to a key, which is put behind the others if it is not there yet: never none.
 fn entry<K: PartialEq, V: Default>(all: &mut VecDeque<(K, V)>, key: K) -> Option<&mut V> {
     let place = all.iter().position(|(one, _)| *one == key);
@@ -95,6 +133,19 @@ mod tests {
         turns.push((CITY, &town), 20).unwrap();
         turns.push((CITY, &town), 21).unwrap();
         assert_eq!(all(&mut turns), [0, 20, 10, 21, 1, 11, 2, 12, 3, 13]);
+    }
+
+    #[test]
+    fn what_is_urgent_has_every_other_turn() {
+        let mut lanes = Lanes::new(9);
+        let roof = Arc::<str>::from("roof");
+        for one in 0..3 {
+            lanes.turns(false).push((GAS, &roof), one).unwrap();
+            lanes.turns(true).push((GAS, &roof), 10 + one).unwrap();
+        }
+        lanes.turns(false).push((GAS, &roof), 3).unwrap();
+        let order: Vec<_> = std::iter::from_fn(|| lanes.pop()).collect();
+        assert_eq!(order, [10, 0, 11, 1, 12, 2, 3]);
     }
 
     #[test]

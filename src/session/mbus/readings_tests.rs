@@ -77,9 +77,9 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 fn octets(text: &str) -> Vec<u8> {
-    let octets = (0..text.len()).step_by(2);
-    octets
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+    let digits = text.as_bytes().chunks(2);
+    digits
+        .map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap())
         .collect()
 }
 

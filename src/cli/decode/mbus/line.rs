@@ -167,7 +167,8 @@ mod tests {
             let keyed = Telegram::parse(format!("{line} {key}").as_bytes()).unwrap();
             assert_eq!(keyed.octets, [0x68, 3, 3], "{line}");
             assert!(keyed.key.is_some(), "{line}");
-            let slip = Telegram::parse(format!("{line} {}", &key[2..]).as_bytes()).unwrap_err();
+            let short = key.get(2..).unwrap();
+            let slip = Telegram::parse(format!("{line} {short}").as_bytes()).unwrap_err();
             assert!(matches!(slip, LineError::Key { .. }), "{line}");
         }
         let damaged = b"T1;0;1;2026-11-28 08:00:00.000;97;148;12345678;0x680303";
