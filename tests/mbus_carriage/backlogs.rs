@@ -190,6 +190,7 @@ fn a_stop_amid_searches_leaves_no_answer_ok_without_its_telegram() {
     assert!(world.kept().len() >= 1_500 + durable);
     let said = backlog.len();
     assert_eq!(heard.len(), said, "whatever was not looked for is BUSY");
+    assert!(durable < said, "the searches were over before the stop");
 }
 
 #[test]

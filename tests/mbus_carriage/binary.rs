@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use kenshin::wire::hex::Hex;
 use serde_json::Value;
 
 use super::running::{Running, terminate};
@@ -97,6 +98,23 @@ fn configure(dir: &Path, more: &str) -> (PathBuf, SocketAddr, SocketAddr) {
     (config, tcp, http)
 }
 
+/// Registers a gateway, and gives the line that it begins with.
+fn greeting_of_roof(config: &Path) -> String {
+    kenshin(config, &["utility", "put", GAS, "--name", "Gas"]);
+    let token = config.with_file_name("roof.token").display().to_string();
+    let put = [
+        "gateway",
+        "put",
+        "roof",
+        "--utility",
+        GAS,
+        "--token-out",
+        &token,
+    ];
+    kenshin(config, &put);
+    format!("TOKEN {}\n", fs::read_to_string(token).unwrap().trim())
+}
+
 /// What the server tells of itself.
 fn metrics(http: SocketAddr) -> String {
     // Levels are looked at some times a second.
@@ -183,20 +201,7 @@ fn the_published_telegram_of_a_gas_meter_reaches_the_sink_once_with_its_value() 
     let dir = tempfile::tempdir().unwrap();
     let (config, tcp, http) = configure(dir.path(), "");
     let at = |name: &str| dir.path().join(name);
-    kenshin(&config, &["utility", "put", GAS, "--name", "Gas"]);
-    let token = at("roof.token").display().to_string();
-    let put = [
-        "gateway",
-        "put",
-        "roof",
-        "--utility",
-        GAS,
-        "--token-out",
-        &token,
-    ];
-    kenshin(&config, &put);
-    let token = fs::read_to_string(token).unwrap();
-    let greeting = format!("TOKEN {}\n", token.trim());
+    let greeting = greeting_of_roof(&config);
     let mut server = serve(&config, tcp);
     let mut roof = Line::new(tcp);
     roof.say(&format!("{greeting}{FORMAT_A}\n{PLAIN}\n"));
@@ -239,6 +244,46 @@ fn the_published_telegram_of_a_gas_meter_reaches_the_sink_once_with_its_value() 
     drop(roof);
     assert_eq!(terminate(server), Some(0));
     assert_the_reading_was_delivered(&at("sink"));
+}
+
+/// A line of a meter without a key.
+fn clear_line(volume: u32, time: u64) -> String {
+    let volume = Hex(&volume.to_le_bytes()).to_string();
+    let telegram = format!("16449315795634123303780413{volume}0413{volume}");
+    format!("{{\"telegram\":\"{telegram}\",\"time\":{time}}}\n")
+}
+
+#[test]
+fn a_server_that_is_stopped_amid_searches_ends_soon_and_answers_every_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, tcp, _) = configure(dir.path(), "allow_clear_meters = true\n");
+    let greeting = greeting_of_roof(&config);
+    let server = serve(&config, tcp);
+    let mut roof = Line::new(tcp);
+    roof.say(&greeting);
+    assert_eq!(roof.hear(), "OK 0");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = now.unwrap().as_secs();
+    for part in 0..40_u32 {
+        let numbers = part * 100..part * 100 + 100;
+        let lines = numbers.map(|number| clear_line(number, now - 20 * u64::from(4_000 - number)));
+        roof.say(&lines.collect::<String>());
+        assert!((0..100).all(|_| roof.hear().starts_with("OK ")));
+    }
+    // Each is looked for among all of these.
+    let backlog = (0..120).map(|number| clear_line(10_000 + number, now - 90_000));
+    roof.say(&backlog.collect::<String>());
+    let first = roof.hear();
+    assert_eq!(first, "OK 4001");
+    assert_eq!(terminate(server), Some(0));
+    let heard: Vec<_> = (1..120).map(|_| roof.hear()).collect();
+    let busy = heard.iter().filter(|one| one.starts_with("BUSY ")).count();
+    let taken = heard.iter().filter(|one| one.starts_with("OK ")).count();
+    assert_eq!(busy + taken, heard.len(), "{heard:?}");
+    assert!(
+        busy > 0,
+        "the searches were over before the server was told to end"
+    );
 }
 
 #[test]

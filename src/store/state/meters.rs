@@ -142,7 +142,8 @@ pub(super) struct Meter {
     pub(super) windows: Vec<(KeyName, ReplayWindow)>,
     /// The highest counters of windows that made room, the one that did last at the end.
     pub(super) floors: Vec<(KeyName, u32)>,
-    /// Whether windows may have made room that left no floor behind.
+    /// Whether windows may have made room that left no floor behind. Of a key that comes later all
+    /// counters may have been used then, and no floor says for sure which.
     pub(super) lacks_floors: bool,
     /// The keys under which it has sent MACs in mode 5.
     pub(super) signing: Vec<KeyName>,
@@ -174,7 +175,8 @@ impl Meter {
         let floor = self.floors.iter().find(|(of, _)| *of == key);
         let is_below = floor.is_some_and(|(_, highest)| counter <= *highest);
         match verdict {
-            None | Some(Verdict::Fresh) if is_below => Seen::Forgotten,
+            None | Some(Verdict::Fresh) if is_below && !self.lacks_floors => Seen::Forgotten,
+            Some(Verdict::Fresh) if is_below => Seen::Unsure,
             None if self.lacks_floors => Seen::Unsure,
             None | Some(Verdict::Fresh) => Seen::New,
             Some(Verdict::Copy | Verdict::Replay) => Seen::Replay,
@@ -182,12 +184,13 @@ impl Meter {
         }
     }
 
-    /// Whether what `key` encrypts in mode 5 is signed.
+    /// Whether what `key` encrypts in mode 5 is signed. Where there is no key nothing is encrypted:
+    /// that is as good as what comes in clear.
     fn signs_like(&self, key: Option<KeyName>) -> bool {
         let signs = |signing: &KeyName| {
-            signing.id != KeyId::PERSISTENT || key.is_none_or(|key| key.version == signing.version)
+            signing.id != KeyId::PERSISTENT || key.is_some_and(|key| key.version == signing.version)
         };
-        self.signing.iter().any(signs)
+        key.is_some() && self.signing.iter().any(signs)
     }
 
     fn note(&mut self, mark: &Mark) {
@@ -196,8 +199,8 @@ impl Meter {
         let later = later.take_while(|(_, at)| *at > mark.at_utc_s).count();
         let place = self.recent.len().saturating_sub(later);
         self.recent.insert(place, (mark.digest, mark.at_utc_s));
-        let newest = self.recent.back().map_or(0, |(_, at)| *at);
-        let is_past = |at: u32| at < newest.saturating_sub(SPAN_S);
+        // What was received while the clock was ahead makes nothing older.
+        let is_past = |at: u32| at < mark.at_utc_s.saturating_sub(SPAN_S);
         while let Some((_, oldest)) = self.recent.front().copied()
             && (self.recent.len() > RECENT_MAX
                 || (self.recent.len() > RECENT_MIN && is_past(oldest)))
@@ -217,7 +220,7 @@ impl Meter {
         let known = self.windows.iter().position(|(of, _)| *of == key);
         let known = known.map(|place| self.windows.remove(place).1);
         if known.is_none() && self.lacks_floors {
-            self.note_floor(key, counter);
+            self.note_floor(key, u32::MAX);
         }
         let mut window = known.unwrap_or_default();
         // One before the window was new when it was judged, and moves nothing.

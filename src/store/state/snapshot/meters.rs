@@ -17,10 +17,12 @@
 //! Windows stand in the order in which they were used last, digests in that in which they were
 //! heard. A block holds whole meters.
 //!
-//! Files of version 3 have no floors and no octet after them: where all windows are in use, others
-//! may have made room, also earlier ones of the same keys, and each leaves its highest counter as a
-//! floor. Of older files than those of version 5 what made room is taken to be as late as it can
-//! be, and a meter that signs to do so under each key that it has counters of.
+//! Files of version 3 have no floors and no octet after them, and those of version 4 that were
+//! written after one of version 3 was read lack some: where all windows are in use, others may have
+//! made room, also earlier ones of the same keys, and each leaves its highest counter as a floor.
+//! Of older files than those of version 5 what made room is taken to be as late as it can be, and a
+//! meter that signs to do so under each key that it has counters of. Of version 3 nothing says that
+//! it signs: its next MAC does.
 
 use nom::Parser as _;
 use nom::bytes::complete::take;
@@ -131,17 +133,17 @@ fn meter(version: u16, input: &[u8]) -> Read<'_, (MeterKey, Meter)> {
             meter.lost_utc_s = Some(lost_utc_s).filter(|lost| *lost > 0);
             meter.lacks_floors = lacks_floors == 1;
         }
-        None => take_what_may_be(&mut meter, has_floors),
+        None => take_what_may_be(&mut meter),
     }
     Ok((input, ((address, UtilityId::new(utility)), meter)))
 }
 
 /// Fills in what an older file does not say, as what asks the log most.
-fn take_what_may_be(meter: &mut Meter, has_floors: bool) {
+fn take_what_may_be(meter: &mut Meter) {
     if meter.recent.len() >= RECENT_MIN {
         meter.lost_utc_s = meter.recent.front().map(|(_, at)| *at);
     }
-    if !has_floors && meter.windows.len() >= WINDOWS_MAX {
+    if meter.windows.len() >= WINDOWS_MAX {
         meter.lacks_floors = true;
         for (key, window) in meter.windows.clone() {
             meter.note_floor(key, window.highest().unwrap_or_default());
