@@ -7,9 +7,9 @@
 
 use crate::crypto::key::Key128;
 use crate::wire::mbus::address::Address;
-use crate::wire::mbus::app::{Body, Item, OpaqueKind, RecordsKind};
+use crate::wire::mbus::app::{Body, FaultReason, Item, OpaqueKind, RecordFault, RecordsKind};
 use crate::wire::mbus::error::{MbusError, MbusErrorKind};
-use crate::wire::mbus::link::{self, Against, Carriage, Format, Link, Unchecked};
+use crate::wire::mbus::link::{self, Carriage, Format, Link};
 
 use super::fragments::{FragmentStore, Fragments};
 use super::keys::{KeyId, KeyVersion, MeterKeys, Policy};
@@ -83,8 +83,12 @@ pub fn open<'a>(
     let is_auto = carriage == Carriage::Auto;
     let step = match link::read(telegram, carriage, link_scratch) {
         Ok(link) if is_auto && link.format == Format::WirelessPlain => {
-            let doubt = Doubt::of(telegram, keys);
-            return open_plain(&link, doubt, keys, (fragments, now_ms), layers, named);
+            let octets = (telegram, &link);
+            return open_plain(octets, keys, (fragments, now_ms), layers, named);
+        }
+        Ok(link) if is_auto && link.format == Format::WirelessNoLength => {
+            let octets = (telegram, &link);
+            return open_without_length(octets, keys, (fragments, now_ms), layers, named);
         }
         Ok(link) => {
             let step = open_layers(&link, keys, fragments, now_ms, layers, named);
@@ -102,8 +106,12 @@ pub fn open<'a>(
     let (mut none, mut of_plain) = (Fragments::default(), None);
     let link = &unchecked.link;
     let plain = open_layers(link, keys, &mut none, now_ms, other, &mut of_plain);
+    let is_believed = match unchecked.needs_proof {
+        true => is_proven_whole(&plain),
+        false => makes_sense(&plain) && is_told(&plain),
+    };
     match plain {
-        Ok(Step::Opened(_)) | Err(_) if is_believed(&plain, &unchecked, telegram, keys) => {
+        Ok(Step::Opened(_)) | Err(_) if is_believed => {
             *named = of_plain;
             plain
         }
@@ -130,79 +138,82 @@ pub fn is_transport_first(
 /// How doubtful it is that a telegram without CRCs is one, and not of format A with each damaged.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Doubt {
-    /// Not at all: there are too few octets.
+    /// Not at all.
     None,
-    /// There are as many octets, of which that reading makes no sense.
-    Length,
-    /// That reading has a content that a telegram can have.
-    Content,
+    /// So much that it has to have a content that a telegram can have: there are as many octets as
+    /// that reading has, or it has such a content, as far as it goes.
+    Some,
+    /// So much that only a key can say otherwise: that reading has such a content.
+    Most,
 }
 
 impl Doubt {
     fn of(telegram: &[u8], keys: &impl MeterKeys) -> Self {
         let mut octets = Vec::new();
-        match link::damaged_format_a(telegram, &mut octets).filter(|of_a| of_a.is_whole) {
-            None => Self::None,
-            Some(of_a) if told_as(&of_a.link, keys) != Told::Nothing => Self::Content,
-            Some(_) => Self::Length,
+        let Some(of_a) = link::damaged_format_a(telegram, &mut octets) else {
+            return Self::None;
+        };
+        let (mut none, mut buffers, mut named) = (Fragments::default(), Buffers::default(), None);
+        // What a meter may not send in clear has a content all the same.
+        let keys = InClearToo(keys);
+        let step = open_layers(&of_a.link, &keys, &mut none, 0, &mut buffers, &mut named);
+        match of_a.is_whole {
+            true if told(&step) != Told::Nothing => Self::Most,
+            true => Self::Some,
+            // Some octets behind a telegram are common, and keys are asked for by chance.
+            false if is_full_of_records(&step) => Self::Most,
+            false if is_open(&step) && told(&step) == Told::Content => Self::Some,
+            false => Self::None,
         }
     }
 }
 
-/// Opens a telegram that has no CRCs, if that is believed.
+/// Opens a telegram that has no CRCs. What keys speak for or against is told as it is; what comes
+/// in clear is doubted.
 fn open_plain<'a>(
-    link: &Link<'_>,
-    doubt: Doubt,
+    (telegram, link): (&[u8], &Link<'_>),
     keys: &impl MeterKeys,
     (fragments, now_ms): (&mut impl FragmentStore, u64),
     buffers: &'a mut Buffers,
     named: &mut Option<Address>,
 ) -> Result<Step<'a>, Refusal> {
     const DAMAGED: MbusError = MbusError::new(0, MbusErrorKind::BlockCrc(0), "block CRC");
-    if doubt != Doubt::Content {
-        let step = open_layers(link, keys, fragments, now_ms, buffers, named);
-        let has_no_data = matches!(step, Ok(Step::LinkOnly { .. }));
-        if doubt == Doubt::None || has_no_data || told(&step) == Told::Content {
-            return step;
-        }
-        *named = None;
-        return Err(Refusal::Octets(DAMAGED));
-    }
-    let mut none = Fragments::default();
-    let step = open_layers(link, keys, &mut none, now_ms, buffers, named);
-    if is_vouched_for(&step) && makes_sense(&step) {
-        return step;
+    let step = open_layers(link, keys, fragments, now_ms, buffers, named);
+    let is_doubted = match &step {
+        Ok(Step::Opened(opened)) => opened.security.verified == Verified::None,
+        Err(Refusal::Octets(_) | Refusal::ClearNotAllowed) => true,
+        _ => false,
+    };
+    let doubt = match is_doubted {
+        true => Doubt::of(telegram, keys),
+        false => Doubt::None,
+    };
+    match doubt {
+        Doubt::None => return step,
+        Doubt::Some if told(&step) == Told::Content => return step,
+        Doubt::Some | Doubt::Most => {}
     }
     *named = None;
     Err(Refusal::Octets(DAMAGED))
 }
 
-/// Whether a reading is believed that CRCs speak against.
-fn is_believed(
-    plain: &Result<Step<'_>, Refusal>,
-    unchecked: &Unchecked<'_>,
-    telegram: &[u8],
+/// Opens a telegram that has no length octet. Where its first octet fits as one, it may be a
+/// telegram whose C field is damaged.
+fn open_without_length<'a>(
+    (telegram, link): (&[u8], &Link<'_>),
     keys: &impl MeterKeys,
-) -> bool {
-    let is_damaged_a = || {
-        let mut octets = Vec::new();
-        let of_a = link::damaged_format_a(telegram, &mut octets);
-        of_a.is_some_and(|of_a| told_as(&of_a.link, keys) != Told::Nothing)
-    };
-    match unchecked.against {
-        Against::Most => is_proven_whole(plain),
-        Against::Few if is_damaged_a() => is_proven_whole(plain),
-        Against::Few | Against::Chance => makes_sense(plain) && is_told(plain),
+    (fragments, now_ms): (&mut impl FragmentStore, u64),
+    buffers: &'a mut Buffers,
+    named: &mut Option<Address>,
+) -> Result<Step<'a>, Refusal> {
+    const DAMAGED: MbusError = MbusError::new(1, MbusErrorKind::Reserved, "C field");
+    let step = open_layers(link, keys, fragments, now_ms, buffers, named);
+    let length = telegram.first().copied().unwrap_or_default();
+    if telegram.len() <= usize::from(length) || told(&step) != Told::Nothing {
+        return step;
     }
-}
-
-/// What speaks for another reading, which leaves nothing behind.
-fn told_as(link: &Link<'_>, keys: &impl MeterKeys) -> Told {
-    let (mut none, mut buffers, mut named) = (Fragments::default(), Buffers::default(), None);
-    // What a meter may not send in clear has a content all the same.
-    let keys = InClearToo(keys);
-    let step = open_layers(link, &keys, &mut none, 0, &mut buffers, &mut named);
-    told(&step)
+    *named = None;
+    Err(Refusal::Octets(DAMAGED))
 }
 
 /// Keys of meters that may send in clear.
@@ -255,6 +266,27 @@ fn told(step: &Result<Step<'_>, Refusal>) -> Told {
         Ok(_) => Told::Content,
         Err(_) => Told::Nothing,
     }
+}
+
+const fn is_open(step: &Result<Step<'_>, Refusal>) -> bool {
+    matches!(step, Ok(Step::Opened(_)))
+}
+
+/// Whether a reading whose end may be cut off is nothing but records.
+fn is_full_of_records(step: &Result<Step<'_>, Refusal>) -> bool {
+    let Ok(Step::Opened(opened)) = step else {
+        return false;
+    };
+    let Ok(Body::Records { records, .. }) = Body::read(opened.ci, opened.is_wired, opened.payload)
+    else {
+        return false;
+    };
+    let first = records.restart().next();
+    let is_whole = |item: Result<Item<'_>, RecordFault>| match item {
+        Ok(_) => true,
+        Err(fault) => fault.reason == FaultReason::TruncatedData,
+    };
+    matches!(first, Some(Ok(Item::Record(_)))) && records.restart().all(is_whole)
 }
 
 /// Whether a key vouches for what was opened.

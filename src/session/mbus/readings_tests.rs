@@ -28,29 +28,75 @@ fn of_some_meter(numbers: &mut Numbers) -> Vec<u8> {
     telegram
 }
 
-/// Flips a bit in each of these blocks of format A.
-fn damage(framed: &mut [u8], blocks: impl Iterator<Item = usize>, numbers: &mut Numbers) {
+/// Flips a bit in each of these blocks of format A, but of the CI field.
+fn damage(framed: &mut [u8], blocks: &[usize], numbers: &mut Numbers) {
     for block in blocks {
         // The length octet stays as it is.
         let (from, to) = match block {
             0 => (1, 12),
+            1 => (13, 30),
             _ => (18 * block - 6, (18 * block + 12).min(framed.len())),
         };
         framed[from + numbers.below(to - from)] ^= 1 << numbers.below(8);
     }
 }
 
-#[test]
-fn a_telegram_that_is_damaged_in_several_blocks_gives_no_record() {
+/// How many of so many telegrams in format A, damaged in some blocks or all, are taken for others.
+fn taken_of(rounds: usize, cut: usize, damage_more: impl Fn(&mut [u8], &mut Numbers)) -> usize {
     let mut numbers = Numbers(7);
-    for round in 0..4_000 {
+    let taken = |round: usize| {
         let whole = with_crcs(&of_some_meter(&mut numbers), true);
         let blocks = [&[0, 1][..], &[0, 2], &[1, 2], &[0, 1, 2]][round % 4];
         let mut damaged = whole.clone();
-        damage(&mut damaged, blocks.iter().copied(), &mut numbers);
-        damaged.resize(whole.len() + round / 4 % 3, 0xA5);
-        let opened = open_one(&damaged, &lax());
-        assert!(opened.is_err(), "{damaged:02X?}");
+        damage(&mut damaged, blocks, &mut numbers);
+        damage_more(&mut damaged, &mut numbers);
+        // Cut, as it is, and with octets behind it.
+        damaged.resize(whole.len() + round / 4 % 4 - cut, 0xA5);
+        open_one(&damaged, &lax()).is_ok()
+    };
+    (0..rounds).map(taken).filter(|taken| *taken).count()
+}
+
+#[test]
+fn a_telegram_that_is_damaged_in_several_blocks_gives_no_record() {
+    assert_eq!(taken_of(8_000, 0, |_, _| {}), 0);
+}
+
+#[test]
+fn of_telegrams_whose_ci_field_is_damaged_too_few_are_taken_for_others() {
+    let damage_ci = |damaged: &mut [u8], numbers: &mut Numbers| {
+        damaged[12] ^= 1 << numbers.below(8);
+    };
+    // All CRCs are wrong then, and octets that nobody vouches for can look right.
+    let taken = taken_of(8_000, 0, damage_ci);
+    assert!(taken < 160, "{taken}");
+}
+
+#[test]
+fn of_telegrams_that_are_damaged_in_all_blocks_and_cut_too_few_are_taken_for_others() {
+    let taken = taken_of(8_000, 1, |_, _| {});
+    assert!(taken < 80, "{taken}");
+}
+
+#[test]
+fn a_telegram_whose_c_field_is_damaged_makes_no_other_meter_of_the_octets_behind() {
+    let records = hex!("78 0C0678563412").repeat(13);
+    for c_field in [0x08, 0x18, 0x28, 0x38, 0x43, 0x44, 0x46, 0x47, 0x48, 0x53] {
+        let mut whole = telegram(&[&[0x78][..], &records].concat());
+        whole.truncate(usize::from(c_field) + 1);
+        if whole.len() < 20 {
+            continue;
+        }
+        whole[0] = c_field;
+        let mut in_b = with_crcs(&whole[..whole.len() - 2], false);
+        in_b[0] = c_field;
+        for mut damaged in [whole.clone(), with_crcs(&whole, true), in_b] {
+            damaged[1] ^= 1;
+            for at in (20..damaged.len()).step_by(18) {
+                damaged[at] ^= 1;
+            }
+            assert!(open_one(&damaged, &lax()).is_err(), "{damaged:02X?}");
+        }
     }
 }
 
@@ -58,6 +104,7 @@ fn a_telegram_that_is_damaged_in_several_blocks_gives_no_record() {
 fn messages() -> Vec<(&'static str, Vec<u8>)> {
     let records = hex!("0C0678563412 041339300000");
     let clear = |ci: &str, rest: &[u8]| [&octets(ci)[..], rest].concat();
+    let signed = with_mac(&mode_7(&[0x10], false, &[RECORD; 3].concat(), &[]));
     let with_maker_s = [&records[..], &hex!("0F0102030405060708")].concat();
     vec![
         ("records", clear("7A2A000000", &records)),
@@ -69,9 +116,13 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
         ("alarm status", clear("7104", &[])),
         ("mode 5", mode_5(&records, &[])),
         ("mode 5 and more", mode_5(&records, &hex!("02FD170000"))),
+        ("mode 7", signed.clone()),
+        // Access numbers that are CI fields where format A has its CRCs.
+        ("78h", [&hex!("8C2078")[..], &signed].concat()),
+        ("75h", [&hex!("8C2075")[..], &signed].concat()),
         (
-            "mode 7",
-            with_mac(&mode_7(&[0x10], false, &[RECORD; 3].concat(), &[])),
+            "7Ah",
+            [&hex!("8C207A")[..], &mode_5(&records, &[])].concat(),
         ),
     ]
 }
@@ -118,17 +169,18 @@ fn a_telegram_of_every_kind_and_format_is_read_whatever_stands_behind_it() {
 }
 
 #[test]
-fn fragments_make_a_message_whatever_stands_behind_them() {
+fn fragments_make_a_message_whatever_stands_behind_them_and_is_their_access_number() {
     let message = mode_7(&[0x10], false, &[RECORD; 8].concat(), &[]);
     let parts = fragments_of(&message, &[40]);
-    for behind in 0..=24 {
+    for (behind, access_number) in (0..=24).flat_map(|some| (0..=255).map(move |no| (some, no))) {
         let mut fragments = Fragments::default();
         let [first, last] = [0, 1].map(|part| {
             let mut longer = parts[part].clone();
+            longer[12] = access_number;
             longer.resize(longer.len() + behind, 0xA5);
             open_in(&mut fragments, &longer, &strict())
         });
-        assert_eq!(first, Ok(None), "{behind}");
+        assert_eq!(first, Ok(None), "{behind} {access_number}");
         assert_eq!(last.unwrap().unwrap().security.verified, Verified::Mac);
     }
 }

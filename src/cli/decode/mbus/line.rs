@@ -111,10 +111,12 @@ fn octets_of(text: &[u8]) -> Result<Vec<u8>, LineError> {
 
 /// Whether the last word is no part of the telegram before it, but a key with a slip of the pen.
 fn is_slip_of_a_key(before: &[u8], last: &[u8]) -> bool {
-    let is_about_as_long = KEY_SLIP_DIGITS.contains(&last.len());
     if LineForm::of(before) != LineForm::Digits {
-        return is_about_as_long && last.iter().all(u8::is_ascii_hexdigit);
+        // A gateway's line has no such word behind its last field.
+        let digits = last.strip_prefix(b"0x").unwrap_or(last);
+        return digits.len() > 2 && digits.iter().all(u8::is_ascii_hexdigit);
     }
+    let is_about_as_long = KEY_SLIP_DIGITS.contains(&last.len());
     // Words of two digits are octets; one long word and another one are telegram and key. So is a
     // word about as long as a key behind shorter ones.
     let is_one_word = !before.iter().any(u8::is_ascii_whitespace);
@@ -167,9 +169,11 @@ mod tests {
             let keyed = Telegram::parse(format!("{line} {key}").as_bytes()).unwrap();
             assert_eq!(keyed.octets, [0x68, 3, 3], "{line}");
             assert!(keyed.key.is_some(), "{line}");
-            let short = key.get(2..).unwrap();
-            let slip = Telegram::parse(format!("{line} {short}").as_bytes()).unwrap_err();
-            assert!(matches!(slip, LineError::Key { .. }), "{line}");
+            let prefixed = format!("0x{key}");
+            for wrong in ["02030405060708090a0b0c0d0e0f11", "0708090a", &prefixed] {
+                let slip = Telegram::parse(format!("{line} {wrong}").as_bytes()).unwrap_err();
+                assert!(matches!(slip, LineError::Key { .. }), "{line} {wrong}");
+            }
         }
         let damaged = b"T1;0;1;2026-11-28 08:00:00.000;97;148;12345678;0x680303";
         let refused = Telegram::parse(damaged).unwrap_err();

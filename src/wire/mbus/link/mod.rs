@@ -185,19 +185,9 @@ pub fn read<'a>(
 pub struct Unchecked<'a> {
     /// That reading.
     pub link: Link<'a>,
-    /// What speaks against it.
-    pub against: Against,
-}
-
-/// How many CRCs speak against a reading of a telegram as one without any.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Against {
-    /// One that holds by chance would do.
-    Chance,
-    /// Some of format A, and fewer than speak for it.
-    Few,
-    /// No fewer than speak for it: it looks damaged, and this reading makes data of CRCs.
-    Most,
+    /// Whether a content that makes sense is not enough to believe it: some CRCs hold, so that it
+    /// looks damaged, and this reading makes data of CRCs.
+    pub needs_proof: bool,
 }
 
 /// The reading of a telegram as one of format A, whatever its CRCs say.

@@ -1,6 +1,6 @@
 //! Telegrams of the wireless link, EN 13757-4: formats A and B, and what gateways make of them.
 
-use super::{Against, DamagedFormatA, Format, Link, Unchecked, c_field_name};
+use super::{DamagedFormatA, Format, Link, Unchecked, c_field_name};
 use crate::wire::mbus::address::Address;
 use crate::wire::mbus::crc::crc;
 use crate::wire::mbus::error::{MbusError, MbusErrorKind};
@@ -35,12 +35,12 @@ pub(super) fn read<'a>(octets: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Lin
     // To read it as something else would make data of checks.
     match with_crcs_of_a(octets, whole, scratch) {
         Checks::Hold(trailing) => return plain(scratch, Format::WirelessA, trailing),
-        Checks::Broken { error, .. } => return Err(error),
+        Checks::Broken(error) => return Err(error),
         Checks::None => {}
     }
     match format_b(telegram, scratch) {
         Checks::Hold(_) => return plain(scratch, Format::WirelessB, trailing),
-        Checks::Broken { error, .. } => return Err(error),
+        Checks::Broken(error) => return Err(error),
         Checks::None => {}
     }
     if trailing == 0 && is_cut_format_a(octets) {
@@ -60,19 +60,18 @@ pub(super) fn unchecked_reading(octets: &[u8]) -> Option<Unchecked<'_>> {
     let telegram = octets.get(..whole).filter(|_| whole > LENGTH_MIN)?;
     let trailing = octets.len().saturating_sub(whole);
     let mut scratch = Vec::new();
-    let against = match with_crcs_of_a(octets, whole, &mut scratch) {
+    let needs_proof = match with_crcs_of_a(octets, whole, &mut scratch) {
         Checks::Hold(_) => return None,
-        Checks::Broken { most_hold, .. } if most_hold => Against::Most,
-        Checks::Broken { .. } => Against::Few,
+        Checks::Broken(_) => true,
         Checks::None => match format_b(telegram, &mut scratch) {
-            Checks::Hold(_) => Against::Chance,
-            Checks::Broken { .. } => Against::Most,
-            Checks::None if trailing == 0 && !begins_as_format_a(octets) => Against::Chance,
+            Checks::Hold(_) => false,
+            Checks::Broken(_) => true,
+            Checks::None if trailing == 0 && !begins_as_format_a(octets) => false,
             Checks::None => return None,
         },
     };
     let link = unchecked(telegram, trailing).ok()?;
-    Some(Unchecked { link, against })
+    Some(Unchecked { link, needs_proof })
 }
 
 pub(super) fn damaged_format_a<'a>(
@@ -113,27 +112,19 @@ fn unchecked(octets: &[u8], trailing: usize) -> Result<Link<'_>, MbusError> {
 enum Checks {
     /// All hold; the scratch has the telegram without them. Octets behind its end.
     Hold(usize),
-    /// Some hold, so that it is this format, and damaged.
-    Broken {
-        /// The first that does not.
-        error: MbusError,
-        /// Whether that is no chance: no fewer hold than do not.
-        most_hold: bool,
-    },
+    /// Some hold, so that it is this format, and damaged: the first that does not.
+    Broken(MbusError),
     /// None holds: it is another format.
     None,
 }
 
 impl Checks {
-    /// Of so many blocks that hold and do not.
-    fn of(holding: usize, broken: usize, refused: Option<MbusError>, trailing: usize) -> Self {
+    /// Of blocks that may hold.
+    fn of(some_hold: bool, refused: Option<MbusError>, trailing: usize) -> Self {
         match refused {
-            _ if holding == 0 => Self::None,
+            _ if !some_hold => Self::None,
             None => Self::Hold(trailing),
-            Some(error) => Self::Broken {
-                error,
-                most_hold: holding >= broken,
-            },
+            Some(error) => Self::Broken(error),
         }
     }
 }
@@ -206,7 +197,7 @@ fn format_a_len(whole: usize) -> usize {
 fn format_a(octets: &[u8], whole: usize, scratch: &mut Vec<u8>) -> Checks {
     scratch.clear();
     let (mut rest, mut left, mut block) = (octets, whole, 0_u8);
-    let (mut holding, mut broken, mut refused) = (0_usize, 0_usize, None);
+    let (mut some_hold, mut refused) = (false, None);
     while left > 0 {
         let most = match block {
             0 => FORMAT_A_FIRST,
@@ -218,10 +209,9 @@ fn format_a(octets: &[u8], whole: usize, scratch: &mut Vec<u8>) -> Checks {
             break;
         };
         if holds(data, check) {
-            holding = holding.saturating_add(usize::from(!is_weak(data)));
+            some_hold |= !is_weak(data);
         } else {
             let offset = octets.len().saturating_sub(rest.len());
-            broken = broken.saturating_add(1);
             refused = refused.or_else(|| Some(block_crc(block, offset)));
         }
         scratch.extend_from_slice(data);
@@ -229,7 +219,7 @@ fn format_a(octets: &[u8], whole: usize, scratch: &mut Vec<u8>) -> Checks {
         left = left.saturating_sub(len);
         block = block.saturating_add(1);
     }
-    Checks::of(holding, broken, refused, rest.len())
+    Checks::of(some_hold, refused, rest.len())
 }
 
 /// Takes the CRCs of format B out of a telegram whose length is told.
@@ -243,22 +233,19 @@ fn format_b(telegram: &[u8], scratch: &mut Vec<u8>) -> Checks {
         return Checks::None;
     }
     scratch.clear();
-    let (mut holding, mut broken, mut refused) = (0_usize, 0_usize, None);
+    let (mut some_hold, mut refused) = (false, None);
     let mut offset = 0_usize;
     for (block, part) in (0_u8..).zip(telegram.chunks(BLOCK)) {
         match part.split_last_chunk::<CRC>() {
             Some((data, check)) if holds(data, *check) => {
-                holding = holding.saturating_add(usize::from(!is_weak(data)));
+                some_hold |= !is_weak(data);
                 scratch.extend_from_slice(data);
             }
-            _ => {
-                broken = broken.saturating_add(1);
-                refused = refused.or_else(|| Some(block_crc(block, offset)));
-            }
+            _ => refused = refused.or_else(|| Some(block_crc(block, offset))),
         }
         offset = offset.saturating_add(part.len());
     }
-    Checks::of(holding, broken, refused, 0)
+    Checks::of(some_hold, refused, 0)
 }
 
 fn plain(octets: &[u8], format: Format, trailing: usize) -> Result<Link<'_>, MbusError> {
