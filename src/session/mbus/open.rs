@@ -7,7 +7,7 @@
 
 use crate::crypto::key::Key128;
 use crate::wire::mbus::address::Address;
-use crate::wire::mbus::app::{Body, FaultReason, Item, OpaqueKind, RecordFault, RecordsKind};
+use crate::wire::mbus::app::{Body, Item, OpaqueKind, RecordsKind};
 use crate::wire::mbus::error::{MbusError, MbusErrorKind};
 use crate::wire::mbus::link::{self, Carriage, Format, Link};
 
@@ -16,6 +16,11 @@ use super::keys::{KeyId, KeyVersion, MeterKeys, Policy};
 use super::layers::{Buffers, open_layers};
 use super::opened::{Opened, Verified};
 use super::refusal::Refusal;
+
+/// Octets that a telegram of format A may lack and be looked for all the same.
+const CUT_MAX: usize = 3;
+/// Octets of a CRC of the link.
+const CRC_OCTETS: usize = 2;
 
 /// Buffers that a worker keeps, so that a telegram costs no allocation.
 #[derive(Debug, Default)]
@@ -63,7 +68,8 @@ pub enum Step<'a> {
 /// # Errors
 ///
 /// [`Refusal`]. Nothing has changed then, but that a fragment whose message is too long, or of
-/// another length than was told, gives that message up.
+/// another length than was told, gives that message up, and that the last of a message is kept,
+/// whatever comes of the whole.
 // clause: EN 13757-7, 5; OMS Volume 2, 9
 pub fn open<'a>(
     telegram: &[u8],
@@ -140,30 +146,42 @@ pub fn is_transport_first(
 enum Doubt {
     /// Not at all.
     None,
-    /// So much that it has to have a content that a telegram can have: there are as many octets as
-    /// that reading has, or it has such a content, as far as it goes.
-    Some,
-    /// So much that only a key can say otherwise: that reading has such a content.
-    Most,
+    /// It may be one of format A that was cut: it has to have some content.
+    Cut,
+    /// There are as many octets as format A has: it has to have a content that has a form.
+    Length,
+    /// What is more, that reading has a content too: only a key can say otherwise.
+    Content,
 }
 
 impl Doubt {
     fn of(telegram: &[u8], keys: &impl MeterKeys) -> Self {
         let mut octets = Vec::new();
-        let Some(of_a) = link::damaged_format_a(telegram, &mut octets) else {
+        let of_a = link::damaged_format_a(telegram, &mut octets);
+        let Some(of_a) = of_a.filter(|of_a| of_a.missing_octets <= CUT_MAX) else {
             return Self::None;
         };
         let (mut none, mut buffers, mut named) = (Fragments::default(), Buffers::default(), None);
         // What a meter may not send in clear has a content all the same.
         let keys = InClearToo(keys);
         let step = open_layers(&of_a.link, &keys, &mut none, 0, &mut buffers, &mut named);
-        match of_a.is_whole {
-            true if told(&step) != Told::Nothing => Self::Most,
-            true => Self::Some,
-            // Some octets behind a telegram are common, and keys are asked for by chance.
-            false if is_full_of_records(&step) => Self::Most,
-            false if is_open(&step) && told(&step) == Told::Content => Self::Some,
-            false => Self::None,
+        // Some octets behind a telegram are common, and keys are asked for by chance.
+        let is_open = matches!(step, Ok(Step::Opened(_)));
+        match (of_a.missing_octets, told(&step)) {
+            (0, Told::Nothing) => Self::Length,
+            (0, _) => Self::Content,
+            (_, Told::Content) if is_open => Self::Cut,
+            _ => Self::None,
+        }
+    }
+
+    /// Whether what is told outweighs it.
+    const fn yields_to(self, told: Told) -> bool {
+        match self {
+            Self::None => true,
+            Self::Cut => !matches!(told, Told::Nothing),
+            Self::Length => matches!(told, Told::Content),
+            Self::Content => false,
         }
     }
 }
@@ -181,20 +199,32 @@ fn open_plain<'a>(
     let step = open_layers(link, keys, fragments, now_ms, buffers, named);
     let is_doubted = match &step {
         Ok(Step::Opened(opened)) => opened.security.verified == Verified::None,
-        Err(Refusal::Octets(_) | Refusal::ClearNotAllowed) => true,
+        Err(Refusal::Octets(error)) => {
+            !matches!(error.kind, MbusErrorKind::Fragment | MbusErrorKind::Limit)
+        }
+        Err(Refusal::ClearNotAllowed) => true,
         _ => false,
     };
-    let doubt = match is_doubted {
-        true => Doubt::of(telegram, keys),
-        false => Doubt::None,
-    };
-    match doubt {
-        Doubt::None => return step,
-        Doubt::Some if told(&step) == Told::Content => return step,
-        Doubt::Some | Doubt::Most => {}
+    let is_damaged_a = is_doubted && !Doubt::of(telegram, keys).yields_to(told(&step));
+    if is_damaged_a || ends_as_format_b(&step, link.body) {
+        *named = None;
+        return Err(Refusal::Octets(DAMAGED));
     }
-    *named = None;
-    Err(Refusal::Octets(DAMAGED))
+    step
+}
+
+/// Whether the end of a telegram in mode 5 is no record, but the CRC of format B, which does not
+/// hold: the check octets say nothing of the blocks behind them.
+fn ends_as_format_b(step: &Result<Step<'_>, Refusal>, body: &[u8]) -> bool {
+    let Ok(Step::Opened(opened)) = step else {
+        return false;
+    };
+    let of = &opened.security;
+    let behind_blocks = of.clear_tail_octets.saturating_add(of.withheld_octets);
+    let is_unproven = of.verified == Verified::CheckBytes && of.mode == 5 && !of.link_encrypted;
+    // Two octets are fillers, or a maker's part with one of its own.
+    let is_content = matches!(body, [.., 0x2F, 0x2F] | [.., 0x0F | 0x1F, _]);
+    is_unproven && behind_blocks == CRC_OCTETS && !is_content
 }
 
 /// Opens a telegram that has no length octet. Where its first octet fits as one, it may be a
@@ -250,6 +280,8 @@ fn told(step: &Result<Step<'_>, Refusal>) -> Told {
         return Told::Content;
     }
     match Body::read(opened.ci, opened.is_wired, opened.payload) {
+        // A header alone.
+        Ok(Body::Records { .. }) if opened.payload.is_empty() => Told::Content,
         Ok(Body::Records { kind, mut records }) => {
             let is_command = kind == RecordsKind::Command;
             match records.next() {
@@ -266,27 +298,6 @@ fn told(step: &Result<Step<'_>, Refusal>) -> Told {
         Ok(_) => Told::Content,
         Err(_) => Told::Nothing,
     }
-}
-
-const fn is_open(step: &Result<Step<'_>, Refusal>) -> bool {
-    matches!(step, Ok(Step::Opened(_)))
-}
-
-/// Whether a reading whose end may be cut off is nothing but records.
-fn is_full_of_records(step: &Result<Step<'_>, Refusal>) -> bool {
-    let Ok(Step::Opened(opened)) = step else {
-        return false;
-    };
-    let Ok(Body::Records { records, .. }) = Body::read(opened.ci, opened.is_wired, opened.payload)
-    else {
-        return false;
-    };
-    let first = records.restart().next();
-    let is_whole = |item: Result<Item<'_>, RecordFault>| match item {
-        Ok(_) => true,
-        Err(fault) => fault.reason == FaultReason::TruncatedData,
-    };
-    matches!(first, Some(Ok(Item::Record(_)))) && records.restart().all(is_whole)
 }
 
 /// Whether a key vouches for what was opened.

@@ -112,9 +112,10 @@ fn octets_of(text: &[u8]) -> Result<Vec<u8>, LineError> {
 /// Whether the last word is no part of the telegram before it, but a key with a slip of the pen.
 fn is_slip_of_a_key(before: &[u8], last: &[u8]) -> bool {
     if LineForm::of(before) != LineForm::Digits {
-        // A gateway's line has no such word behind its last field.
+        // A gateway's line has no such word behind its last field, if that has an end.
+        let is_ended = before.iter().filter(|octet| **octet == b'|').count() != 1;
         let digits = last.strip_prefix(b"0x").unwrap_or(last);
-        return digits.len() > 2 && digits.iter().all(u8::is_ascii_hexdigit);
+        return is_ended && digits.len() > 2 && digits.iter().all(u8::is_ascii_hexdigit);
     }
     let is_about_as_long = KEY_SLIP_DIGITS.contains(&last.len());
     // Words of two digits are octets; one long word and another one are telegram and key. So is a

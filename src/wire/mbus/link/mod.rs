@@ -195,8 +195,8 @@ pub struct Unchecked<'a> {
 pub struct DamagedFormatA<'a> {
     /// That reading.
     pub link: Link<'a>,
-    /// Whether there are as many octets as it has, or more.
-    pub is_whole: bool,
+    /// How many octets it has more than there are.
+    pub missing_octets: usize,
 }
 
 /// Reads a telegram of [`Carriage::Auto`] as one without CRCs, where [`read`] refuses it for CRCs

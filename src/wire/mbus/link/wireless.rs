@@ -86,7 +86,7 @@ pub(super) fn damaged_format_a<'a>(
     let _checks = format_a(octets, whole, scratch);
     Some(DamagedFormatA {
         link: plain(scratch, Format::WirelessA, 0).ok()?,
-        is_whole: octets.len() >= format_a_len(whole),
+        missing_octets: format_a_len(whole).saturating_sub(octets.len()),
     })
 }
 
