@@ -165,9 +165,17 @@ impl Doubt {
         // What a meter may not send in clear has a content all the same.
         let keys = InClearToo(keys);
         let step = open_layers(&of_a.link, &keys, &mut none, 0, &mut buffers, &mut named);
+        if is_vouched_for(&step) {
+            return Self::Content;
+        }
         // Some octets behind a telegram are common, and keys are asked for by chance.
         let is_open = matches!(step, Ok(Step::Opened(_)));
-        match (of_a.missing_octets, told(&step)) {
+        let told = match told(&step) {
+            // Of a header alone, what is none but looks so has as much.
+            Told::Content if is_header_alone(&step) => Told::Nothing,
+            told => told,
+        };
+        match (of_a.missing_octets, told) {
             (0, Told::Nothing) => Self::Length,
             (0, _) => Self::Content,
             (_, Told::Content) if is_open => Self::Cut,
@@ -222,8 +230,8 @@ fn ends_as_format_b(step: &Result<Step<'_>, Refusal>, body: &[u8]) -> bool {
     let of = &opened.security;
     let behind_blocks = of.clear_tail_octets.saturating_add(of.withheld_octets);
     let is_unproven = of.verified == Verified::CheckBytes && of.mode == 5 && !of.link_encrypted;
-    // Two octets are fillers, or a maker's part with one of its own.
-    let is_content = matches!(body, [.., 0x2F, 0x2F] | [.., 0x0F | 0x1F, _]);
+    // Two octets are fillers, or a maker's part with one of its own or none.
+    let is_content = matches!(body, [.., 0x2F, 0x2F | 0x0F | 0x1F] | [.., 0x0F | 0x1F, _]);
     is_unproven && behind_blocks == CRC_OCTETS && !is_content
 }
 
@@ -270,6 +278,14 @@ enum Told {
     Content,
 }
 
+fn is_header_alone(step: &Result<Step<'_>, Refusal>) -> bool {
+    let Ok(Step::Opened(opened)) = step else {
+        return false;
+    };
+    let body = Body::read(opened.ci, opened.is_wired, opened.payload);
+    opened.payload.is_empty() && matches!(body, Ok(Body::Records { .. } | Body::NoData))
+}
+
 fn told(step: &Result<Step<'_>, Refusal>) -> Told {
     let opened = match step {
         Ok(Step::Opened(opened)) => opened,
@@ -279,9 +295,10 @@ fn told(step: &Result<Step<'_>, Refusal>) -> Told {
     if opened.security.verified > Verified::None {
         return Told::Content;
     }
+    if is_header_alone(step) {
+        return Told::Content;
+    }
     match Body::read(opened.ci, opened.is_wired, opened.payload) {
-        // A header alone.
-        Ok(Body::Records { .. }) if opened.payload.is_empty() => Told::Content,
         Ok(Body::Records { kind, mut records }) => {
             let is_command = kind == RecordsKind::Command;
             match records.next() {

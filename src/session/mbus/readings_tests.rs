@@ -219,9 +219,47 @@ fn a_telegram_in_mode_5_whose_crc_of_format_b_does_not_hold_is_refused() {
         }
     }
     // Fillers and a maker's octet are content.
-    for tail in [[0x2F, 0x2F], [0x0F, 0x77], [0x1F, 0x77]] {
+    for tail in [[0x2F, 0x2F], [0x0F, 0x77], [0x1F, 0x77], [0x2F, 0x0F]] {
         let whole = telegram(&mode_5(&plain, &tail));
         assert!(open_one(&whole, &lax()).is_ok(), "{tail:02X?}");
+    }
+}
+
+#[test]
+fn a_telegram_that_its_key_opens_as_format_a_is_nothing_else_though_it_is_damaged_and_cut() {
+    let plain = [RECORD; 5].concat();
+    let mut numbers = Numbers(7);
+    for _ in 0..2_000 {
+        let mut whole = with_crcs(&telegram(&mode_5(&plain, &[])), true);
+        // All CRCs are wrong, and what is in them may look like anything.
+        for block in 0..=(whole.len() - 12) / 18 {
+            let at = 10 + 18 * block;
+            whole[at] = u8::try_from(numbers.below(256)).unwrap();
+            whole[at + 1] = whole[at + 1].wrapping_add(1);
+        }
+        *whole.last_mut().unwrap() ^= 1;
+        for cut in 0..=3 {
+            let opened = open_one(&whole[..whole.len() - cut], &lax());
+            assert!(opened.is_err(), "{cut}: {opened:?}");
+        }
+    }
+}
+
+#[test]
+fn a_header_alone_in_the_place_of_crcs_is_no_reason_to_doubt_a_reading() {
+    for (body, behind) in [
+        ("78 02 5B1500 01FD0C05 01FD0C05", 4),
+        ("8B 97726833931533038C000000", 4),
+    ] {
+        let telegram = telegram(&octets(&body.replace(' ', "")));
+        let mut longer = telegram.clone();
+        longer.resize(telegram.len() + behind, 0);
+        assert_eq!(
+            open_one(&longer, &lax()),
+            open_one(&telegram, &lax()),
+            "{body}"
+        );
+        assert!(open_one(&telegram, &lax()).is_ok(), "{body}");
     }
 }
 

@@ -111,12 +111,20 @@ fn octets_of(text: &[u8]) -> Result<Vec<u8>, LineError> {
 
 /// Whether the last word is no part of the telegram before it, but a key with a slip of the pen.
 fn is_slip_of_a_key(before: &[u8], last: &[u8]) -> bool {
-    if LineForm::of(before) != LineForm::Digits {
-        // A gateway's line has no such word behind its last field, if that has an end.
-        let is_ended = before.iter().filter(|octet| **octet == b'|').count() != 1;
-        let digits = last.strip_prefix(b"0x").unwrap_or(last);
-        return is_ended && digits.len() > 2 && digits.iter().all(u8::is_ascii_hexdigit);
-    }
+    let form = LineForm::of(before);
+    // One of wmbusmeters that has no end is digits from its first bar on.
+    let unended = before
+        .strip_prefix(b"telegram=|")
+        .filter(|rest| !rest.contains(&b'|'));
+    let before = match (form, unended) {
+        (LineForm::Digits, _) => before,
+        (LineForm::Wmbusmeters, Some(digits)) => digits,
+        _ => {
+            // A gateway's line has no such word behind its last field.
+            let digits = last.strip_prefix(b"0x").unwrap_or(last);
+            return digits.len() > 2 && digits.iter().all(u8::is_ascii_hexdigit);
+        }
+    };
     let is_about_as_long = KEY_SLIP_DIGITS.contains(&last.len());
     // Words of two digits are octets; one long word and another one are telegram and key. So is a
     // word about as long as a key behind shorter ones.
@@ -175,6 +183,17 @@ mod tests {
                 let slip = Telegram::parse(format!("{line} {wrong}").as_bytes()).unwrap_err();
                 assert!(matches!(slip, LineError::Key { .. }), "{line} {wrong}");
             }
+        }
+        let unended = "telegram=|16449315785634123303780C13 12345600046D120A3C2F";
+        let plain = Telegram::parse(unended.as_bytes()).unwrap();
+        assert_eq!(plain.octets.len(), 23);
+        let whole = unended.replace(' ', "");
+        for slip in [
+            "0102030405060708090a0b0c0d0e0f",
+            "0102030405060708090a0b0c0d0e0f1011",
+        ] {
+            let refused = Telegram::parse(format!("{whole} {slip}").as_bytes()).unwrap_err();
+            assert!(matches!(refused, LineError::Key { .. }), "{slip}");
         }
         let damaged = b"T1;0;1;2026-11-28 08:00:00.000;97;148;12345678;0x680303";
         let refused = Telegram::parse(damaged).unwrap_err();
