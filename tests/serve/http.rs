@@ -40,6 +40,14 @@ fn a_server_that_stops_says_over_http_that_it_drains_until_its_sessions_have_end
     let mut server = town.site.start(Stdio::null());
     // It does not end its half of the connection, and so the drain waits for it.
     let held = TcpStream::connect(town.site.tcp).unwrap();
+    // The system has it from now on; the server once it has accepted it.
+    until("the server holds the connection", || {
+        let metrics = get(town.site.http, "/metrics", "").unwrap();
+        metrics
+            .body
+            .lines()
+            .any(|line| line == "kenshin_tcp_connections 1")
+    });
     assert_eq!(get(town.site.http, "/readyz", "").unwrap().status, 200);
     server.signal(Signal::SIGTERM);
     until("it says that it drains", || {
