@@ -13,6 +13,7 @@
 //! moves for what did not verify.
 
 pub mod downlink;
+mod evidence;
 pub mod fragments;
 pub mod keys;
 mod layers;

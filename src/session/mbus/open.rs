@@ -7,10 +7,12 @@
 
 use crate::crypto::key::Key128;
 use crate::wire::mbus::address::Address;
-use crate::wire::mbus::app::{Body, Item, OpaqueKind, RecordsKind};
 use crate::wire::mbus::error::{MbusError, MbusErrorKind};
 use crate::wire::mbus::link::{self, Carriage, Format, Link};
 
+use super::evidence::{
+    Told, is_header_alone, is_proven_whole, is_told, is_vouched_for, makes_sense, told,
+};
 use super::fragments::{FragmentStore, Fragments};
 use super::keys::{KeyId, KeyVersion, MeterKeys, Policy};
 use super::layers::{Buffers, open_layers};
@@ -88,16 +90,12 @@ pub fn open<'a>(
     *named = None;
     let is_auto = carriage == Carriage::Auto;
     let step = match link::read(telegram, carriage, link_scratch) {
-        Ok(link) if is_auto && link.format == Format::WirelessPlain => {
-            let octets = (telegram, &link);
-            return open_plain(octets, keys, (fragments, now_ms), layers, named);
-        }
-        Ok(link) if is_auto && link.format == Format::WirelessNoLength => {
-            let octets = (telegram, &link);
-            return open_without_length(octets, keys, (fragments, now_ms), layers, named);
-        }
         Ok(link) => {
             let step = open_layers(&link, keys, fragments, now_ms, layers, named);
+            if is_auto && let Some(damage) = damage_of(telegram, &link, &step, keys) {
+                *named = None;
+                return Err(Refusal::Octets(damage));
+            }
             if link.format != Format::WirelessB || makes_sense(&step) {
                 return step;
             }
@@ -194,31 +192,43 @@ impl Doubt {
     }
 }
 
-/// Opens a telegram that has no CRCs. What keys speak for or against is told as it is; what comes
-/// in clear is doubted.
-fn open_plain<'a>(
-    (telegram, link): (&[u8], &Link<'_>),
+/// What is wrong with a telegram for which no CRC vouches, if its reading is not believed.
+fn damage_of(
+    telegram: &[u8],
+    link: &Link<'_>,
+    step: &Result<Step<'_>, Refusal>,
     keys: &impl MeterKeys,
-    (fragments, now_ms): (&mut impl FragmentStore, u64),
-    buffers: &'a mut Buffers,
-    named: &mut Option<Address>,
-) -> Result<Step<'a>, Refusal> {
-    const DAMAGED: MbusError = MbusError::new(0, MbusErrorKind::BlockCrc(0), "block CRC");
-    let step = open_layers(link, keys, fragments, now_ms, buffers, named);
-    let is_doubted = match &step {
-        Ok(Step::Opened(opened)) => opened.security.verified == Verified::None,
+) -> Option<MbusError> {
+    let is_damaged = match link.format {
+        Format::WirelessPlain => {
+            is_damaged_format_a(telegram, step, keys) || ends_as_format_b(step, link.body)
+        }
+        Format::WirelessNoLength => has_damaged_c_field(telegram, step),
+        _ => false,
+    };
+    let (offset, kind, field) = match link.format {
+        Format::WirelessNoLength => (1, MbusErrorKind::Reserved, "C field"),
+        _ => (0, MbusErrorKind::BlockCrc(0), "block CRC"),
+    };
+    is_damaged.then(|| MbusError::new(offset, kind, field))
+}
+
+/// Whether a telegram without CRCs is taken for one of format A with each damaged. What keys speak
+/// for or against is told as it is; what comes in clear is doubted.
+fn is_damaged_format_a(
+    telegram: &[u8],
+    step: &Result<Step<'_>, Refusal>,
+    keys: &impl MeterKeys,
+) -> bool {
+    let is_doubted = match step {
+        Ok(Step::Opened(_)) => !is_vouched_for(step),
         Err(Refusal::Octets(error)) => {
             !matches!(error.kind, MbusErrorKind::Fragment | MbusErrorKind::Limit)
         }
         Err(Refusal::ClearNotAllowed) => true,
         _ => false,
     };
-    let is_damaged_a = is_doubted && !Doubt::of(telegram, keys).yields_to(told(&step));
-    if is_damaged_a || ends_as_format_b(&step, link.body) {
-        *named = None;
-        return Err(Refusal::Octets(DAMAGED));
-    }
-    step
+    is_doubted && !Doubt::of(telegram, keys).yields_to(told(step))
 }
 
 /// Whether the end of a telegram in mode 5 is no record, but the CRC of format B, which does not
@@ -235,23 +245,11 @@ fn ends_as_format_b(step: &Result<Step<'_>, Refusal>, body: &[u8]) -> bool {
     is_unproven && behind_blocks == CRC_OCTETS && !is_content
 }
 
-/// Opens a telegram that has no length octet. Where its first octet fits as one, it may be a
-/// telegram whose C field is damaged.
-fn open_without_length<'a>(
-    (telegram, link): (&[u8], &Link<'_>),
-    keys: &impl MeterKeys,
-    (fragments, now_ms): (&mut impl FragmentStore, u64),
-    buffers: &'a mut Buffers,
-    named: &mut Option<Address>,
-) -> Result<Step<'a>, Refusal> {
-    const DAMAGED: MbusError = MbusError::new(1, MbusErrorKind::Reserved, "C field");
-    let step = open_layers(link, keys, fragments, now_ms, buffers, named);
+/// Whether a telegram without its length octet is one whose C field is damaged: its first octet
+/// fits as a length, and the content says nothing else.
+fn has_damaged_c_field(telegram: &[u8], step: &Result<Step<'_>, Refusal>) -> bool {
     let length = telegram.first().copied().unwrap_or_default();
-    if telegram.len() <= usize::from(length) || told(&step) != Told::Nothing {
-        return step;
-    }
-    *named = None;
-    Err(Refusal::Octets(DAMAGED))
+    telegram.len() > usize::from(length) && told(step) == Told::Nothing
 }
 
 /// Keys of meters that may send in clear.
@@ -264,111 +262,5 @@ impl<K: MeterKeys> MeterKeys for InClearToo<'_, K> {
 
     fn policy(&self, _: Address) -> Policy {
         Policy::ClearAllowed
-    }
-}
-
-/// What speaks for a reading beside CRCs. Of damaged octets more cannot be said.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Told {
-    /// Nothing.
-    Nothing,
-    /// A CI field behind which makers put what they like, or one of the other direction.
-    Little,
-    /// A first record, another content that has a form, or a key that is asked for.
-    Content,
-}
-
-fn is_header_alone(step: &Result<Step<'_>, Refusal>) -> bool {
-    let Ok(Step::Opened(opened)) = step else {
-        return false;
-    };
-    let body = Body::read(opened.ci, opened.is_wired, opened.payload);
-    opened.payload.is_empty() && matches!(body, Ok(Body::Records { .. } | Body::NoData))
-}
-
-fn told(step: &Result<Step<'_>, Refusal>) -> Told {
-    let opened = match step {
-        Ok(Step::Opened(opened)) => opened,
-        Ok(Step::LinkOnly { .. }) | Err(Refusal::Octets(_)) => return Told::Nothing,
-        Ok(Step::FragmentKept { .. }) | Err(_) => return Told::Content,
-    };
-    if opened.security.verified > Verified::None {
-        return Told::Content;
-    }
-    if is_header_alone(step) {
-        return Told::Content;
-    }
-    match Body::read(opened.ci, opened.is_wired, opened.payload) {
-        Ok(Body::Records { kind, mut records }) => {
-            let is_command = kind == RecordsKind::Command;
-            match records.next() {
-                Some(Ok(Item::Record(_))) if is_command == opened.is_downlink => Told::Content,
-                Some(Ok(Item::Record(_))) => Told::Little,
-                _ => Told::Nothing,
-            }
-        }
-        Ok(Body::Opaque { kind, .. }) => match kind {
-            OpaqueKind::AlarmStatus => Told::Content,
-            OpaqueKind::Manufacturer => Told::Little,
-            _ => Told::Nothing,
-        },
-        Ok(_) => Told::Content,
-        Err(_) => Told::Nothing,
-    }
-}
-
-/// Whether a key vouches for what was opened.
-fn is_vouched_for(step: &Result<Step<'_>, Refusal>) -> bool {
-    matches!(step, Ok(Step::Opened(opened)) if opened.security.verified > Verified::None)
-}
-
-/// Whether a key or records speak for what was opened. A protocol whose inside is not read takes
-/// any octets, and so does a maker's part.
-fn is_told(step: &Result<Step<'_>, Refusal>) -> bool {
-    let Ok(Step::Opened(opened)) = step else {
-        return true;
-    };
-    let is_record = |item| matches!(item, Ok(Item::Record(_)));
-    let body = Body::read(opened.ci, opened.is_wired, opened.payload);
-    is_vouched_for(step)
-        || match body {
-            Ok(Body::Records { records, .. }) => {
-                records.restart().next().is_some() && records.restart().all(is_record)
-            }
-            _ => false,
-        }
-}
-
-/// Whether a key proves the octets of a telegram to their end: under a MAC, in an encrypted link
-/// layer, or as blocks of mode 5 behind which nothing is left. CRCs among them would have to be the
-/// end of some.
-fn is_proven_whole(step: &Result<Step<'_>, Refusal>) -> bool {
-    let Ok(Step::Opened(opened)) = step else {
-        return false;
-    };
-    let of = &opened.security;
-    let is_filled = of.mode == 5 && of.clear_tail_octets == 0 && of.withheld_octets == 0;
-    match of.verified {
-        Verified::Mac => true,
-        Verified::CheckBytes => (of.link_encrypted || is_filled) && makes_sense(step),
-        Verified::None => false,
-    }
-}
-
-/// Whether nothing speaks against the reading of a telegram that has two: all that can be checked
-/// holds, and nothing ends too early.
-fn makes_sense(step: &Result<Step<'_>, Refusal>) -> bool {
-    match step {
-        Ok(Step::Opened(opened)) if opened.security.verified == Verified::Mac => true,
-        Ok(Step::Opened(opened)) => {
-            let body = Body::read(opened.ci, opened.is_wired, opened.payload);
-            opened.security.cut_octets == 0
-                && match body {
-                    Ok(Body::Records { mut records, .. }) => records.all(|one| one.is_ok()),
-                    body => body.is_ok(),
-                }
-        }
-        Ok(_) | Err(Refusal::NoKey { .. }) => true,
-        Err(_) => false,
     }
 }
