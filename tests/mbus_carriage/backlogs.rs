@@ -194,6 +194,27 @@ fn a_stop_amid_searches_leaves_no_answer_ok_without_its_telegram() {
 }
 
 #[test]
+fn an_alarm_that_is_looked_for_waits_for_no_backlog_of_its_gateway() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    let mut roof = world.connect_as("roof-token");
+    let alarm = timed(&octets(7, 1, 5, b"alarm"), now_s() - 90_000);
+    assert!(are_new(&say_all(&mut roof, std::slice::from_ref(&alarm))));
+    assert!(are_new(&say_all(&mut roof, &history(1, 0..1_500))));
+    let line = |n: u64| heard_at(1, 10_000 + n, now_s() - 90_000);
+    let backlog: Vec<_> = (0..120).map(line).collect();
+    roof.say(&backlog.concat());
+    assert!(roof.hear().starts_with("OK "));
+    let mut again = world.connect_as("roof-token");
+    again.say(&alarm);
+    assert_eq!(again.hear(), "OK 1 duplicate");
+    assert!(world.drain());
+    let heard: Vec<_> = (1..backlog.len()).map(|_| roof.hear()).collect();
+    let waiting = heard.iter().filter(|one| one.starts_with("BUSY ")).count();
+    assert!(waiting > 0, "the backlog was over before the alarm");
+}
+
+#[test]
 fn of_a_meter_that_has_come_to_sign_what_is_durable_is_a_copy_and_all_else_without_a_mac_refused() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::new(dir.path());
