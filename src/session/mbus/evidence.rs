@@ -14,17 +14,10 @@ pub(super) enum Told {
     Nothing,
     /// A CI field behind which makers put what they like, or one of the other direction.
     Little,
+    /// A CI field, and a transport header if it has one, behind which nothing stands.
+    HeaderAlone,
     /// A first record, another content that has a form, or a key that is asked for.
     Content,
-}
-
-/// Whether there is nothing behind a transport header that records could follow.
-pub(super) fn is_header_alone(step: &Result<Step<'_>, Refusal>) -> bool {
-    let Ok(Step::Opened(opened)) = step else {
-        return false;
-    };
-    let body = Body::read(opened.ci, opened.is_wired, opened.payload);
-    opened.payload.is_empty() && matches!(body, Ok(Body::Records { .. } | Body::NoData))
 }
 
 /// What speaks for a reading.
@@ -34,10 +27,11 @@ pub(super) fn told(step: &Result<Step<'_>, Refusal>) -> Told {
         Ok(Step::LinkOnly { .. }) | Err(Refusal::Octets(_)) => return Told::Nothing,
         Ok(Step::FragmentKept { .. }) | Err(_) => return Told::Content,
     };
-    if is_vouched_for(step) || is_header_alone(step) {
+    if is_vouched_for(step) {
         return Told::Content;
     }
     match Body::read(opened.ci, opened.is_wired, opened.payload) {
+        Ok(Body::Records { .. } | Body::NoData) if opened.payload.is_empty() => Told::HeaderAlone,
         Ok(Body::Records { kind, mut records }) => {
             let is_command = kind == RecordsKind::Command;
             match records.next() {

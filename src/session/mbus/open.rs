@@ -10,9 +10,7 @@ use crate::wire::mbus::address::Address;
 use crate::wire::mbus::error::{MbusError, MbusErrorKind};
 use crate::wire::mbus::link::{self, Carriage, Format, Link};
 
-use super::evidence::{
-    Told, is_header_alone, is_proven_whole, is_told, is_vouched_for, makes_sense, told,
-};
+use super::evidence::{Told, is_proven_whole, is_told, is_vouched_for, makes_sense, told};
 use super::fragments::{FragmentStore, Fragments};
 use super::keys::{KeyId, KeyVersion, MeterKeys, Policy};
 use super::layers::{Buffers, open_layers};
@@ -148,7 +146,10 @@ enum Doubt {
     Cut,
     /// There are as many octets as format A has: it has to have a content that has a form.
     Length,
-    /// What is more, that reading has a content too: only a key can say otherwise.
+    /// What is more, that reading is a header alone, which some octets are by chance: it has to
+    /// have records, and whole ones.
+    HeaderAlone,
+    /// That reading has a content too, or a key opens it: only a key can say otherwise.
     Content,
 }
 
@@ -168,26 +169,23 @@ impl Doubt {
         }
         // Some octets behind a telegram are common, and keys are asked for by chance.
         let is_open = matches!(step, Ok(Step::Opened(_)));
-        let told = match told(&step) {
-            // Of a header alone, what is none but looks so has as much.
-            Told::Content if is_header_alone(&step) => Told::Nothing,
-            told => told,
-        };
-        match (of_a.missing_octets, told) {
+        match (of_a.missing_octets, told(&step)) {
             (0, Told::Nothing) => Self::Length,
+            (0, Told::HeaderAlone) => Self::HeaderAlone,
             (0, _) => Self::Content,
-            (_, Told::Content) if is_open => Self::Cut,
+            (_, Told::HeaderAlone | Told::Content) if is_open => Self::Cut,
             _ => Self::None,
         }
     }
 
-    /// Whether what is told outweighs it.
-    const fn yields_to(self, told: Told) -> bool {
-        match self {
-            Self::None => true,
-            Self::Cut => !matches!(told, Told::Nothing),
-            Self::Length => matches!(told, Told::Content),
-            Self::Content => false,
+    /// Whether what a reading tells outweighs it.
+    fn yields_to(self, step: &Result<Step<'_>, Refusal>) -> bool {
+        match (self, told(step)) {
+            (Self::None, _) => true,
+            (Self::Cut, told) => told != Told::Nothing,
+            (Self::Length, told) => matches!(told, Told::HeaderAlone | Told::Content),
+            (Self::HeaderAlone, Told::Content) => is_told(step),
+            (Self::HeaderAlone | Self::Content, _) => false,
         }
     }
 }
@@ -228,7 +226,7 @@ fn is_damaged_format_a(
         Err(Refusal::ClearNotAllowed) => true,
         _ => false,
     };
-    is_doubted && !Doubt::of(telegram, keys).yields_to(told(step))
+    is_doubted && !Doubt::of(telegram, keys).yields_to(step)
 }
 
 /// Whether the end of a telegram in mode 5 is no record, but the CRC of format B, which does not

@@ -111,14 +111,16 @@ fn octets_of(text: &[u8]) -> Result<Vec<u8>, LineError> {
 
 /// Whether the last word is no part of the telegram before it, but a key with a slip of the pen.
 fn is_slip_of_a_key(before: &[u8], last: &[u8]) -> bool {
-    let form = LineForm::of(before);
-    // One of wmbusmeters that has no end is digits from its first bar on.
-    let unended = before
-        .strip_prefix(b"telegram=|")
-        .filter(|rest| !rest.contains(&b'|'));
-    let before = match (form, unended) {
-        (LineForm::Digits, _) => before,
-        (LineForm::Wmbusmeters, Some(digits)) => digits,
+    // In that word a telegram of wmbusmeters ends.
+    if last.contains(&b'|') {
+        return false;
+    }
+    let mut of_bars = before.split(|octet| *octet == b'|');
+    let (_, unended, ended) = (of_bars.next(), of_bars.next(), of_bars.next());
+    let before = match (LineForm::of(before), unended, ended) {
+        (LineForm::Digits, ..) => before,
+        // Without its second bar it is digits from its first one on.
+        (LineForm::Wmbusmeters, Some(digits), None) => digits.trim_ascii_start(),
         _ => {
             // A gateway's line has no such word behind its last field.
             let digits = last.strip_prefix(b"0x").unwrap_or(last);
@@ -185,8 +187,17 @@ mod tests {
             }
         }
         let unended = "telegram=|16449315785634123303780C13 12345600046D120A3C2F";
-        let plain = Telegram::parse(unended.as_bytes()).unwrap();
-        assert_eq!(plain.octets.len(), 23);
+        for line in [
+            unended.to_owned(),
+            format!(" {unended}"),
+            unended.replace('|', "| "),
+            format!("{unended}|+7"),
+            format!("{unended} |+7"),
+            format!("{} |+7", unended.replace(' ', "")),
+        ] {
+            let plain = Telegram::parse(line.as_bytes()).unwrap();
+            assert_eq!((plain.octets.len(), plain.key), (23, None), "{line}");
+        }
         let whole = unended.replace(' ', "");
         for slip in [
             "0102030405060708090a0b0c0d0e0f",
