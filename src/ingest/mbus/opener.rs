@@ -58,6 +58,12 @@ impl RingOpener {
             Ok(Step::Opened(opened)) if self.is_made_up(utility, &opened) => {
                 Ok(Opening::Nothing(CLEAR_WITHOUT_KEY, CLEAR_WITHOUT_KEY_TEXT))
             }
+            Ok(Step::Opened(Opened {
+                doubt: Some(doubt), ..
+            })) => Err(RefusedTelegram {
+                why: Refusal::Octets(doubt),
+                meter: None,
+            }),
             Ok(Step::Opened(opened)) => Ok(opening_of(&opened)),
             Ok(Step::FragmentKept { .. }) => Ok(Opening::Part),
             Ok(Step::LinkOnly { .. }) => Ok(Opening::Nothing(

@@ -62,6 +62,10 @@ fn open_in(
     let mut scratch = Scratch::default();
     let step = open(telegram, Carriage::Auto, keys, fragments, 0, &mut scratch)?;
     Ok(match step {
+        // As the server does.
+        Step::Opened(Opened {
+            doubt: Some(doubt), ..
+        }) => return Err(Refusal::Octets(doubt)),
         Step::Opened(opened) => Some(Seen {
             security: opened.security,
             ci: opened.ci,

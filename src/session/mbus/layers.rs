@@ -329,6 +329,7 @@ fn transport<'a>(
         is_downlink,
         trailing_octets: link.trailing_octets,
         security: security_of(header.mode(), of.extended.is_encrypted, of_ell, &found),
+        doubt: None,
         access_number: header.access_number,
         status: header.status,
         ci: header.ci,

@@ -89,10 +89,13 @@ pub fn open<'a>(
     let is_auto = carriage == Carriage::Auto;
     let step = match link::read(telegram, carriage, link_scratch) {
         Ok(link) => {
-            let step = open_layers(&link, keys, fragments, now_ms, layers, named);
+            let mut step = open_layers(&link, keys, fragments, now_ms, layers, named);
             if is_auto && let Some(damage) = damage_of(telegram, &link, &step, keys) {
                 *named = None;
                 return Err(Refusal::Octets(damage));
+            }
+            if is_auto && let Ok(Step::Opened(opened)) = &mut step {
+                opened.doubt = doubt_of_end(opened, &link);
             }
             if link.format != Format::WirelessB || makes_sense(&step) {
                 return step;
@@ -198,9 +201,7 @@ fn damage_of(
     keys: &impl MeterKeys,
 ) -> Option<MbusError> {
     let is_damaged = match link.format {
-        Format::WirelessPlain => {
-            is_damaged_format_a(telegram, step, keys) || ends_as_format_b(step, link.body)
-        }
+        Format::WirelessPlain => is_damaged_format_a(telegram, step, keys),
         Format::WirelessNoLength => has_damaged_c_field(telegram, step),
         _ => false,
     };
@@ -229,18 +230,23 @@ fn is_damaged_format_a(
     is_doubted && !Doubt::of(telegram, keys).yields_to(step)
 }
 
-/// Whether the end of a telegram in mode 5 is no record, but the CRC of format B, which does not
-/// hold: the check octets say nothing of the blocks behind them.
-fn ends_as_format_b(step: &Result<Step<'_>, Refusal>, body: &[u8]) -> bool {
-    let Ok(Step::Opened(opened)) = step else {
-        return false;
-    };
+/// What is wrong with a telegram in mode 5 whose end is no record, but may be the CRC of format B,
+/// which does not hold then: the check octets say nothing of the blocks behind them, and of a
+/// damaged block four in ten read as some records.
+fn doubt_of_end(opened: &Opened<'_>, link: &Link<'_>) -> Option<MbusError> {
     let of = &opened.security;
     let behind_blocks = of.clear_tail_octets.saturating_add(of.withheld_octets);
     let is_unproven = of.verified == Verified::CheckBytes && of.mode == 5 && !of.link_encrypted;
     // Two octets are fillers, or a maker's part with one of its own or none.
-    let is_content = matches!(body, [.., 0x2F, 0x2F | 0x0F | 0x1F] | [.., 0x0F | 0x1F, _]);
-    is_unproven && behind_blocks == CRC_OCTETS && !is_content
+    let is_content = matches!(
+        link.body,
+        [.., 0x2F, 0x2F | 0x0F | 0x1F] | [.., 0x0F | 0x1F, _]
+    );
+    let is_doubtful = link.format == Format::WirelessPlain
+        && is_unproven
+        && behind_blocks == CRC_OCTETS
+        && !is_content;
+    is_doubtful.then(|| MbusError::new(0, MbusErrorKind::BlockCrc(0), "block CRC"))
 }
 
 /// Whether a telegram without its length octet is one whose C field is damaged: its first octet

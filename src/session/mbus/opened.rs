@@ -1,6 +1,7 @@
 //! What a telegram is once everything that can be checked about it holds.
 
 use crate::wire::mbus::address::Address;
+use crate::wire::mbus::error::MbusError;
 use crate::wire::mbus::link::Format;
 
 use super::keys::{KeyId, KeyVersion};
@@ -80,6 +81,9 @@ pub struct Opened<'a> {
     pub trailing_octets: usize,
     /// What is proven about it.
     pub security: Security,
+    /// What speaks against it without disproving it. It may be shown with that, and nobody should
+    /// acknowledge it.
+    pub doubt: Option<MbusError>,
     /// The access number of the transport header.
     pub access_number: Option<u8>,
     /// The status octet of the transport header.

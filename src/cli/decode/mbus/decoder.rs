@@ -132,8 +132,9 @@ fn write_step(
         Step::Opened(opened) => {
             records.clear();
             let of_records = write_records(formats, opened, records);
-            // What is cut ends within a record, as a rule.
-            let failure = Failure::cut(opened).or(of_records);
+            // What is cut or doubtful ends within a record, as a rule.
+            let doubt = opened.doubt.map(Failure::from);
+            let failure = doubt.or_else(|| Failure::cut(opened)).or(of_records);
             json::write_opened(out, opened, records, failure.as_ref());
             failure.is_none()
         }

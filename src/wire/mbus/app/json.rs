@@ -323,7 +323,7 @@ fn write_form(out: &mut String, value: &Value<'_>) {
         }
         // The text of one NaN is that of all.
         Value::NotANumber(bits) => sure(write!(out, ",\"sent\":\"{bits:08x}\"")),
-        Value::Wide(_) | Value::Octets(_) | Value::WrongSize(_) => {
+        Value::Wide(_) | Value::Octets(_) | Value::WrongField(_) => {
             out.push_str(",\"coding\":\"hex\"");
         }
         _ => {}
@@ -357,7 +357,7 @@ fn write_value(out: &mut String, value: &Value<'_>) {
         }
         Value::Text(text) => write_text(out, *text),
         Value::BadBcd(digits) | Value::Wide(digits) => out.extend(digits.chars()),
-        Value::Octets(octets) | Value::WrongSize(octets) => write_hex(out, octets),
+        Value::Octets(octets) | Value::WrongField(octets) => write_hex(out, octets),
     }
     out.push('"');
 }

@@ -45,7 +45,7 @@ impl From<Value<'_>> for OwnedValue {
             Value::DateTime(date) => Self::DateTime(date),
             Value::Text(text) => Self::Text(text.to_string()),
             Value::BadBcd(digits) | Value::Wide(digits) => Self::Digits(digits.to_string()),
-            Value::Octets(octets) | Value::WrongSize(octets) => Self::Octets(octets.into()),
+            Value::Octets(octets) | Value::WrongField(octets) => Self::Octets(octets.into()),
         }
     }
 }

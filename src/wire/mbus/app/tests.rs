@@ -435,6 +435,15 @@ const CLOCK: &str = "6D32371F15";
 const VOLUME: &str = "1327048502";
 
 #[test]
+fn a_text_is_no_value_of_what_has_a_unit_and_one_of_what_has_none() {
+    let records = shown(0x78, false, &octets("0D130568656C6C6F0DFD0B0568656C6C6F"));
+    assert_eq!(records["records"][0]["value"], "68656c6c6f");
+    assert_eq!(records["records"][0]["invalid"], "data_field");
+    assert_eq!(records["records"][1]["value"], "olleh");
+    assert_eq!(records["records"][1]["invalid"], Json::Null);
+}
+
+#[test]
 fn a_date_of_another_tariff_or_subunit_dates_nothing_else() {
     // Of subunit 1, of tariff 1, of none.
     assert_eq!(last_date(&format!("8440{CLOCK}0C{VOLUME}")), Json::Null);

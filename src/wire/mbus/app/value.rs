@@ -10,6 +10,7 @@ use super::named::named;
 use super::quantity::Quantity;
 use super::record::{LVAR, Record};
 use super::tables::Coding;
+use super::unit::Unit;
 
 /// The most octets of a binary number that is given in decimal.
 const NUMBER_LEN_MAX: usize = 15;
@@ -113,8 +114,8 @@ pub enum Value<'a> {
     Wide(Digits<'a>),
     /// Octets whose inside is not read, as on the wire.
     Octets(&'a [u8]),
-    /// Octets of a size that the VIF does not allow, as on the wire.
-    WrongSize(&'a [u8]),
+    /// Octets of a size or coding that the VIF does not allow, as on the wire.
+    WrongField(&'a [u8]),
 }
 
 impl Value<'_> {
@@ -126,7 +127,7 @@ impl Value<'_> {
             Self::NotANumber(_) => Some(Invalid::NotANumber),
             Self::OutOfRange(_) => Some(Invalid::Overflow),
             Self::BadBcd(_) => Some(Invalid::BcdDigits),
-            Self::WrongSize(_) => Some(Invalid::DataField),
+            Self::WrongField(_) => Some(Invalid::DataField),
             Self::DateTime(date) => match date.state {
                 DateState::Moment => None,
                 DateState::Periodic => Some(Invalid::PeriodicDate),
@@ -150,7 +151,7 @@ impl<'a> Record<'a> {
             1..=4 | 6 | 7 => self.integer(meaning),
             LVAR => self.variable(meaning),
             _ => match meaning.coding {
-                Coding::Date | Coding::DateTime => Value::WrongSize(self.data),
+                Coding::Date | Coding::DateTime => Value::WrongField(self.data),
                 Coding::Opaque => Value::Octets(self.data),
                 Coding::Signed | Coding::Unsigned | Coding::Per4096 => match self.data_field() {
                     5 => self.float(meaning),
@@ -175,7 +176,7 @@ impl<'a> Record<'a> {
 
     fn float(&self, meaning: &Meaning<'a>) -> Value<'a> {
         let Ok(octets) = <[u8; 4]>::try_from(self.data) else {
-            return Value::WrongSize(self.data);
+            return Value::WrongField(self.data);
         };
         let bits = if self.high_octet_first {
             u32::from_be_bytes(octets)
@@ -240,6 +241,8 @@ impl<'a> Record<'a> {
             0x00..=0xBF if self.is_foreign(meaning) && !self.data.iter().all(is_shown) => {
                 Value::Octets(self.data)
             }
+            // What has a unit is a number.
+            0x00..=0xBF if meaning.unit.unit != Unit::None => Value::WrongField(self.data),
             0x00..=0xBF => Value::Text(Text::new(self.data, self.high_octet_first)),
             _ if self.data.is_empty() => Value::None,
             0xC0..=0xCF => self.variable_bcd(meaning, false),
@@ -291,7 +294,7 @@ impl<'a> Record<'a> {
             (3, Coding::DateTime) => Value::DateTime(DateTime::type_j([a, b, c])),
             (4, Coding::DateTime) => Value::DateTime(DateTime::type_f([a, b, c, d])),
             (6, Coding::DateTime) => Value::DateTime(DateTime::type_i(octets)),
-            _ => Value::WrongSize(self.data),
+            _ => Value::WrongField(self.data),
         }
     }
 }
