@@ -72,6 +72,18 @@ pub(super) fn is_told(step: &Result<Step<'_>, Refusal>) -> bool {
         }
 }
 
+/// Whether a telegram has records, and none that cannot be read; a maker's part may be behind them.
+pub(super) fn has_whole_records(step: &Result<Step<'_>, Refusal>) -> bool {
+    let Ok(Step::Opened(opened)) = step else {
+        return false;
+    };
+    let has_records = matches!(
+        Body::read(opened.ci, opened.is_wired, opened.payload),
+        Ok(Body::Records { .. })
+    );
+    has_records && told(step) == Told::Content && makes_sense(step)
+}
+
 /// Whether a key proves the octets of a telegram to their end: under a MAC, in an encrypted link
 /// layer, or as blocks of mode 5 behind which nothing is left. CRCs among them would have to be the
 /// end of some.

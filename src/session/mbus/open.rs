@@ -10,7 +10,9 @@ use crate::wire::mbus::address::Address;
 use crate::wire::mbus::error::{MbusError, MbusErrorKind};
 use crate::wire::mbus::link::{self, Carriage, Format, Link};
 
-use super::evidence::{Told, is_proven_whole, is_told, is_vouched_for, makes_sense, told};
+use super::evidence::{
+    Told, has_whole_records, is_proven_whole, is_told, is_vouched_for, makes_sense, told,
+};
 use super::fragments::{FragmentStore, Fragments};
 use super::keys::{KeyId, KeyVersion, MeterKeys, Policy};
 use super::layers::{Buffers, open_layers};
@@ -147,10 +149,10 @@ enum Doubt {
     None,
     /// It may be one of format A that was cut: it has to have some content.
     Cut,
-    /// There are as many octets as format A has: it has to have a content that has a form.
+    /// There are as many octets as format A has, or more: it has to have a content that has a form.
     Length,
     /// What is more, that reading is a header alone, which some octets are by chance: it has to
-    /// have records, and whole ones.
+    /// have whole records.
     HeaderAlone,
     /// That reading has a content too, or a key opens it: only a key can say otherwise.
     Content,
@@ -163,22 +165,16 @@ impl Doubt {
         let Some(of_a) = of_a.filter(|of_a| of_a.missing_octets <= CUT_MAX) else {
             return Self::None;
         };
-        let (mut none, mut buffers, mut named) = (Fragments::default(), Buffers::default(), None);
-        // What a meter may not send in clear has a content all the same.
-        let keys = InClearToo(keys);
-        let step = open_layers(&of_a.link, &keys, &mut none, 0, &mut buffers, &mut named);
-        if is_vouched_for(&step) {
-            return Self::Content;
-        }
-        // Some octets behind a telegram are common, and keys are asked for by chance.
-        let is_open = matches!(step, Ok(Step::Opened(_)));
-        match (of_a.missing_octets, told(&step)) {
-            (0, Told::Nothing) => Self::Length,
-            (0, Told::HeaderAlone) => Self::HeaderAlone,
-            (0, _) => Self::Content,
-            (_, Told::HeaderAlone | Told::Content) if is_open => Self::Cut,
-            _ => Self::None,
-        }
+        opened_in_clear(&of_a.link, keys, |step| {
+            match (of_a.missing_octets, told(step)) {
+                _ if is_vouched_for(step) => Self::Content,
+                (0, Told::Nothing) => Self::Length,
+                (0, Told::HeaderAlone) => Self::HeaderAlone,
+                (0, _) => Self::Content,
+                // Of what is cut, any part may be gone.
+                _ => Self::Cut,
+            }
+        })
     }
 
     /// Whether what a reading tells outweighs it.
@@ -187,8 +183,8 @@ impl Doubt {
             (Self::None, _) => true,
             (Self::Cut, told) => told != Told::Nothing,
             (Self::Length, told) => matches!(told, Told::HeaderAlone | Told::Content),
-            (Self::HeaderAlone, Told::Content) => is_told(step),
-            (Self::HeaderAlone | Self::Content, _) => false,
+            (Self::HeaderAlone, _) => has_whole_records(step),
+            (Self::Content, _) => false,
         }
     }
 }
@@ -201,7 +197,7 @@ fn damage_of(
     keys: &impl MeterKeys,
 ) -> Option<MbusError> {
     let is_damaged = match link.format {
-        Format::WirelessPlain => is_damaged_format_a(telegram, step, keys),
+        Format::WirelessPlain => is_damaged_format_a(telegram, link, step, keys),
         Format::WirelessNoLength => has_damaged_c_field(telegram, step),
         _ => false,
     };
@@ -216,18 +212,33 @@ fn damage_of(
 /// for or against is told as it is; what comes in clear is doubted.
 fn is_damaged_format_a(
     telegram: &[u8],
+    link: &Link<'_>,
     step: &Result<Step<'_>, Refusal>,
     keys: &impl MeterKeys,
 ) -> bool {
-    let is_doubted = match step {
-        Ok(Step::Opened(_)) => !is_vouched_for(step),
+    let is_doubted = |step: &Result<Step<'_>, Refusal>| !Doubt::of(telegram, keys).yields_to(step);
+    match step {
+        Ok(Step::Opened(_)) => !is_vouched_for(step) && is_doubted(step),
         Err(Refusal::Octets(error)) => {
             !matches!(error.kind, MbusErrorKind::Fragment | MbusErrorKind::Limit)
+                && is_doubted(step)
         }
-        Err(Refusal::ClearNotAllowed) => true,
+        Err(Refusal::ClearNotAllowed) => opened_in_clear(link, keys, is_doubted),
         _ => false,
-    };
-    is_doubted && !Doubt::of(telegram, keys).yields_to(step)
+    }
+}
+
+/// What is to be said of a telegram if its meter may send in clear: what its octets are is not for
+/// its meter's policy to say.
+fn opened_in_clear<T>(
+    link: &Link<'_>,
+    keys: &impl MeterKeys,
+    judge: impl FnOnce(&Result<Step<'_>, Refusal>) -> T,
+) -> T {
+    let (mut none, mut buffers, mut named) = (Fragments::default(), Buffers::default(), None);
+    let keys = InClearToo(keys);
+    let step = open_layers(link, &keys, &mut none, 0, &mut buffers, &mut named);
+    judge(&step)
 }
 
 /// What is wrong with a telegram in mode 5 whose end is no record, but may be the CRC of format B,
@@ -246,7 +257,9 @@ fn doubt_of_end(opened: &Opened<'_>, link: &Link<'_>) -> Option<MbusError> {
         && is_unproven
         && behind_blocks == CRC_OCTETS
         && !is_content;
-    is_doubtful.then(|| MbusError::new(0, MbusErrorKind::BlockCrc(0), "block CRC"))
+    let body_end = link.body_offset.saturating_add(link.body.len());
+    let offset = body_end.saturating_sub(CRC_OCTETS);
+    is_doubtful.then(|| MbusError::new(offset, MbusErrorKind::BlockCrc(0), "block CRC"))
 }
 
 /// Whether a telegram without its length octet is one whose C field is damaged: its first octet

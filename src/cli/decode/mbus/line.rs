@@ -111,14 +111,12 @@ fn octets_of(text: &[u8]) -> Result<Vec<u8>, LineError> {
 
 /// Whether the last word is no part of the telegram before it, but a key with a slip of the pen.
 fn is_slip_of_a_key(before: &[u8], last: &[u8]) -> bool {
-    // In that word a telegram of wmbusmeters ends.
-    if last.contains(&b'|') {
-        return false;
-    }
     let mut of_bars = before.split(|octet| *octet == b'|');
     let (_, unended, ended) = (of_bars.next(), of_bars.next(), of_bars.next());
     let before = match (LineForm::of(before), unended, ended) {
-        (LineForm::Digits, ..) => before,
+        (LineForm::Digits, ..) => before.trim_ascii_start(),
+        // A telegram of wmbusmeters that ends in the last word.
+        (LineForm::Wmbusmeters, _, None) if last.contains(&b'|') => return false,
         // Without its second bar it is digits from its first one on.
         (LineForm::Wmbusmeters, Some(digits), None) => digits.trim_ascii_start(),
         _ => {
@@ -127,6 +125,9 @@ fn is_slip_of_a_key(before: &[u8], last: &[u8]) -> bool {
             return digits.len() > 2 && digits.iter().all(u8::is_ascii_hexdigit);
         }
     };
+    if before.is_empty() {
+        return false;
+    }
     let is_about_as_long = KEY_SLIP_DIGITS.contains(&last.len());
     // Words of two digits are octets; one long word and another one are telegram and key. So is a
     // word about as long as a key behind shorter ones.
@@ -194,6 +195,8 @@ mod tests {
             format!("{unended}|+7"),
             format!("{unended} |+7"),
             format!("{} |+7", unended.replace(' ', "")),
+            unended.replace(' ', "").replace('|', "| "),
+            format!("  {}", unended.replace(' ', "").replace("telegram=|", "")),
         ] {
             let plain = Telegram::parse(line.as_bytes()).unwrap();
             assert_eq!((plain.octets.len(), plain.key), (23, None), "{line}");
