@@ -12,7 +12,7 @@ use super::refusal::Refusal;
 pub(super) enum Told {
     /// Nothing.
     Nothing,
-    /// A CI field behind which makers put what they like, or one of the other direction.
+    /// A CI field or DIF behind which makers put what they like, or one of the other direction.
     Little,
     /// A CI field, and a transport header if it has one, behind which nothing stands.
     HeaderAlone,
@@ -36,7 +36,7 @@ pub(super) fn told(step: &Result<Step<'_>, Refusal>) -> Told {
             let is_command = kind == RecordsKind::Command;
             match records.next() {
                 Some(Ok(Item::Record(_))) if is_command == opened.is_downlink => Told::Content,
-                Some(Ok(Item::Record(_))) => Told::Little,
+                Some(Ok(Item::Record(_) | Item::Manufacturer { .. })) => Told::Little,
                 _ => Told::Nothing,
             }
         }

@@ -23,6 +23,8 @@ use super::refusal::Refusal;
 const CUT_MAX: usize = 3;
 /// Octets of a CRC of the link.
 const CRC_OCTETS: usize = 2;
+/// Octets of a block of format B with its CRC, at most.
+const FORMAT_B_BLOCK_MAX: usize = 128;
 
 /// Buffers that a worker keeps, so that a telegram costs no allocation.
 #[derive(Debug, Default)]
@@ -149,7 +151,8 @@ enum Doubt {
     None,
     /// It may be one of format A that was cut: it has to have some content.
     Cut,
-    /// There are as many octets as format A has, or more: it has to have a content that has a form.
+    /// There are as many octets as format A has, or more: it has to have a content that has a form,
+    /// or be a header alone.
     Length,
     /// What is more, that reading is a header alone, which some octets are by chance: it has to
     /// have whole records.
@@ -216,20 +219,24 @@ fn is_damaged_format_a(
     step: &Result<Step<'_>, Refusal>,
     keys: &impl MeterKeys,
 ) -> bool {
-    let is_doubted = |step: &Result<Step<'_>, Refusal>| !Doubt::of(telegram, keys).yields_to(step);
+    let is_doubted = |step: &Result<Step<'_>, Refusal>| {
+        let may_be = match step {
+            Ok(Step::Opened(_)) => !is_vouched_for(step),
+            Err(Refusal::Octets(error)) => {
+                !matches!(error.kind, MbusErrorKind::Fragment | MbusErrorKind::Limit)
+            }
+            _ => false,
+        };
+        may_be && !Doubt::of(telegram, keys).yields_to(step)
+    };
     match step {
-        Ok(Step::Opened(_)) => !is_vouched_for(step) && is_doubted(step),
-        Err(Refusal::Octets(error)) => {
-            !matches!(error.kind, MbusErrorKind::Fragment | MbusErrorKind::Limit)
-                && is_doubted(step)
-        }
         Err(Refusal::ClearNotAllowed) => opened_in_clear(link, keys, is_doubted),
-        _ => false,
+        _ => is_doubted(step),
     }
 }
 
-/// What is to be said of a telegram if its meter may send in clear: what its octets are is not for
-/// its meter's policy to say.
+/// What is to be said of a telegram if its meter may send in clear: whether its octets are damaged
+/// is not for its meter's policy to say. The first fragments of a message are not looked at.
 fn opened_in_clear<T>(
     link: &Link<'_>,
     keys: &impl MeterKeys,
@@ -257,9 +264,12 @@ fn doubt_of_end(opened: &Opened<'_>, link: &Link<'_>) -> Option<MbusError> {
         && is_unproven
         && behind_blocks == CRC_OCTETS
         && !is_content;
-    let body_end = link.body_offset.saturating_add(link.body.len());
-    let offset = body_end.saturating_sub(CRC_OCTETS);
-    is_doubtful.then(|| MbusError::new(offset, MbusErrorKind::BlockCrc(0), "block CRC"))
+    let (block, offset) = match link.body_offset.saturating_add(link.body.len()) {
+        0..=FORMAT_B_BLOCK_MAX => (0, 0),
+        _ => (1, FORMAT_B_BLOCK_MAX),
+    };
+    let kind = MbusErrorKind::BlockCrc(block);
+    is_doubtful.then(|| MbusError::new(offset, kind, "CRC of format B, if it is no record"))
 }
 
 /// Whether a telegram without its length octet is one whose C field is damaged: its first octet

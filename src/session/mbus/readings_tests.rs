@@ -111,6 +111,7 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
     let records = hex!("0C0678563412 041339300000");
     let clear = |ci: &str, rest: &[u8]| [&octets(ci)[..], rest].concat();
     let signed = with_mac(&mode_7(&[0x10], false, &[RECORD; 3].concat(), &[]));
+    let in_clear = with_mac(&mode_7(&[0x10], false, &[], &records));
     let with_maker_s = [&records[..], &hex!("0F0102030405060708")].concat();
     vec![
         ("records", clear("7A2A000000", &records)),
@@ -124,6 +125,7 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
         ("mode 5", mode_5(&records, &[])),
         ("mode 5 and more", mode_5(&records, &hex!("02FD170000"))),
         ("mode 7", signed.clone()),
+        ("mode 7 in clear", [&hex!("8C2078")[..], &in_clear].concat()),
         // Access numbers that are CI fields where format A has its CRCs.
         ("78h", [&hex!("8C2078")[..], &signed].concat()),
         ("75h", [&hex!("8C2075")[..], &signed].concat()),
@@ -172,6 +174,18 @@ fn a_telegram_of_every_kind_and_format_is_read_whatever_stands_behind_it() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_maker_s_part_alone_is_read_with_some_octets_behind_it() {
+    let telegram = telegram(&hex!("78 0F 01020304050607"));
+    let alone = open_one(&telegram, &lax());
+    assert!(alone.is_ok());
+    for behind in 1..=3 {
+        let mut longer = telegram.clone();
+        longer.resize(telegram.len() + behind, 0xA5);
+        assert_eq!(open_one(&longer, &lax()), alone, "{behind}");
     }
 }
 
@@ -332,6 +346,28 @@ fn a_fragment_without_its_first_is_told_as_one_whatever_stands_behind_it() {
             panic!("{behind}");
         };
         assert_eq!(error.kind, MbusErrorKind::Fragment, "{behind}");
+    }
+}
+
+#[test]
+fn the_last_fragment_of_a_clear_message_is_told_as_clear_whatever_stands_behind_it() {
+    let parts = [
+        &hex!("90 02 01 40 78 0C 13 12")[..],
+        &hex!("90 02 02 00 34 56 00"),
+    ];
+    for behind in 0..=8 {
+        let [lax, strict] = [lax(), strict()].map(|keys| {
+            let mut fragments = Fragments::default();
+            let [first, last] = parts.map(|part| {
+                let mut longer = telegram(part);
+                longer.resize(longer.len() + behind, 0xA5);
+                open_in(&mut fragments, &longer, &keys)
+            });
+            assert_eq!(first, Ok(None), "{behind}");
+            last
+        });
+        assert_eq!(lax.unwrap().unwrap().payload.len(), 6, "{behind}");
+        assert_eq!(strict, Err(Refusal::ClearNotAllowed), "{behind}");
     }
 }
 
