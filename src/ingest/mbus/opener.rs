@@ -59,10 +59,12 @@ impl RingOpener {
                 Ok(Opening::Nothing(CLEAR_WITHOUT_KEY, CLEAR_WITHOUT_KEY_TEXT))
             }
             Ok(Step::Opened(Opened {
-                doubt: Some(doubt), ..
+                doubt: Some(doubt),
+                meter,
+                ..
             })) => Err(RefusedTelegram {
                 why: Refusal::Octets(doubt),
-                meter: None,
+                meter,
             }),
             Ok(Step::Opened(opened)) => Ok(opening_of(&opened)),
             Ok(Step::FragmentKept { .. }) => Ok(Opening::Part),

@@ -12,6 +12,7 @@
 //! check octets fail. Whether it is new is asked afterwards of the meter's window, which so never
 //! moves for what did not verify.
 
+mod doubt;
 pub mod downlink;
 mod evidence;
 pub mod fragments;

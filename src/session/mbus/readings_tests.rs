@@ -244,6 +244,34 @@ fn a_telegram_in_mode_5_whose_crc_of_format_b_does_not_hold_is_refused() {
 }
 
 #[test]
+fn of_telegrams_in_mode_5_that_are_damaged_in_both_blocks_of_format_b_too_few_are_taken() {
+    let plain = [hex!("0C1312345600"), hex!("046D120A3C2F")]
+        .concat()
+        .repeat(10);
+    let mut numbers = Numbers(7);
+    let mut taken = 0;
+    for tail in [&[][..], &hex!("02FD170000")] {
+        let framed = with_crcs(&telegram(&mode_5(&plain, tail)), false);
+        assert!(framed.len() > 130 && open_one(&framed, &lax()).is_ok());
+        for _ in 0..1_000 {
+            let mut damaged = framed.clone();
+            damaged[47 + numbers.below(80)] ^= 1 << numbers.below(8);
+            damaged[128 + numbers.below(framed.len() - 128)] ^= 1 << numbers.below(8);
+            taken += usize::from(open_one(&damaged, &lax()).is_ok());
+        }
+    }
+    // Of 2,000: what reads as some records by chance.
+    assert!(taken < 140, "{taken}");
+    // Without CRCs a record or two octets may be behind as many blocks.
+    for tail in [&hex!("025B1500")[..], &hex!("5208")] {
+        assert!(
+            open_one(&telegram(&mode_5(&plain, tail)), &lax()).is_ok(),
+            "{tail:02X?}"
+        );
+    }
+}
+
+#[test]
 fn a_telegram_that_its_key_opens_as_format_a_is_nothing_else_though_it_is_damaged_and_cut() {
     let plain = [RECORD; 5].concat();
     let mut numbers = Numbers(7);
