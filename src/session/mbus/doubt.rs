@@ -13,7 +13,7 @@ use super::fragments::Fragments;
 use super::keys::{KeyId, KeyVersion, MeterKeys, Policy};
 use super::layers::{Buffers, open_layers};
 use super::open::Step;
-use super::opened::{Opened, Verified};
+use super::opened::{Opened, Security, Verified};
 use super::refusal::Refusal;
 
 /// Octets that a telegram of format A may lack and be looked for all the same.
@@ -134,26 +134,50 @@ pub(super) fn doubt_of_blocks(
     link: &Link<'_>,
     step: &Result<Step<'_>, Refusal>,
     opened: &Opened<'_>,
+    keys: &impl MeterKeys,
 ) -> Option<MbusError> {
     let of = &opened.security;
     let is_unproven = of.verified == Verified::CheckBytes && of.mode == 5 && !of.link_encrypted;
-    let behind_blocks = of.clear_tail_octets.saturating_add(of.withheld_octets);
-    let is_doubtful = match link.body_offset.saturating_add(link.body.len()) {
-        // The CRC is the end. Two octets are fillers, or a maker's part with one of its own or
-        // none.
-        0..=FORMAT_B_BLOCK_MAX => {
-            behind_blocks == CRC_OCTETS
-                && !matches!(
-                    link.body,
-                    [.., 0x2F, 0x2F | 0x0F | 0x1F] | [.., 0x0F | 0x1F, _]
-                )
-        }
-        // One CRC is the end, and one among the blocks makes noise of all behind it.
-        _ => behind_blocks >= 2 * CRC_OCTETS && !makes_sense(step),
+    if link.format != Format::WirelessPlain || !is_unproven {
+        return None;
+    }
+    let octets = link.body_offset.saturating_add(link.body.len());
+    let crcs = octets.div_ceil(FORMAT_B_BLOCK_MAX);
+    let behind_crcs = of
+        .clear_tail_octets
+        .saturating_add(of.withheld_octets)
+        .checked_sub(crcs.saturating_mul(CRC_OCTETS));
+    let is_doubtful = match behind_crcs {
+        // As many octets behind the blocks as format B has CRCs, or more: of one block, the CRC is
+        // the end.
+        Some(0) if crcs == 1 => !is_end_of_content(link.body),
+        Some(_) => !makes_sense_with_tail(link, step, of, keys),
+        None => false,
     };
     let kind = MbusErrorKind::BlockCrc(0);
-    (link.format == Format::WirelessPlain && is_unproven && is_doubtful)
-        .then(|| MbusError::new(0, kind, "CRC of format B, if it is one"))
+    is_doubtful.then(|| MbusError::new(0, kind, "CRC of format B, if it is one"))
+}
+
+/// Whether the last two octets are fillers, or a maker's part with one octet of its own or none.
+const fn is_end_of_content(body: &[u8]) -> bool {
+    matches!(body, [.., 0x2F, 0x2F | 0x0F | 0x1F] | [.., 0x0F | 0x1F, _])
+}
+
+/// Whether nothing speaks against a telegram's records and those of its tail, which may have been
+/// withheld.
+fn makes_sense_with_tail(
+    link: &Link<'_>,
+    step: &Result<Step<'_>, Refusal>,
+    of: &Security,
+    keys: &impl MeterKeys,
+) -> bool {
+    if of.withheld_octets == 0 {
+        return makes_sense(step);
+    }
+    // Of a message in fragments, the last one says nothing.
+    opened_in_clear(link, keys, |step| {
+        !matches!(step, Ok(Step::Opened(_))) || makes_sense(step)
+    })
 }
 
 /// Whether a telegram without its length octet is one whose C field is damaged: its first octet

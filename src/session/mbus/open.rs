@@ -89,7 +89,7 @@ pub fn open<'a>(
                 return Err(Refusal::Octets(damage));
             }
             if is_auto && let Ok(Step::Opened(opened)) = &step {
-                let doubt = doubt_of_blocks(&link, &step, opened);
+                let doubt = doubt_of_blocks(&link, &step, opened, keys);
                 step = Ok(Step::Opened(Opened { doubt, ..*opened }));
             }
             if link.format != Format::WirelessB || makes_sense(&step) {
