@@ -174,9 +174,10 @@ fn makes_sense_with_tail(
     if of.withheld_octets == 0 {
         return makes_sense(step);
     }
-    // Of a message in fragments, the last one says nothing.
-    opened_in_clear(link, keys, |step| {
-        !matches!(step, Ok(Step::Opened(_))) || makes_sense(step)
+    opened_in_clear(link, keys, |in_clear| match in_clear {
+        Ok(Step::Opened(_)) => makes_sense(in_clear),
+        // The last of a message in fragments alone is none.
+        _ => makes_sense(step),
     })
 }
 

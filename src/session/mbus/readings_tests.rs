@@ -285,9 +285,39 @@ fn of_telegrams_in_mode_5_whose_crcs_of_format_b_do_not_hold_most_are_refused() 
             "{encrypted} {behind}: {taken:?}"
         );
     }
+    // The same of the last fragment of a message.
+    let mut taken = [0; 2];
+    for _ in 0..500 {
+        let message = mode_5(&pairs(14, &mut numbers), &[]);
+        let (first, last) = message.split_at(40);
+        let first = telegram(&[&hex!("90020140")[..], first].concat());
+        let whole = with_crcs(&telegram(&[&hex!("90020200")[..], last].concat()), false);
+        let mut damaged = whole.clone();
+        damaged[31 + numbers.below(80)] ^= 1 << numbers.below(8);
+        damaged[128 + numbers.below(whole.len() - 128)] ^= 1 << numbers.below(8);
+        for (taken, keys) in taken.iter_mut().zip([lax(), strict()]) {
+            for (last, taken) in [(&whole, &mut 0), (&damaged, taken)] {
+                let mut fragments = Fragments::default();
+                assert_eq!(open_in(&mut fragments, &first, &keys), Ok(None));
+                *taken += usize::from(open_in(&mut fragments, last, &keys).is_ok());
+            }
+        }
+    }
+    assert!(taken.iter().all(|taken| *taken < 130), "{taken:?}");
     // Of blocks without CRCs, two octets are behind that no CRC can be.
     let plain = pairs(10, &mut numbers);
     assert!(open_one(&telegram(&mode_5(&plain, &hex!("5208"))), &lax()).is_ok());
+}
+
+#[test]
+fn a_long_telegram_whose_crcs_of_format_b_hold_is_that_though_a_record_cannot_be_read() {
+    let mut numbers = Numbers(7);
+    for _ in 0..500 {
+        let plain = [pairs(11, &mut numbers), hex!("3F").to_vec()].concat();
+        let framed = with_crcs(&telegram(&mode_5(&plain, &[])), false);
+        let opened = open_one(&framed, &lax()).unwrap();
+        assert!(opened.payload.starts_with(&plain), "{framed:02X?}");
+    }
 }
 
 #[test]

@@ -185,8 +185,8 @@ pub fn read<'a>(
 pub struct Unchecked<'a> {
     /// That reading.
     pub link: Link<'a>,
-    /// Whether a content that makes sense is not enough to believe it: some CRCs hold, so that it
-    /// looks damaged, and this reading makes data of CRCs.
+    /// Whether a content that makes sense is not enough to believe it: CRCs hold that would not by
+    /// chance, or some, so that it looks damaged, and this reading makes data of CRCs.
     pub needs_proof: bool,
 }
 

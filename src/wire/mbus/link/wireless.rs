@@ -64,7 +64,8 @@ pub(super) fn unchecked_reading(octets: &[u8]) -> Option<Unchecked<'_>> {
         Checks::Hold(_) => return None,
         Checks::Broken(_) => true,
         Checks::None => match format_b(telegram, &mut scratch) {
-            Checks::Hold(_) => false,
+            // One CRC holds by chance; two do not.
+            Checks::Hold(_) => telegram.len() > FORMAT_B_BLOCK + CRC,
             Checks::Broken(_) => true,
             Checks::None if trailing == 0 && !begins_as_format_a(octets) => false,
             Checks::None => return None,
