@@ -164,7 +164,7 @@ const fn is_end_of_content(body: &[u8]) -> bool {
 }
 
 /// Whether nothing speaks against a telegram's records and those of its tail, which may have been
-/// withheld.
+/// withheld. Of a message in fragments a withheld tail is not looked at.
 fn makes_sense_with_tail(
     link: &Link<'_>,
     step: &Result<Step<'_>, Refusal>,
@@ -176,7 +176,7 @@ fn makes_sense_with_tail(
     }
     opened_in_clear(link, keys, |in_clear| match in_clear {
         Ok(Step::Opened(_)) => makes_sense(in_clear),
-        // The last of a message in fragments alone is none.
+        // The last fragment alone is no message.
         _ => makes_sense(step),
     })
 }
